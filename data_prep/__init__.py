@@ -1,0 +1,1 @@
+"""Text to tokens on disk: `python -m data_prep`."""

@@ -1,0 +1,87 @@
+"""Prepare the tokenized dataset: `python -m data_prep --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tabulate import tabulate
+
+from data_prep.errors import InputError
+from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
+from data_prep.prepare import Protocol, prepare
+
+
+def at_least(minimum: int, text: str) -> int:
+    """Parse a whole number not below `minimum`; argparse turns the error into its usual message."""
+    if not text.lstrip("-").isdigit() or int(text) < minimum:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of {minimum} or more")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's options; their defaults are the published protocol."""
+    default = Protocol()
+    options = argparse.ArgumentParser(
+        prog="python -m data_prep",
+        description="Tokenize the WikiText-2 test set for GPT-2 into four files.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    options.add_argument(
+        "--output",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help=f"folder to write (default: {DEFAULT_FOLDER}, generated data: {STAND_IN_FOLDER})",
+    )
+    options.add_argument("--dataset", default=default.dataset, help="dataset on the hub")
+    options.add_argument("--config", default=default.config, help="its configuration")
+    options.add_argument("--split", default=default.split, help="its split")
+    options.add_argument("--text-file", type=Path, metavar="FILE", help="read a wiki.test.raw instead of the hub")
+    options.add_argument("--tokenizer", default=default.tokenizer, metavar="ID_OR_DIR", help="tokenizer on the hub or folder")
+    options.add_argument("--max-length", type=lambda text: at_least(2, text), default=default.max_length, help="tokens a sequence")
+    options.add_argument("--min-chars", type=lambda text: at_least(0, text), default=default.min_chars, help="rows must be longer")
+    options.add_argument("--seed", type=lambda text: at_least(0, text), default=default.seed, help="seed of the shuffle")
+    options.add_argument(
+        "--stand-in",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="generated data: where the hub cannot be reached, in any case, or not at all",
+    )
+    return options
+
+
+def table(folder: Path) -> str:
+    """Return what was written, as a short table."""
+    facts = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+    bytes_on_disk = sum((folder / name).stat().st_size for name in FILE_NAMES)
+    rows = [
+        ("folder", folder),
+        ("text", facts["dataset_name"] + ("  (GENERATED: quality means nothing)" if facts["stand_in"] else "")),
+        ("samples", f"{facts['num_samples']:,} x {facts['max_length']} tokens"),
+        ("tokens with padding", f"{facts['tokens_with_padding']:,}"),
+        ("tokens without padding", f"{facts['tokens_without_padding']:,}"),
+        ("padding ratio", f"{facts['padding_ratio']:.1%}"),
+        ("utilization", f"{1 - facts['padding_ratio']:.1%}"),
+        ("bytes on disk", f"{bytes_on_disk:,}"),
+        *((f"sha256 of {name}", digest) for name, digest in facts["sha256"].items()),
+    ]
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)
+
+
+def main() -> int:
+    """Run the command line; return 0, or 1 after one sentence on what went wrong."""
+    options = vars(parser().parse_args())
+    output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
+    try:
+        folder = prepare(Protocol(**options), output, stand_in_mode)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(table(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Is the model hub there? Asked once, in at most three seconds."""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from functools import cache
+
+import datasets
+from huggingface_hub import constants
+
+from data_prep.errors import InputError
+
+PROBE_SECONDS = 3.0
+
+
+@cache
+def unreachable_reason() -> str | None:
+    """Return why the hub cannot be reached, or None when it answers; asked once in a process, at most 3 seconds.
+
+    The hub's clients retry for some 25 s when nobody answers, so they are not used to find out, and are put offline
+    for the rest of the process when nobody does: they then read their caches at once. Raises `InputError` when the hub
+    is reached and says that it is out of order (HTTP 5xx): that passes, and must not go on unnoticed.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    reason = probe()
+    if reason is not None:
+        constants.HF_HUB_OFFLINE = True
+        datasets.config.HF_HUB_OFFLINE = True
+    return reason
+
+
+def probe() -> str | None:
+    """Return None when the hub answers within the deadline, else why not."""
+    answer: list[str | int] = []
+    # The deadline needs a thread: a name lookup that hangs obeys no socket timeout.
+    thread = threading.Thread(target=lambda: answer.append(ask(constants.ENDPOINT)), daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    if not answer:
+        return f"no answer from {constants.ENDPOINT} within {PROBE_SECONDS:g} s"
+    if isinstance(answer[0], str):
+        return f"{constants.ENDPOINT}: {answer[0]}"
+    if answer[0] >= 500:
+        raise InputError(
+            f"The model hub at {constants.ENDPOINT} answers HTTP {answer[0]} (expected 200): try again later, "
+            "or run on generated data with --stand-in always."
+        )
+    return None
+
+
+def ask(endpoint: str) -> str | int:
+    """Return the HTTP status with which the hub answers, or the reason why it does not."""
+    request = urllib.request.Request(f"{endpoint}/api/models/openai-community/gpt2", method="HEAD")  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as response:  # noqa: S310
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error)

@@ -1,0 +1,117 @@
+"""The dataset folder: which files it holds, how they are written, hashed and described."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_prep.errors import InputError
+
+DATASETS_FOLDER = Path("datasets")
+DEFAULT_FOLDER = DATASETS_FOLDER / "gpt2_tokenized_data"
+STAND_IN_FOLDER = DATASETS_FOLDER / "gpt2_stand_in_data"
+
+TENSOR_NAMES = ("input_ids", "attention_mask", "labels")
+METADATA_FILE = "metadata.json"
+FILE_NAMES = (*(f"{name}.pt" for name in TENSOR_NAMES), METADATA_FILE)
+REQUIRED_METADATA = ("num_samples", "max_length", "dataset_name", "model", "task", "seed", "tokenizer")
+
+VOCABULARY_SIZE = 50_257
+PADDING_ID = 50_256
+
+#: sha256 of the little-endian int64 bytes of the WikiText-2 test set prepared with every option at its default.
+PUBLISHED_SHA256 = {
+    "input_ids": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
+    "attention_mask": "fc9f40e99933bd0c22bd0520f221838e926b548d01a405f5b14b7fc48149f5fe",
+    "labels": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
+}
+#: What metadata.json says when the options above were at their defaults.
+PUBLISHED_PROTOCOL = {"dataset_name": "wikitext-2", "num_samples": 1940, "max_length": 128, "seed": 42, "tokenizer": "gpt2"}
+
+
+def tensor_sha256(tensor: torch.Tensor) -> str:
+    """Return the sha256 of an integer tensor's values as little-endian int64 in C order, whatever the machine."""
+    return hashlib.sha256(tensor.cpu().contiguous().numpy().astype("<i8").tobytes()).hexdigest()
+
+
+def dataset_sha256(digests: Mapping[str, str]) -> str:
+    """Return one digest for a dataset: the sha256 of its tensors' hex digests in the order of `TENSOR_NAMES`."""
+    return hashlib.sha256("".join(digests[name] for name in TENSOR_NAMES).encode()).hexdigest()
+
+
+def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write the four files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
+
+    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens]. Raises `InputError` when the folder holds
+    files that are not a dataset's, or cannot be written.
+    """
+    with replaced_folder(folder, FILE_NAMES) as unfinished:
+        for name in TENSOR_NAMES:
+            serialized = io.BytesIO()
+            torch.save(tensors[name].contiguous(), serialized)
+            # Not torch.save to a path: a full disk is a RuntimeError there, and an OSError with its reason here.
+            (unfinished / f"{name}.pt").write_bytes(serialized.getvalue())
+        (unfinished / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[Path]:
+    """Give an empty folder to fill; on success it takes the place of `folder`, on any failure it disappears.
+
+    Files in `folder` whose names are not among `expected_names` belong to somebody else: `InputError`, nothing touched.
+    """
+    refuse_foreign_files(folder, expected_names)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another place with --output.") from error
+    try:
+        yield unfinished
+        for path in unfinished.iterdir():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+        unfinished.chmod(0o755)
+        replace(unfinished, folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder} could not be written ({error.strerror or error}); what was there before is untouched. "
+            "Free some space or choose another place with --output."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
+    """Raise `InputError` when `folder` is a file or holds anything but `expected_names`."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another place with --output.")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in expected_names)
+    if foreign:
+        raise InputError(
+            f"{folder} holds {foreign[0]!r}, which is no part of a dataset and would be lost; "
+            "choose another place with --output."
+        )
+
+
+def replace(unfinished: Path, folder: Path) -> None:
+    """Rename `unfinished` to `folder`, putting an old one aside first: a folder cannot be renamed over a full one."""
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    previous = folder.with_name(f".{folder.name}.previous-{os.getpid()}")
+    folder.rename(previous)
+    unfinished.rename(folder)
+    shutil.rmtree(previous)

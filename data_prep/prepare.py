@@ -1,0 +1,135 @@
+"""The whole way from text to the dataset folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import tokenizers
+import torch
+import transformers
+
+from data_prep import stand_in, text, tokens
+from data_prep.errors import InputError
+from data_prep.hub import unreachable_reason
+from data_prep.layout import (
+    DEFAULT_FOLDER,
+    FILE_NAMES,
+    STAND_IN_FOLDER,
+    TENSOR_NAMES,
+    refuse_foreign_files,
+    tensor_sha256,
+    write_dataset,
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What decides every token: change one of these and the dataset is another one."""
+
+    dataset: str = "Salesforce/wikitext"
+    config: str = "wikitext-2-raw-v1"
+    split: str = "test"
+    text_file: Path | None = None
+    tokenizer: str = "openai-community/gpt2"
+    max_length: int = 128
+    min_chars: int = 50
+    seed: int = 42
+
+
+def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str = "auto") -> Path:
+    """Write the dataset that `protocol` describes and return its folder.
+
+    `stand_in_mode`: `always` writes generated data, `never` refuses to, `auto` does so where the hub cannot be reached
+    and nothing is cached. Without `output`, real data goes to `DEFAULT_FOLDER` and generated data to `STAND_IN_FOLDER`,
+    so that generated data never stands where real data is looked for. Raises `InputError`.
+    """
+    if output is not None:
+        refuse_foreign_files(output, FILE_NAMES)
+    source = None if stand_in_mode == "always" else real_source(protocol, stand_in_mode)
+    if source is None:
+        generated = stand_in.text(protocol.seed)
+        return write(protocol, output or STAND_IN_FOLDER, generated, stand_in.tokenizer(generated.rows), is_stand_in=True)
+    return write(protocol, output or DEFAULT_FOLDER, *source, is_stand_in=False)
+
+
+def real_source(
+    protocol: Protocol, stand_in_mode: str
+) -> tuple[text.Text, transformers.PreTrainedTokenizerBase] | None:
+    """Return the real text and tokenizer, or None where they cannot be had and `stand_in_mode` allows generated ones."""
+    needs_hub = protocol.text_file is None or not Path(protocol.tokenizer).is_dir()
+    reason = unreachable_reason() if needs_hub else None
+    try:
+        if protocol.text_file is not None:
+            source = text.from_file(protocol.text_file)
+        else:
+            source = text.from_hub(protocol.dataset, protocol.config, protocol.split)
+        return source, tokens.load_tokenizer(protocol.tokenizer)
+    except InputError as error:
+        if reason is None:
+            raise
+        if stand_in_mode == "auto" and protocol.text_file is None:
+            print(f"The model hub cannot be reached ({reason}) and nothing is cached: generating data.", file=sys.stderr)
+            return None
+        raise InputError(
+            f"The model hub cannot be reached ({reason}) and this machine has no copy of what is needed: {error} "
+            "Prepare from files with `python -m data_prep --text-file wiki.test.raw --tokenizer FOLDER`."
+        ) from error
+
+
+def write(
+    protocol: Protocol,
+    folder: Path,
+    source: text.Text,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    *,
+    is_stand_in: bool,
+) -> Path:
+    """Select rows, tokenize them and write the folder."""
+    rows = text.select_rows(source.rows, min_chars=protocol.min_chars, seed=protocol.seed)
+    tensors = tokens.tokenize(rows, tokenizer, protocol.max_length)
+    write_dataset(folder, tensors, metadata(protocol, source, tokenizer, tensors, is_stand_in=is_stand_in))
+    return folder
+
+
+def metadata(
+    protocol: Protocol,
+    source: text.Text,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    tensors: dict[str, torch.Tensor],
+    *,
+    is_stand_in: bool,
+) -> dict[str, Any]:
+    """Return what metadata.json says: the seven keys of the layout first, then ours."""
+    own_name = "stand-in" if is_stand_in else Path(protocol.tokenizer).name
+    fits_gpt2 = is_stand_in or tokens.is_gpt2_vocabulary(tokenizer)
+    with_padding = tensors["input_ids"].numel()
+    without_padding = int(tensors["attention_mask"].sum())
+    return {
+        "num_samples": len(tensors["input_ids"]),
+        "max_length": protocol.max_length,
+        "dataset_name": source.name,
+        "model": "gpt2" if fits_gpt2 else own_name,
+        "task": "language_modeling",
+        "seed": protocol.seed,
+        "tokenizer": "gpt2" if fits_gpt2 and not is_stand_in else own_name,
+        "stand_in": is_stand_in,
+        "source": source.source,
+        "revision": source.revision,
+        "min_chars": protocol.min_chars,
+        "tokens_with_padding": with_padding,
+        "tokens_without_padding": without_padding,
+        "padding_ratio": round(1 - without_padding / with_padding, 6),
+        "sha256": {name: tensor_sha256(tensors[name]) for name in TENSOR_NAMES},
+        "versions": {
+            "python": platform.python_version(),
+            "datasets": datasets.__version__,
+            "tokenizers": tokenizers.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }

@@ -1,0 +1,60 @@
+"""Rows of text to padded token ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from data_prep.errors import InputError
+from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
+from data_prep.text import first_line
+
+
+def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder, the cache or the hub, and pad with its end-of-text token.
+
+    Raises `InputError` when it cannot be had or has no end-of-text token.
+    """
+    if Path(name_or_folder).is_dir() and not any(Path(name_or_folder).glob("*.json")):
+        raise InputError(f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
+    except (OSError, ValueError) as error:
+        raise InputError(f"The tokenizer {name_or_folder} could not be loaded: {first_line(error)}") from error
+    if tokenizer.eos_token is None:
+        raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def is_gpt2_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Tell whether ids mean what GPT-2 expects: 50,257 of them, the last being the end of text."""
+    return len(tokenizer) == VOCABULARY_SIZE and tokenizer.eos_token_id == PADDING_ID
+
+
+def tokenize(
+    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = 256
+) -> dict[str, torch.Tensor]:
+    """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], padded at the right.
+
+    `labels` equals `input_ids`, padding included: that is the layout's convention (the model shifts by itself). Quality
+    is computed from `attention_mask`, never from these labels.
+    """
+    batches = [
+        tokenizer(
+            list(rows[start : start + rows_at_once]["text"]),
+            padding="max_length",
+            truncation=True,
+            max_length=max_length,
+            return_tensors="pt",
+        )
+        for start in tqdm(range(0, len(rows), rows_at_once), desc="Tokenizing", unit="batch")
+    ]
+    input_ids = torch.cat([batch["input_ids"] for batch in batches])
+    attention_mask = torch.cat([batch["attention_mask"] for batch in batches])
+    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": input_ids.clone()}
