@@ -39,10 +39,18 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--config", default=default.config, help="its configuration")
     options.add_argument("--split", default=default.split, help="its split")
     options.add_argument("--text-file", type=Path, metavar="FILE", help="read a wiki.test.raw instead of the hub")
-    options.add_argument("--tokenizer", default=default.tokenizer, metavar="ID_OR_DIR", help="tokenizer on the hub or folder")
-    options.add_argument("--max-length", type=lambda text: at_least(2, text), default=default.max_length, help="tokens a sequence")
-    options.add_argument("--min-chars", type=lambda text: at_least(0, text), default=default.min_chars, help="rows must be longer")
-    options.add_argument("--seed", type=lambda text: at_least(0, text), default=default.seed, help="seed of the shuffle")
+    options.add_argument(
+        "--tokenizer", default=default.tokenizer, metavar="ID_OR_DIR", help="tokenizer on the hub or folder"
+    )
+    options.add_argument(
+        "--max-length", type=lambda text: at_least(2, text), default=default.max_length, help="tokens a sequence"
+    )
+    options.add_argument(
+        "--min-chars", type=lambda text: at_least(0, text), default=default.min_chars, help="rows must be longer"
+    )
+    options.add_argument(
+        "--seed", type=lambda text: at_least(0, text), default=default.seed, help="seed of the shuffle"
+    )
     options.add_argument(
         "--stand-in",
         choices=("auto", "always", "never"),

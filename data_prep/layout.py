@@ -36,7 +36,13 @@ PUBLISHED_SHA256 = {
     "labels": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
 }
 #: What metadata.json says when the options above were at their defaults.
-PUBLISHED_PROTOCOL = {"dataset_name": "wikitext-2", "num_samples": 1940, "max_length": 128, "seed": 42, "tokenizer": "gpt2"}
+PUBLISHED_PROTOCOL = {
+    "dataset_name": "wikitext-2",
+    "num_samples": 1940,
+    "max_length": 128,
+    "seed": 42,
+    "tokenizer": "gpt2",
+}
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:
@@ -52,8 +58,8 @@ def dataset_sha256(digests: Mapping[str, str]) -> str:
 def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
     """Write the four files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
 
-    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens]. Raises `InputError` when the folder holds
-    files that are not a dataset's, or cannot be written.
+    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens]. Raises `InputError` when the folder
+    holds files that are not a dataset's, or cannot be written.
     """
     with replaced_folder(folder, FILE_NAMES) as unfinished:
         for name in TENSOR_NAMES:
@@ -75,7 +81,9 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[P
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
     except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another place with --output.") from error
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}); choose another place with --output."
+        ) from error
     try:
         yield unfinished
         for path in unfinished.iterdir():

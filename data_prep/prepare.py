@@ -53,14 +53,16 @@ def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str =
     source = None if stand_in_mode == "always" else real_source(protocol, stand_in_mode)
     if source is None:
         generated = stand_in.text(protocol.seed)
-        return write(protocol, output or STAND_IN_FOLDER, generated, stand_in.tokenizer(generated.rows), is_stand_in=True)
+        return write(
+            protocol, output or STAND_IN_FOLDER, generated, stand_in.tokenizer(generated.rows), is_stand_in=True
+        )
     return write(protocol, output or DEFAULT_FOLDER, *source, is_stand_in=False)
 
 
 def real_source(
     protocol: Protocol, stand_in_mode: str
 ) -> tuple[text.Text, transformers.PreTrainedTokenizerBase] | None:
-    """Return the real text and tokenizer, or None where they cannot be had and `stand_in_mode` allows generated ones."""
+    """Return the real text and tokenizer, or None where only generated ones can be had and may be used."""
     needs_hub = protocol.text_file is None or not Path(protocol.tokenizer).is_dir()
     reason = unreachable_reason() if needs_hub else None
     try:
@@ -73,7 +75,9 @@ def real_source(
         if reason is None:
             raise
         if stand_in_mode == "auto" and protocol.text_file is None:
-            print(f"The model hub cannot be reached ({reason}) and nothing is cached: generating data.", file=sys.stderr)
+            print(
+                f"The model hub cannot be reached ({reason}) and nothing is cached: generating data.", file=sys.stderr
+            )
             return None
         raise InputError(
             f"The model hub cannot be reached ({reason}) and this machine has no copy of what is needed: {error} "

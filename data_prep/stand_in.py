@@ -1,4 +1,4 @@
-"""Generated text and a tokenizer for it, for machines that reach no hub: the shape of WikiText-2 without its meaning."""
+"""Generated text and its tokenizer, for machines that reach no hub: the shape of WikiText-2 without its meaning."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ SHORTEST_TOKENS, LONGEST_SHORT_TOKENS = 10, 127
 #: Chosen so that 960 quantiles of SHORTEST + (LONGEST - SHORTEST) * u ** SKEW average 75.5 tokens, as the real rows do.
 SKEW = 0.786
 DISTINCT_WORDS = 6000
+END_OF_TEXT = "<|endoftext|>"
 SYLLABLES = [consonant + vowel for consonant in "bcdfghjklmnprstvz" for vowel in "aeiou"]
 
 
@@ -57,10 +58,8 @@ def tokenizer(rows: datasets.Dataset) -> PreTrainedTokenizerBase:
     trained.train_from_iterator(rows["text"], trainer, length=len(rows))
     # The trainer numbers tokens without a gap; the end of text has to keep GPT-2's number, far above the others.
     learned = trained.get_vocab()
-    trained.model = models.BPE(
-        vocab={**learned, "<|endoftext|>": PADDING_ID}, merges=merges_of(trained)
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=trained, eos_token="<|endoftext|>", pad_token="<|endoftext|>")
+    trained.model = models.BPE(vocab={**learned, END_OF_TEXT: PADDING_ID}, merges=merges_of(trained))
+    return PreTrainedTokenizerFast(tokenizer_object=trained, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
 
 
 def merges_of(trained: Tokenizer) -> list[tuple[str, str]]:

@@ -54,7 +54,9 @@ def from_file(path: Path) -> Text:
     except OSError as error:
         raise InputError(f"The text file {path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"The text file {path} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}.") from error
+        raise InputError(
+            f"The text file {path} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}."
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     name = "wikitext-2" if digest == WIKI_TEST_RAW_SHA256 else path.stem
     return Text(datasets.Dataset.from_dict({"text": lines}), name, path.name, f"sha256:{digest}")

@@ -20,7 +20,9 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
     Raises `InputError` when it cannot be had or has no end-of-text token.
     """
     if Path(name_or_folder).is_dir() and not any(Path(name_or_folder).glob("*.json")):
-        raise InputError(f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it.")
+        raise InputError(
+            f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
     except (OSError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""The benchmarks, the measuring code (`measure`) and its pytest glue (`plugins`)."""

@@ -1,0 +1,1 @@
+"""Measuring code that knows no pytest."""

@@ -1,0 +1,113 @@
+"""Latency: the closed loop that is timed, and what its rounds say."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from scipy.stats import binom
+
+from fixtures.dataset import Batch
+from fixtures.executions import Forward
+
+CONFIDENCE = 0.95
+
+
+class ForwardLoop:
+    """One forward after another over a dataset's batches, each waited for: timed, metered and profiled alike.
+
+    `first_index` is the number of the first round; -10 makes ten warm-up rounds end just before batch 0.
+    """
+
+    def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
+        self._forward = forward
+        self._batches = batches
+        self._synchronize: Callable[[], None] = synchronizer(device)
+        self.next_index = 0
+
+    def next_arguments(self) -> tuple[tuple[torch.Tensor, torch.Tensor], dict[str, Any]]:
+        """Choose the next batch and wait for the device: all that a round needs before the first clock read."""
+        batch = self._batches[self.next_index % len(self._batches)]
+        self.next_index += 1
+        self._synchronize()
+        return (batch.input_ids, batch.attention_mask), {}
+
+    def forward_and_wait(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Run one forward and wait until the device has finished it: what stands between the clock reads."""
+        logits = self._forward(input_ids, attention_mask)
+        self._synchronize()
+        return logits
+
+    def run_one(self) -> torch.Tensor:
+        """Choose the next batch and run it, untimed."""
+        arguments, _ = self.next_arguments()
+        return self.forward_and_wait(*arguments)
+
+    def text_tokens(self, first_index: int, rounds: int) -> int:
+        """Return the text tokens that `rounds` rounds from `first_index` on read; padding is not counted."""
+        return sum(
+            self._batches[index % len(self._batches)].text_tokens for index in range(first_index, first_index + rounds)
+        )
+
+
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """Return the function that waits for all work on the device; on a CPU there is nothing to wait for."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None
+
+
+def latency_statistics(durations_s: Sequence[float], batch_size: int, text_tokens: int) -> dict[str, Any]:
+    """Return what the rounds of one benchmark say, in milliseconds and per second.
+
+    `durations_s`: seconds of each round, one at least; `text_tokens`: real tokens that all rounds together read.
+    Throughput is over the summed rounds, so that it is per second of forward, not of bookkeeping between rounds.
+    """
+    rounds_ms = sorted(1000 * duration for duration in durations_s)
+    total_s = sum(durations_s)
+    low, high = quantile_interval(rounds_ms, 0.5)
+    too_few = "fewer than 2 rounds" if len(rounds_ms) < 2 else None
+    return {
+        "mean_ms": statistics.fmean(rounds_ms),
+        "std_ms": None if too_few else statistics.stdev(rounds_ms),
+        "std_reason": too_few,
+        "median_ms": statistics.median(rounds_ms),
+        "p95_ms": quantile(rounds_ms, 0.95),
+        "p99_ms": quantile(rounds_ms, 0.99),
+        "ci95_low_ms": low,
+        "ci95_high_ms": high,
+        "ci95_reason": None
+        if low is not None
+        else f"{len(rounds_ms)} rounds are too few for an interval of the median",
+        "rounds": len(rounds_ms),
+        "throughput_samples_per_s": batch_size * len(rounds_ms) / total_s,
+        "tokens_per_s": text_tokens / total_s,
+    }
+
+
+def quantile(ordered: Sequence[float], probability: float) -> float:
+    """Return the quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996)."""
+    position = probability * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+
+
+def quantile_interval(ordered: Sequence[float], probability: float) -> tuple[float | None, float | None]:
+    """Return the narrowest symmetric-in-rank 95% interval of a quantile, or two None where the sample is too small.
+
+    The number of values below the true quantile is binomial(n, p), whatever the distribution, so the order statistics
+    x[l] and x[u] (from 1) cover it with probability B(u-1) - B(l-1). Source: David and Nagaraja, Order Statistics,
+    3rd edition, section 7.1.
+    """
+    count, tail = len(ordered), (1 - CONFIDENCE) / 2
+    lower = int(binom.ppf(tail, count, probability))
+    if binom.cdf(lower - 1, count, probability) > tail:
+        lower -= 1
+    upper = int(binom.ppf(1 - tail, count, probability)) + 1
+    if lower < 1 or upper > count:
+        return None, None
+    return ordered[lower - 1], ordered[upper - 1]

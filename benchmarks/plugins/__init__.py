@@ -1,0 +1,1 @@
+"""pytest glue: each plugin calls the measuring code and writes its part of `extra_info`."""

@@ -1,0 +1,21 @@
+"""Writes the energy of the loop that was timed."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.forward_run import ForwardRun
+from benchmarks.measure.energy import measure_energy, unavailable
+
+
+@pytest.hookimpl(tryfirst=True)  # directly after the rounds, while the device is as they left it
+def pytest_forward_timed(run: ForwardRun) -> None:
+    """Meter the loop; with --energy require a figure that cannot be had fails the benchmark."""
+    settings = run.settings
+    if settings.energy == "off":
+        run.extra_info["energy"] = unavailable("switched off with --energy off", "OFF") | {"status": "off"}
+        return
+    energy = measure_energy(run.loop.run_one, run.dataset.batch_size, settings.device)
+    run.extra_info["energy"] = energy
+    if settings.energy == "require" and energy["energy_per_sample_mj"] is None:
+        pytest.fail(f"--energy require: the energy of {run.name} is not known ({energy['reason']}).", pytrace=False)

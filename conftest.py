@@ -1,0 +1,42 @@
+"""Command-line options and the list of plugins; nothing else.
+
+`pytest-benchmark compare` imports this file outside pytest: nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = [
+    "fixtures.settings",
+    "fixtures.dataset",
+    "fixtures.models",
+    "benchmarks.plugins.hooks",
+    "benchmarks.plugins.ordering",
+    "benchmarks.plugins.failures",
+    "benchmarks.plugins.workload",
+    "benchmarks.plugins.latency",
+    "benchmarks.plugins.energy",
+    "benchmarks.plugins.size",
+    "benchmarks.plugins.quality",
+    "benchmarks.plugins.environment",
+    "benchmarks.plugins.reports",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options; fixtures/settings.py checks their values."""
+    group = parser.getgroup("gpt2-precision", "GPT-2 precision benchmark")
+    group.addoption("--dataset-dir", metavar="DIR", help="tokenized dataset (default: prepared on first use)")
+    group.addoption("--model", metavar="ID_OR_DIR", default="openai-community/gpt2", help="default: %(default)s")
+    group.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    group.addoption("--precisions", default="fp32,fp16,mixed", help="comma-separated (default: %(default)s)")
+    group.addoption("--executions", help="comma-separated: eager (default: eager)")
+    group.addoption("--batch-size", default="1", metavar="N", help="sequences a forward (default: %(default)s)")
+    group.addoption("--rounds", default="100", metavar="N", help="timed rounds (default: %(default)s)")
+    group.addoption("--warmup-rounds", default="10", metavar="N", help="at least so many (default: %(default)s)")
+    group.addoption("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
+    group.addoption("--stand-in", default="auto", metavar="auto|always|never", help="generated text and seeded weights")
+    group.addoption("--quality-samples", metavar="all|N", help="rows scored (default: all on CUDA, 64 on a CPU)")
+    group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
+    group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")

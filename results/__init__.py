@@ -1,0 +1,1 @@
+"""Saved runs to tables. Reads JSON alone; imports no torch."""

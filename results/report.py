@@ -1,0 +1,125 @@
+"""The files that a run leaves behind for people: a CSV with everything, a Markdown summary of what matters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results.table import table
+
+CSV_NAME = "gpt2_quantization_benchmark_results.csv"
+SUMMARY_NAME = "gpt2_benchmark_summary.md"
+STAND_IN_NOTICE = (
+    "STAND-IN: generated text or seeded weights. Latency, energy and size are real; perplexity means nothing."
+)
+
+
+def write_report(
+    folder: Path, benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any], skipped: Mapping[str, str]
+) -> list[Path]:
+    """Write the CSV and the summary of one run and return their paths.
+
+    `benchmarks` as in a pytest-benchmark file, `environment` as in its `machine_info`, `skipped` maps a benchmark's
+    name to why it did not run. Raises `OSError` where the folder cannot be written.
+    """
+    frame = table(benchmarks)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        write(folder / CSV_NAME, frame.to_csv(index=False)),
+        write(folder / SUMMARY_NAME, summary(frame, benchmarks, environment, skipped)),
+    ]
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file under another name and rename it, so that nobody ever reads half of it."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def summary(
+    frame: pd.DataFrame,
+    benchmarks: Sequence[dict[str, Any]],
+    environment: Mapping[str, Any],
+    skipped: Mapping[str, str],
+) -> str:
+    """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
+    parts = ["# GPT-2 precision benchmark"]
+    if frame["stand_in"].any():
+        parts.append(f"> **{STAND_IN_NOTICE}**")
+    parts.append("\n".join(f"- {line}" for line in conditions(benchmarks, environment)))
+    parts.append(compact(frame).to_markdown(index=False, disable_numparse=True))
+    notes = [*missing_figures(frame), *(f"{name} was not run: {reason}." for name, reason in skipped.items())]
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def conditions(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any]) -> list[str]:
+    """Return what every figure of the run depends on, a line each."""
+    extra_info = benchmarks[0]["extra_info"]
+    workload, gpu = extra_info["workload"], environment.get("gpu")
+    where = f"{gpu['name']}, driver {gpu['driver']}" if gpu else f"CPU, {environment.get('torch_threads')} threads"
+    return [
+        f"{where}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
+        f"model {workload['model']} ({workload['parameters']:,} parameters, "
+        f"weights sha256 {workload['weights_sha256'][:12]}…)",
+        f"text {workload['dataset']} ({workload['num_samples']:,} x {extra_info['sequence_length']} tokens, "
+        f"sha256 {workload['dataset_sha256'][:12]}…), batch {extra_info['batch_size']}",
+        f"median of {extra_info['latency']['rounds']} rounds with its 95% interval, after "
+        f"{extra_info['latency']['warmup_rounds']} warm-up rounds",
+    ]
+
+
+def compact(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table that people read: formatted, with intervals, and with marks on rows that need one."""
+    return pd.DataFrame([compact_row(item) for _, item in frame.iterrows()])
+
+
+def compact_row(item: pd.Series[Any]) -> dict[str, str]:
+    """Return one benchmark as text."""
+    marks = "".join(
+        mark
+        for mark, applies in (
+            (" (stand-in)", item["stand_in"]),
+            (" (emulated)", item["native"] is False or item["native"] == 0),
+        )
+        if applies
+    )
+    interval = number(item["median_ci95_low_ms"], "{:.3f}") + " to " + number(item["median_ci95_high_ms"], "{:.3f}")
+    uncertainty = "" if pd.isna(item["energy_rel_u95"]) else f" ± {item['energy_rel_u95']:.1%}"
+    meaning = "" if item["quality_meaningful"] else " (means nothing)"
+    return {
+        "benchmark": item["name"] + marks,
+        "median ms (95% interval)": f"{number(item['median_latency_ms'], '{:.3f}')} ({interval})",
+        "mean ± std ms": f"{number(item['mean_latency_ms'], '{:.3f}')} ± {number(item['std_latency_ms'], '{:.3f}')}",
+        "speedup vs FP32": number(item["speedup_vs_fp32"], "{:.2f}x"),
+        "samples/s": number(item["throughput"], "{:.1f}"),
+        "tokens/s": number(item["tokens_per_sec"], "{:,.0f}"),
+        "perplexity": number(item["perplexity"], "{:.3f}") + meaning,
+        "energy mJ": number(item["energy_per_sample_mj"], "{:.1f}") + uncertainty,
+        "power W": number(item["mean_power_w"], "{:.0f}"),
+        "size MB": number(item["model_size_mb"], "{:.2f}"),
+    }
+
+
+def number(
+    value: Any,  # noqa: ANN401
+    form: str,
+) -> str:
+    """Return a figure as text; a missing one is a dash, never 0."""
+    return "-" if value is None or pd.isna(value) else form.format(value)
+
+
+def missing_figures(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence for each figure that could not be had."""
+    notes = []
+    for figure in ("energy", "quality"):
+        for reason, group in frame.groupby(f"{figure}_reason"):
+            notes.append(f"no {figure} for {', '.join(group['name'])}: {reason}.")
+    return notes

@@ -1,0 +1,101 @@
+"""A tiny dataset and a tiny model, and the suite run on them by a real pytest inside this one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+# Imported here, once: a pytest run inside this one forgets the modules that it was the first to import, and torch
+# cannot be imported twice.
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # noqa: F401
+from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
+
+from data_prep.layout import PADDING_ID, write_dataset
+
+REPOSITORY = Path(__file__).parent.parent
+SEQUENCES, TOKENS = 6, 16
+LENGTHS = (16, 2, 9, 16, 5, 12)
+ORIGINAL_METADATA = {
+    "num_samples": SEQUENCES,
+    "max_length": TOKENS,
+    "dataset_name": "tiny",
+    "model": "gpt2",
+    "task": "language_modeling",
+    "seed": 42,
+    "tokenizer": "gpt2",
+}
+
+
+def tiny_tensors() -> dict[str, torch.Tensor]:
+    """Six sequences of 2 to 16 random tokens, padded to 16."""
+    generator = torch.Generator().manual_seed(0)
+    input_ids = torch.randint(0, PADDING_ID, (SEQUENCES, TOKENS), generator=generator)
+    attention_mask = (torch.arange(TOKENS) < torch.tensor(LENGTHS)[:, None]).long()
+    input_ids[attention_mask == 0] = PADDING_ID
+    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": input_ids.clone()}
+
+
+@pytest.fixture
+def tiny_dataset(tmp_path: Path) -> Path:
+    """A folder in the original layout: only the seven metadata keys that others write."""
+    folder = tmp_path / "dataset"
+    write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
+    return folder
+
+
+def tiny_gpt2(**changes: Any) -> GPT2LMHeadModel:
+    """A GPT-2 of two layers with GPT-2's vocabulary, seeded."""
+    torch.manual_seed(1)
+    config = GPT2Config(**{"n_layer": 2, "n_embd": 16, "n_head": 2, "n_positions": 32} | changes)
+    return GPT2LMHeadModel(config).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny GPT-2's checkpoint."""
+    folder = tmp_path_factory.mktemp("model") / "tiny-gpt2"
+    tiny_gpt2().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run_suite(
+    pytester: pytest.Pytester, tiny_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> Callable[..., pytest.RunResult]:
+    """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win."""
+
+    def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True) -> pytest.RunResult:
+        return pytester.runpytest_inprocess(
+            *(REPOSITORY / "benchmarks" / file for file in files),
+            f"--rootdir={REPOSITORY}",
+            f"--config-file={REPOSITORY / 'pyproject.toml'}",
+            "-pno:cacheprovider",
+            f"--dataset-dir={tiny_dataset}",
+            f"--model={tiny_model}",
+            f"--results-dir={tmp_path / 'results'}",
+            f"--benchmark-storage={tmp_path / 'saved'}",
+            "--device=cpu",
+            "--rounds=8",
+            "--warmup-rounds=2",
+            *(["--allow-emulated"] if emulated else []),
+            *options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
+    """Read the one run that the suite has saved."""
+
+    def read() -> dict[str, Any]:
+        (path,) = (tmp_path / "saved").rglob("*.json")
+        loaded: dict[str, Any] = json.loads(path.read_text())
+        return loaded
+
+    return read

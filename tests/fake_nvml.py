@@ -1,0 +1,43 @@
+"""NVML as its Python binding shows it, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+
+class FakeNVMLError(Exception):
+    def __init__(self, value: int) -> None:
+        super().__init__(f"NVML error {value}")
+        self.value = value
+
+
+def fake_nvml(**functions):
+    """Return a stand-in for the module pynvml; `functions` replace its defaults, an int in their place is an error."""
+
+    def failing(number: int):
+        def fail(*_):
+            raise FakeNVMLError(number)
+
+        return fail
+
+    library = {
+        "NVMLError": FakeNVMLError,
+        "NVML_ERROR_UNINITIALIZED": 1,
+        "NVML_ERROR_NOT_SUPPORTED": 3,
+        "NVML_ERROR_NO_PERMISSION": 4,
+        "NVML_ERROR_NOT_FOUND": 6,
+        "NVML_ERROR_DRIVER_NOT_LOADED": 9,
+        "NVML_ERROR_LIBRARY_NOT_FOUND": 12,
+        "NVML_ERROR_GPU_IS_LOST": 15,
+        "NVML_ERROR_LIB_RM_VERSION_MISMATCH": 18,
+        "NVML_CLOCK_SM": 1,
+        "NVML_TEMPERATURE_GPU": 0,
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlSystemGetDriverVersion": lambda: "580.1",
+        "nvmlDeviceGetHandleByUUID": lambda uuid: uuid,
+        "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 0,
+    }
+    for name, function in functions.items():
+        library[name] = failing(function) if isinstance(function, int) else function
+    return SimpleNamespace(**library)

@@ -1,0 +1,174 @@
+"""Text to tokens on disk: the protocol, the files, and what happens when something breaks on the way."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_prep import hub, stand_in, text
+from data_prep.__main__ import main
+from data_prep.errors import InputError
+from data_prep.layout import FILE_NAMES, PADDING_ID, VOCABULARY_SIZE, tensor_sha256, write_dataset
+from data_prep.prepare import Protocol, prepare
+from fixtures.dataset_folder import DatasetFolder
+from fixtures.integrity import verify
+from tests.conftest import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(Protocol(), tmp_path_factory.mktemp("generated") / "data", "always")
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No hub answers and nothing is cached."""
+    monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: "Name or service not known")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "no-cache")
+    hub.unreachable_reason.cache_clear()
+    yield
+    hub.unreachable_reason.cache_clear()
+
+
+def run_main(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["data_prep", *arguments])
+    return main()
+
+
+def test_generated_data_has_the_shape_of_the_real_data(generated):
+    tensors = {name: torch.load(generated / f"{name}.pt") for name in ("input_ids", "attention_mask", "labels")}
+    assert tensors["input_ids"].shape == (1940, 128)
+    lengths = tensors["attention_mask"].sum(dim=1)
+    assert int((lengths == 128).sum()) == 980
+    assert int(lengths.min()) >= 10
+    padding_ratio = 1 - int(lengths.sum()) / lengths.numel() / 128
+    assert padding_ratio == pytest.approx(0.203, abs=0.01)
+    assert int(tensors["input_ids"].max()) == PADDING_ID < VOCABULARY_SIZE
+    assert not int((tensors["input_ids"][tensors["attention_mask"] == 1] == PADDING_ID).sum())
+    assert all(finding.passed for finding in verify(DatasetFolder(generated)).values())
+
+
+def test_generated_data_says_so(generated):
+    metadata = json.loads((generated / "metadata.json").read_text())
+    assert metadata["stand_in"] is True
+    assert metadata["dataset_name"] == "stand-in"
+    assert metadata["tokenizer"] == "stand-in"
+
+
+def test_generated_text_depends_on_its_seed_alone():
+    assert stand_in.text(1).rows["text"][:9] == stand_in.text(1).rows["text"][:9]
+    assert stand_in.text(1).rows["text"][:9] != stand_in.text(2).rows["text"][:9]
+
+
+def test_only_a_newline_ends_a_row_and_stays_in_it(tmp_path):
+    file = tmp_path / "lines.txt"
+    file.write_bytes("one\u2028still one\x0b\x85here\r\n \ntwo".encode())
+    assert text.from_file(file).rows["text"][:] == ["one\u2028still one\x0b\x85here\r\n", " \n", "two"]
+
+
+def test_rows_are_kept_by_their_length_without_surrounding_space():
+    rows = text.datasets.Dataset.from_dict({"text": [" " * 60, "x" * 51 + "\n", "y" * 50 + "  \n"]})
+    assert text.select_rows(rows, min_chars=50, seed=0)["text"][:] == ["x" * 51 + "\n"]
+
+
+def test_digest_is_of_little_endian_int64_bytes_in_c_order():
+    expected = hashlib.sha256(bytes([1, *[0] * 7, 2, *[0] * 7, 3, *[0] * 7, 4, *[0] * 7])).hexdigest()
+    assert tensor_sha256(torch.tensor([[1, 2], [3, 4]])) == expected
+    assert tensor_sha256(torch.tensor([[1, 3], [2, 4]]).T) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--text-file", "missing.txt"], "The text file missing.txt cannot be read (No such file or directory)."),
+        (["--text-file", "latin.txt"], "The text file latin.txt is not UTF-8: byte 1 is 0xe9."),
+        (["--text-file", "short.txt"], "None of the 2 rows has more than 50 characters; lower --min-chars."),
+        (["--text-file", "short.txt", "--tokenizer", "empty"], "The folder empty holds no tokenizer"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(monkeypatch, tmp_path, capsys, generated, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.txt").write_bytes(b"h\xe9las")
+    (tmp_path / "short.txt").write_text("a\nb\n")
+    (tmp_path / "empty").mkdir()
+    tokenizer = tmp_path / "tokenizer"
+    stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(tokenizer)
+    with_tokenizer = arguments if "--tokenizer" in arguments else [*arguments, "--tokenizer", "tokenizer"]
+    assert run_main(monkeypatch, *with_tokenizer, "--output", "out") == 1
+    assert f"error: {sentence}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_hub_data_is_generated_beside_the_place_of_the_real_data(monkeypatch, tmp_path, capsys, offline):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch) == 0
+    assert [folder.name for folder in (tmp_path / "datasets").iterdir()] == ["gpt2_stand_in_data"]
+    printed = capsys.readouterr()
+    assert "cannot be reached" in printed.err
+    assert "GENERATED" in printed.out
+
+
+def test_without_a_hub_and_with_generated_data_forbidden_it_is_an_error(monkeypatch, tmp_path, capsys, offline):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch, "--stand-in", "never") == 1
+    assert "The model hub cannot be reached" in capsys.readouterr().err
+    assert not (tmp_path / "datasets").exists()
+
+
+def test_a_hub_out_of_order_is_an_error_not_a_reason_to_generate(monkeypatch, tmp_path, capsys, offline):
+    monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: 503)
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch) == 1
+    assert "answers HTTP 503 (expected 200)" in capsys.readouterr().err
+
+
+def test_a_hub_that_never_answers_is_given_up_in_three_seconds(monkeypatch, offline):
+    monkeypatch.setattr("data_prep.hub.PROBE_SECONDS", 0.05)
+    monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: __import__("time").sleep(0.5))
+    assert "no answer from" in hub.unreachable_reason()
+
+
+def test_files_of_others_are_not_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        write_dataset(tmp_path, tiny_tensors(), ORIGINAL_METADATA)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_full_disk_leaves_the_old_dataset(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
+    before = {name: (folder / name).read_bytes() for name in FILE_NAMES}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA | {"seed": 1})
+    assert {name: (folder / name).read_bytes() for name in FILE_NAMES} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("moment", ["torch.save", "os.fsync"])
+def test_a_killed_run_leaves_no_half_dataset(tmp_path, moment):
+    script = (
+        "import os, signal, torch, pathlib\n"
+        "from data_prep.layout import write_dataset\n"
+        f"{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "t = torch.zeros(2, 2, dtype=torch.int64)\n"
+        f"write_dataset(pathlib.Path({str(tmp_path / 'data')!r}), dict.fromkeys(('input_ids', 'attention_mask', 'labels'), t), {{}})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "data").exists()

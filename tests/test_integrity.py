@@ -1,0 +1,157 @@
+"""Each way in which a dataset can be wrong is found by the check that is named after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.layout import TENSOR_NAMES, tensor_sha256
+from fixtures.dataset_folder import DatasetFolder, IntegrityError
+from fixtures.integrity import CHECKS, verify
+
+
+def failed(folder: Path) -> set[str]:
+    return {name for name, finding in verify(DatasetFolder(folder)).items() if finding.passed is False}
+
+
+def edit(folder: Path, name: str, change) -> None:
+    tensor = torch.load(folder / f"{name}.pt")
+    torch.save(change(tensor), folder / f"{name}.pt")
+
+
+def set_metadata(folder: Path, **changes: object) -> None:
+    path = folder / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def put(row: int, column: int, value: float):
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        tensor[row, column] = value
+        return tensor
+
+    return change
+
+
+def test_a_folder_with_the_seven_original_keys_passes(tiny_dataset):
+    findings = verify(DatasetFolder(tiny_dataset))
+    assert list(findings) == list(CHECKS)
+    assert all(finding.passed is True for finding in findings.values())
+
+
+def ids_above_vocabulary(folder: Path) -> None:
+    for name in ("input_ids", "labels"):
+        edit(folder, name, put(0, 3, 50_257))
+
+
+def negative_id(folder: Path) -> None:
+    for name in ("input_ids", "labels"):
+        edit(folder, name, put(0, 3, -1))
+
+
+def other_padding(folder: Path) -> None:
+    for name in ("input_ids", "labels"):
+        edit(folder, name, put(1, 15, 0))
+
+
+def published_name(folder: Path) -> None:
+    tensors = {"input_ids": torch.full((1940, 128), 7), "attention_mask": torch.ones(1940, 128, dtype=torch.int64)}
+    for name in TENSOR_NAMES:
+        torch.save(tensors.get(name, tensors["input_ids"]), folder / f"{name}.pt")
+    set_metadata(folder, num_samples=1940, max_length=128, dataset_name="wikitext-2")
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        (lambda folder: edit(folder, "labels", put(0, 0, 5)), "labels_equal_input_ids"),
+        (lambda folder: edit(folder, "attention_mask", put(1, 15, 1)), "mask_is_right_padded"),
+        (lambda folder: edit(folder, "attention_mask", put(0, 0, 2)), "mask_is_binary"),
+        (lambda folder: edit(folder, "attention_mask", put(1, 1, 0)), "sequences_have_a_target"),
+        (ids_above_vocabulary, "ids_in_vocabulary"),
+        (negative_id, "ids_in_vocabulary"),
+        (other_padding, "padding_is_end_of_text"),
+        (lambda folder: edit(folder, "input_ids", lambda t: t[:5]), "shapes_agree"),
+        (lambda folder: [edit(folder, name, lambda t: t[:0]) for name in TENSOR_NAMES], "shapes_agree"),
+        (lambda folder: edit(folder, "input_ids", lambda t: t.float()), "dtypes_are_int64"),
+        (lambda folder: edit(folder, "input_ids", lambda t: t.float() * float("nan")), "dtypes_are_int64"),
+        (lambda folder: edit(folder, "labels", lambda t: {"labels": t}), "tensors_load"),
+        (lambda folder: (folder / "labels.pt").write_bytes(b""), "tensors_load"),
+        (lambda folder: os.truncate(folder / "labels.pt", 700), "tensors_load"),
+        (lambda folder: (folder / "labels.pt").unlink(), "files_exist"),
+        (lambda folder: (folder / "metadata.json").write_text("{"), "metadata_complete"),
+        (lambda folder: (folder / "metadata.json").write_text("[1]"), "metadata_complete"),
+        (lambda folder: (folder / "metadata.json").write_text('{"seed": 42}'), "metadata_complete"),
+        (lambda folder: set_metadata(folder, num_samples=7), "sample_count"),
+        (lambda folder: set_metadata(folder, num_samples="6"), "sample_count"),
+        (lambda folder: set_metadata(folder, max_length=128), "sequence_length"),
+        (lambda folder: set_metadata(folder, task="translation"), "task_is_language_modeling"),
+        (lambda folder: set_metadata(folder, model="bert"), "model_is_gpt2"),
+        (lambda folder: set_metadata(folder, tokens_without_padding=61), "token_totals_agree"),
+        (lambda folder: set_metadata(folder, tokens_with_padding=95), "token_totals_agree"),
+        (lambda folder: set_metadata(folder, sha256={"labels": "0" * 64}), "recorded_digests_agree"),
+        (lambda folder: set_metadata(folder, sha256=[]), "recorded_digests_agree"),
+        (published_name, "published_digests_agree"),
+    ],
+)
+def test_damage_is_found_by_its_check(tiny_dataset, damage, check):
+    damage(tiny_dataset)
+    assert check in failed(tiny_dataset)
+    message = verify(DatasetFolder(tiny_dataset))[check].message
+    assert "found" in message or "without" in message
+    assert "expected" in message
+    assert "python -m data_prep" in message
+
+
+def test_totals_and_digests_that_agree_pass(tiny_dataset):
+    digests = {name: tensor_sha256(torch.load(tiny_dataset / f"{name}.pt")) for name in TENSOR_NAMES}
+    set_metadata(tiny_dataset, tokens_with_padding=96, tokens_without_padding=60, sha256=digests)
+    assert failed(tiny_dataset) == set()
+
+
+class Payload:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("way", ["torch.save", "pickle"])
+def test_a_pickle_that_wants_to_run_code_does_not(tiny_dataset, tmp_path, way):
+    payload = Payload(tmp_path / "executed")
+    if way == "torch.save":
+        torch.save(payload, tiny_dataset / "labels.pt")
+    else:
+        (tiny_dataset / "labels.pt").write_bytes(pickle.dumps(payload))
+    assert "tensors_load" in failed(tiny_dataset)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_checks_that_cannot_be_made_are_neither_passed_nor_failed(tiny_dataset):
+    (tiny_dataset / "labels.pt").write_bytes(b"nothing")
+    findings = verify(DatasetFolder(tiny_dataset))
+    assert findings["tensors_load"].passed is False
+    assert findings["mask_is_binary"].passed is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(content=st.binary(max_size=400), data=st.data())
+def test_no_bytes_in_a_tensor_file_escape_as_another_error(tmp_path_factory, content, data):
+    folder = tmp_path_factory.mktemp("fuzz")
+    torch.save(torch.arange(4), folder / "whole.pt")
+    whole = (folder / "whole.pt").read_bytes()
+    start = data.draw(st.integers(0, len(whole)))
+    mixed = data.draw(st.sampled_from([content, whole[:start] + content, whole[:start] + content + whole[start + len(content) :]]))
+    (folder / "input_ids.pt").write_bytes(mixed)
+    try:
+        loaded = DatasetFolder(folder).tensor("input_ids")
+    except IntegrityError:
+        return
+    assert isinstance(loaded, torch.Tensor)

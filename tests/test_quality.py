@@ -1,0 +1,99 @@
+"""Perplexity against plain code that scores one token after another in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel
+
+from benchmarks.measure import quality
+from benchmarks.measure.quality import Scores, quality_figures, score
+from tests.conftest import tiny_gpt2, tiny_tensors
+
+
+@torch.no_grad()
+def plain_nll(model: GPT2LMHeadModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> list[tuple[float, int]]:
+    """Total NLL and targets of each sequence: no batch, no padding, everything in float64."""
+    exact = model.double()
+    found = []
+    for ids, mask in zip(input_ids, attention_mask, strict=True):
+        text = ids[: int(mask.sum())]
+        logits = exact(input_ids=text[None]).logits[0]
+        total = 0.0
+        for position in range(1, len(text)):
+            scores = logits[position - 1]
+            total += float(torch.logsumexp(scores, dim=0) - scores[text[position]])
+        found.append((total, max(len(text) - 1, 0)))
+    return found
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("chunk", [7, 4096])
+def test_perplexity_equals_that_of_plain_code(monkeypatch, padded, chunk):
+    monkeypatch.setattr(quality, "POSITIONS_PER_CHUNK", chunk)
+    monkeypatch.setattr(quality, "TOKENS_PER_BATCH", 40)
+    model = tiny_gpt2()
+    for parameter in model.parameters():  # as initialized, all tokens would be nearly as likely
+        parameter.mul_(4)
+    tensors = tiny_tensors()
+    input_ids, attention_mask = tensors["input_ids"], tensors["attention_mask"]
+    if not padded:
+        full = attention_mask.sum(dim=1) == attention_mask.shape[1]
+        input_ids, attention_mask = input_ids[full], attention_mask[full]
+    found = score(model, input_ids, attention_mask)
+    expected = plain_nll(model, input_ids, attention_mask)
+    assert found.targets.tolist() == [targets for _, targets in expected]
+    total, targets = (sum(column) for column in zip(*expected, strict=True))
+    figures = quality_figures(found)
+    assert figures["avg_loss_nats"] == pytest.approx(total / targets, abs=1e-6)
+    assert abs(figures["avg_loss_nats"] - math.log(50257)) > 0.1  # the weights do matter
+    assert figures["perplexity"] == pytest.approx(math.exp(total / targets), rel=2e-6)
+    for mine, (theirs, count) in zip(found.nll_nats.tolist(), expected, strict=True):
+        assert mine == pytest.approx(theirs, abs=2e-6 * max(count, 1))
+
+
+@torch.no_grad()
+def test_padding_changes_nothing():
+    model, tensors = tiny_gpt2(), tiny_tensors()
+    input_ids, mask = tensors["input_ids"], tensors["attention_mask"]
+    wider = torch.nn.functional.pad
+    padded = score(model, wider(input_ids, (0, 8), value=50256), wider(mask, (0, 8)))
+    torch.testing.assert_close(padded.nll_nats, score(model, input_ids, mask).nll_nats, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_rows_without_a_target_add_nothing():
+    model = tiny_gpt2()
+    input_ids = torch.full((3, 4), 50256)
+    mask = torch.tensor([[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]])
+    found = score(model, input_ids, mask)
+    assert found.targets.tolist() == [0, 0, 1]
+    assert found.nll_nats[:2].tolist() == [0, 0]
+    assert found.nll_nats[2] > 0
+
+
+def scores(nll: list[float], targets: list[int], nonfinite: int = 0) -> Scores:
+    return Scores(torch.tensor(nll, dtype=torch.float64), torch.tensor(targets), nonfinite)
+
+
+def test_perplexity_weighs_tokens_not_sequences():
+    figures = quality_figures(scores([2.0, 9.0], [1, 9]))
+    assert figures["avg_loss_nats"] == pytest.approx(1.1)
+    assert figures["perplexity"] == pytest.approx(math.exp(1.1))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (scores([math.nan], [3], nonfinite=5), "5 logits are NaN or infinite"),
+        (scores([0.0], [0]), "the sequences hold no text target"),
+        (scores([3000.0], [1]), "beyond a float"),
+    ],
+)
+def test_what_cannot_be_computed_is_null_with_a_reason(bad, reason):
+    figures = quality_figures(bad)
+    assert figures["perplexity"] is None
+    assert reason in figures["reason"]

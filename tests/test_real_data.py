@@ -1,0 +1,170 @@
+"""The real WikiText-2 text and GPT-2 tokenizer, served on loopback to the ordinary clients.
+
+Skipped where there is no hub replica beside the checkout. The files are not part of this project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from data_prep import text, tokens
+from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
+from tests.conftest import REPOSITORY
+
+SHARED = Path(os.environ.get("HUB_REPLICA", REPOSITORY.parent / "shared"))
+SERVER = SHARED / "tools" / "hub_replica.py"
+PARQUET = SHARED / "hub/datasets/Salesforce/wikitext/wikitext-2-raw-v1/test-00000-of-00001.parquet"
+TOKENIZER = SHARED / "hub/models/openai-community/gpt2"
+
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(not SERVER.exists(), reason=f"no hub replica at {SERVER}"),
+]
+
+
+@contextmanager
+def served(*options: str) -> Iterator[str]:
+    """Serve the hub on a free port and give its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, str(SERVER), "--port", str(port), *options], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        server.stdout.readline()  # printed once it listens
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python module in an empty folder with an empty cache."""
+
+    def run(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(tmp_path / "cache"),
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def wiki_test_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test text as its authors published it: the hub's rows, with their blank lines as they were."""
+    rows = pd.read_parquet(PARQUET)["text"]
+    path = tmp_path_factory.mktemp("text") / "wiki.test.raw"
+    path.write_bytes("".join(row or " \n" for row in rows).encode())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == text.WIKI_TEST_RAW_SHA256
+    return path
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: tensor_sha256(torch.load(folder / f"{name}.pt")) for name in PUBLISHED_SHA256}
+
+
+@pytest.mark.parametrize("fault", [(), ("--cut", "100000")], ids=["whole", "cut-and-resumed"])
+def test_the_hubs_text_gives_the_published_tensors(python, tmp_path, fault):
+    with served(*fault) as endpoint:
+        done = python(endpoint, "data_prep")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "datasets" / "gpt2_tokenized_data"
+    assert digests(folder) == PUBLISHED_SHA256
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert (metadata["dataset_name"], metadata["tokenizer"], metadata["stand_in"]) == ("wikitext-2", "gpt2", False)
+    assert (metadata["tokens_with_padding"], metadata["tokens_without_padding"]) == (248_320, 197_913)
+    assert metadata["revision"]
+    for shown in ("1,940 x 128", "248,320", "197,913", "20.3%", "79.7%", PUBLISHED_SHA256["input_ids"]):
+        assert shown in done.stdout
+    # The cache serves the second time, when nobody answers any more.
+    again = python("http://127.0.0.1:9", "data_prep", "--output", "again", "--stand-in", "never")
+    assert again.returncode == 0, again.stderr
+    assert digests(tmp_path / "again") == PUBLISHED_SHA256
+
+
+def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_raw):
+    done = python(
+        "http://127.0.0.1:9", "data_prep", "--text-file", str(wiki_test_raw), "--tokenizer", str(TOKENIZER), "--output", "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "out") == PUBLISHED_SHA256
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILE_NAMES)
+    checked = python(
+        "pytest", "pytest", f"{REPOSITORY}/benchmarks", f"--rootdir={REPOSITORY}", "-m", "integrity", "--dataset-dir=out"
+    )
+    assert "18 passed" in checked.stdout, checked.stdout
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 5000])
+def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_once):
+    rows = text.select_rows(text.from_file(wiki_test_raw).rows, min_chars=50, seed=42)
+    found = tokens.tokenize(rows, tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
+    assert {name: tensor_sha256(tensor) for name, tensor in found.items()} == PUBLISHED_SHA256
+
+
+def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
+    with served("--down") as endpoint:
+        started = time.monotonic()
+        done = python(endpoint, "data_prep")
+    assert time.monotonic() - started < 25  # the clients alone would retry for longer
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: The model hub at ")
+    assert "HTTP 503" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "datasets").exists()
+
+
+def test_unknown_datasets_and_tokenizers_are_one_sentence(python, tmp_path):
+    with served() as endpoint:
+        for arguments in (["--dataset", "nobody/nothing"], ["--split", "evaluation"], ["--tokenizer", "nobody/nothing"]):
+            done = python(endpoint, "data_prep", *arguments, "--output", "out")
+            assert done.returncode == 1, arguments
+            assert "error: The " in done.stderr or "error: Salesforce" in done.stderr, done.stderr
+            assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_main_job_takes_text_tokenizer_and_weights_from_the_hub(python, tmp_path):
+    weights = tmp_path / "weights"
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(weights)
+    suite = ("pytest", str(REPOSITORY / "benchmarks"), f"--rootdir={REPOSITORY}", "--precisions=fp32", "--rounds=2")
+    with served("--weights", str(weights)) as endpoint:
+        done = python(endpoint, *suite, "--device=cpu", "--warmup-rounds=1", "--quality-samples=2", "--benchmark-json=run.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    info = json.loads((tmp_path / "run.json").read_text())["benchmarks"][0]["extra_info"]
+    assert info["workload"]["stand_in"] is False
+    assert info["workload"]["num_samples"] == 1940
+    assert info["workload"]["parameters"] == 124_439_808
+    assert info["workload"]["weights_sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    assert info["size"]["model_size_mb"] == pytest.approx(497.76, abs=0.01)
+    assert info["quality"]["meaningful"] is True
+    assert "STAND-IN" not in done.stdout

@@ -1,0 +1,73 @@
+"""Tables: the numbers a reader divides are the numbers that are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from results.report import compact, summary
+from results.table import table
+from tests.conftest import REPOSITORY
+
+
+def benchmark(precision: str, median_ms: float | None, energy_mj: float | None = None, **more: object) -> dict:
+    return {
+        "name": f"{precision}-eager",
+        "extra_info": {
+            "precision": precision,
+            "execution": "eager",
+            "batch_size": 1,
+            "sequence_length": 128,
+            "workload": {
+                "model": "m",
+                "parameters": 1,
+                "weights_sha256": "a" * 64,
+                "dataset": "d",
+                "dataset_sha256": "b" * 64,
+                "num_samples": 3,
+                "stand_in": False,
+            },
+            "latency": {"median_ms": median_ms, "mean_ms": median_ms, "rounds": 100, "warmup_rounds": 10},
+            "energy": {"energy_per_sample_mj": energy_mj, "reason": None if energy_mj else "no meter"},
+            "quality": {"perplexity": 30.0, "meaningful": True, "reason": None},
+            "validity": {"native": True},
+            **more,
+        },
+    }
+
+
+def test_ratios_are_against_fp32_of_the_same_execution():
+    graph = benchmark("fp16", 1.0)
+    graph["extra_info"]["execution"] = "graph"
+    frame = table([benchmark("fp16", 2.0, 100.0), benchmark("fp32", 5.0, 400.0), graph]).set_index("name")
+    assert frame.loc["fp16-eager", "speedup_vs_fp32"] == 2.5
+    assert frame.loc["fp16-eager", "energy_reduction_vs_fp32"] == 0.75
+    assert frame.loc["fp32-eager", "speedup_vs_fp32"] == 1
+    assert frame["speedup_vs_fp32"].isna()["fp16-graph"]
+
+
+def test_a_missing_figure_is_empty_and_never_zero():
+    frame = table([benchmark("fp32", 5.0), benchmark("fp16", 2.0, 9.0)])
+    assert frame["energy_per_sample_mj"].isna().tolist() == [True, False]
+    assert frame["energy_reduction_vs_fp32"].isna().all()
+    shown = compact(frame)
+    assert shown["energy mJ"].tolist() == ["-", "9.0"]
+
+
+def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():
+    benchmarks = [benchmark("fp32", 5.0)]
+    text = summary(table(benchmarks), benchmarks, {"torch": "2"}, {"fp16-eager": "not native here"})
+    assert "no energy for fp32-eager: no meter." in text
+    assert "fp16-eager was not run: not native here." in text
+
+
+def test_benchmarks_of_another_suite_are_passed_over():
+    assert len(table([{"name": "test_sort", "extra_info": {}}, {"name": "x"}, benchmark("fp32", 1.0)])) == 1
+
+
+@pytest.mark.parametrize("module", ["results.report", "results.table", "conftest"])
+def test_results_and_the_root_conftest_load_no_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0

@@ -1,0 +1,303 @@
+"""The whole main job on a tiny model: what it saves, and what a user's mistakes lead to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertForMaskedLM
+
+from data_prep.layout import write_dataset
+from fixtures.precisions import PRECISIONS
+from results.metrics import LEADING_COLUMNS
+from tests.conftest import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
+
+USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
+
+
+def extra_info(saved: dict, name: str) -> dict:
+    (found,) = [item["extra_info"] for item in saved["benchmarks"] if item["param"] == name]
+    return found
+
+
+def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
+    result = run_suite("--benchmark-autosave")
+    assert result.ret == 0
+    saved = saved_run()
+    assert [item["name"] for item in saved["benchmarks"]] == [f"test_forward[{name}-eager]" for name in PRECISIONS]
+    assert {item["group"] for item in saved["benchmarks"]} == {"eager"}
+    for name in PRECISIONS:
+        info = extra_info(saved, f"{name}-eager")
+        assert (info["precision"], info["execution"], info["batch_size"], info["sequence_length"]) == (name, "eager", 1, 16)
+        assert info["latency"]["median_ms"] > 0
+        assert info["latency"]["rounds"] == 8
+        assert info["latency"]["warmup_rounds"] == 2
+        assert info["quality"]["perplexity"] == pytest.approx(50257, rel=0.2)
+        assert info["quality"]["targets"] == sum(LENGTHS) - len(LENGTHS)
+        assert all(info["integrity"]["checks"].values())
+        assert info["workload"]["stand_in"] is False
+    parameters = extra_info(saved, "fp32-eager")["size"]["parameters"]
+    assert [extra_info(saved, f"{name}-eager")["size"]["model_size_mb"] for name in ("fp32", "fp16", "mixed")] == [
+        parameters * 4 / 1e6,
+        parameters * 2 / 1e6,
+        parameters * 4 / 1e6,
+    ]
+    assert saved["machine_info"]["torch"] == torch.__version__
+    assert saved["machine_info"]["flags"]["float32_matmul_precision"] == "highest"
+
+
+def test_energy_without_a_meter_is_null_with_a_reason(run_suite, saved_run):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    energy = extra_info(saved_run(), "fp32-eager")["energy"]
+    assert energy["energy_per_sample_mj"] is None
+    assert energy["mean_power_w"] is None
+    assert energy["status"] == "unavailable"
+    assert energy["method"] == "none"
+    assert energy["reason"]
+    assert energy["code"]
+
+
+def test_energy_required_but_not_to_be_had_fails(run_suite):
+    result = run_suite("--energy=require", "--precisions=fp32")
+    result.assert_outcomes(passed=18, failed=1)
+    result.stdout.fnmatch_lines(["*--energy require: the energy of fp32-eager is not known*"])
+
+
+def test_rounds_read_the_samples_in_order_from_the_first(run_suite, saved_run):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", "--rounds=8").ret == 0
+    latency = extra_info(saved_run(), "fp32-eager")["latency"]
+    read = [*LENGTHS, *LENGTHS[:2]]  # 8 rounds over 6 samples
+    tokens_a_sample = latency["tokens_per_s"] / latency["throughput_samples_per_s"]
+    assert tokens_a_sample == pytest.approx(sum(read) / 8)
+
+
+def test_tables_have_the_promised_columns(run_suite, tmp_path):
+    assert run_suite().ret == 0
+    text = (tmp_path / "results" / "gpt2_quantization_benchmark_results.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0])[: len(LEADING_COLUMNS)] == LEADING_COLUMNS
+    assert [row["name"] for row in rows] == ["fp32-eager", "fp16-eager", "mixed-eager"]
+    assert [float(row["size_reduction_vs_fp32"]) for row in rows] == [0, 0.5, 0]
+    assert {row["energy_per_sample_mj"] for row in rows} == {""}
+    assert (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text().startswith("# GPT-2 precision benchmark")
+
+
+def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("fixtures.precisions.cpu_flags", frozenset)
+    result = run_suite("--benchmark-autosave", emulated=False)
+    result.assert_outcomes(passed=19, skipped=2)
+    result.stdout.fnmatch_lines(["SKIPPED*fp16 is not native here: this CPU has none of avx512_fp16, amx_fp16*"])
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    summary = (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
+    assert "fp16-eager was not run: fp16 is not native here" in summary
+
+
+def test_an_emulated_precision_is_marked(run_suite, saved_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("fixtures.precisions.cpu_flags", frozenset)
+    assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
+    assert extra_info(saved_run(), "fp32-eager")["validity"]["native"] is True
+    assert extra_info(saved_run(), "fp16-eager")["validity"]["native"] is False
+    assert "fp16-eager (emulated)" in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
+
+
+def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_dataset, tmp_path):
+    stand_in_model = tmp_path / "seeded"
+    tiny_gpt2(stand_in=True).save_pretrained(stand_in_model)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={stand_in_model}")
+    assert result.ret == 0
+    info = extra_info(saved_run(), "fp32-eager")
+    assert info["workload"]["stand_in"] is True
+    assert info["quality"]["meaningful"] is False
+    output = result.stdout.str()
+    before, after = output.split("test_integrity.py", 1)
+    assert "STAND-IN" in before
+    assert "STAND-IN" in after
+    assert "data_prep" in after
+    assert "STAND-IN" in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
+    assert "True" in (tmp_path / "results" / "gpt2_quantization_benchmark_results.csv").read_text()
+
+
+def test_integrity_runs_alone_and_before_everything_else(run_suite):
+    alone = run_suite("-m", "integrity")
+    alone.assert_outcomes(passed=18, deselected=3)
+    both = run_suite("-v", "--precisions=fp32", files=("test_forward.py", "test_integrity.py")).stdout.str()
+    assert both.index("test_integrity[files_exist]") < both.index("test_forward[fp32-eager]")
+
+
+def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_dataset, saved_run, tmp_path):
+    labels = torch.load(tiny_dataset / "labels.pt")
+    labels[0, 0] += 1
+    torch.save(labels, tiny_dataset / "labels.pt")
+    result = run_suite("--benchmark-autosave")
+    result.assert_outcomes(passed=17, failed=1, errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*labels_equal_input_ids failed in *: found 1 labels that differ from input_ids; expected none*"
+            "python -m data_prep*"
+        ]
+    )
+    assert not list((tmp_path / "saved").rglob("*.json"))
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_compare_fails_only_where_it_should(run_suite, tmp_path):
+    assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
+    result = run_suite("--benchmark-compare", "--precisions=fp32")
+    assert result.ret == 0
+    assert "has another" not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--precisions=fp32,fp7", "--precisions names 'fp7'; expected some of fp32, fp16, mixed."),
+        ("--precisions=,", "--precisions names empty; expected some of fp32, fp16, mixed."),
+        ("--executions=magic", "--executions names 'magic'; expected some of eager*"),
+        ("--device=tpu", "--device is 'tpu'; expected auto, cpu, cuda or cuda:N."),
+        ("--device=cuda:7", "--device is 'cuda:7', but PyTorch * finds * CUDA device(s) here; expected *"),
+        ("--rounds=0", "--rounds is 0; expected a whole number of 1 or more."),
+        ("--rounds=many", "--rounds is many; expected a whole number of 1 or more."),
+        ("--warmup-rounds=-1", "--warmup-rounds is -1; expected a whole number of 0 or more."),
+        ("--batch-size=0", "--batch-size is 0; expected a whole number of 1 or more."),
+        ("--stand-in=perhaps", "--stand-in is 'perhaps'; expected one of auto, always, never."),
+        ("--energy=solar", "--energy is 'solar'; expected one of auto, require, off."),
+        ("--quality-samples=0", "--quality-samples is 0; expected a whole number of 1 or more."),
+    ],
+)
+def test_a_bad_option_is_one_sentence_and_a_usage_error(run_suite, option, sentence):
+    result = run_suite(option)
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+
+
+def test_a_results_folder_that_cannot_be_written_is_found_before_measuring(run_suite, tmp_path):
+    (tmp_path / "file").touch()
+    result = run_suite(f"--results-dir={tmp_path / 'file'}")
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: The results folder * cannot be written*--results-dir."])
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_a_named_dataset_folder_must_be_there(run_suite, tmp_path, kind):
+    folder = tmp_path / kind
+    if kind == "empty":
+        folder.mkdir()
+    result = run_suite(f"--dataset-dir={folder}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*The dataset folder {folder} *python -m data_prep --output {folder}*"])
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_one_missing_file_is_named(run_suite, tiny_dataset):
+    (tiny_dataset / "attention_mask.pt").unlink()
+    result = run_suite()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*files_exist failed*without attention_mask.pt*"])
+
+
+def bert(folder: Path) -> None:
+    config = BertConfig(num_hidden_layers=1, hidden_size=16, num_attention_heads=2, intermediate_size=16)
+    BertForMaskedLM(config).save_pretrained(folder)
+
+
+def small_vocabulary(folder: Path) -> None:
+    tiny_gpt2(vocab_size=100, bos_token_id=0, eos_token_id=0).save_pretrained(folder)
+
+
+def few_positions(folder: Path) -> None:
+    tiny_gpt2(n_positions=8).save_pretrained(folder)
+
+
+def pickled(folder: Path) -> None:
+    folder.mkdir()
+    tiny_gpt2().config.save_pretrained(folder)
+    torch.save({}, folder / "pytorch_model.bin")
+
+
+def lacking_a_layer(folder: Path) -> None:
+    tiny_gpt2(n_layer=1).save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"n_layer": 2}))
+
+
+def truncated(folder: Path) -> None:
+    tiny_gpt2().save_pretrained(folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (bert, "is a BertForMaskedLM of type 'bert'; expected a causal language model"),
+        (small_vocabulary, "has a vocabulary of 100, but the dataset holds id"),
+        (few_positions, "reads 8 positions, but sequences have 16"),
+        (pickled, "has no model.safetensors"),
+        (lacking_a_layer, "lacks 12 weights"),
+        (truncated, "could not be loaded"),
+        (Path.mkdir, "has no readable config.json"),
+    ],
+)
+def test_a_model_that_will_not_do_is_one_sentence(run_suite, tmp_path, make, sentence):
+    folder = tmp_path / "model"
+    make(folder)
+    result = run_suite(f"--model={folder}", "--precisions=fp32")
+    result.assert_outcomes(passed=18, errors=1)
+    assert sentence in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monkeypatch, tmp_path):
+    from benchmarks.measure import quality
+    from benchmarks.plugins import quality as plugin
+
+    def score(model, *tensors):
+        if model.dtype == torch.float16:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has little.")
+        return quality.score(model, *tensors)
+
+    monkeypatch.setattr(plugin, "score", score)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3e9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"total_memory": 8e9}))
+    result = run_suite("--benchmark-autosave")
+    result.assert_outcomes(passed=20, failed=1)
+    result.stdout.fnmatch_lines(["*Out of GPU memory in test_forward?fp16-eager?: Tried to allocate 20.00 GiB*8,000 MB*"])
+    (path,) = (tmp_path / "saved").rglob("*.json")
+    names = [item["param"] for item in json.loads(path.read_text())["benchmarks"]]
+    assert names == ["fp32-eager", "mixed-eager"]
+
+
+def test_a_model_of_nan_has_no_perplexity(run_suite, saved_run, tmp_path):
+    model = tiny_gpt2()
+    model.transformer.ln_f.weight.data.fill_(math.nan)
+    model.save_pretrained(tmp_path / "nan")
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={tmp_path / 'nan'}").ret == 0
+    quality = extra_info(saved_run(), "fp32-eager")["quality"]
+    assert quality["perplexity"] is None
+    assert quality["nonfinite_logits"] > 0
+    assert "NaN" in quality["reason"]
+
+
+def test_batches_wrap_around_the_dataset(run_suite, saved_run):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", "--batch-size=4", "--rounds=3").ret == 0
+    info = extra_info(saved_run(), "fp32-eager")
+    assert info["batch_size"] == 4
+    read = [*LENGTHS, *LENGTHS[:2], *LENGTHS[:4]]  # three batches of four over six samples: 0-3, 4-5 and 0-1, 0-3
+    tokens_a_sample = info["latency"]["tokens_per_s"] / info["latency"]["throughput_samples_per_s"]
+    assert tokens_a_sample == pytest.approx(sum(read) / 12)
+
+
+def test_a_generated_dataset_is_refused_where_none_may_be_used(run_suite, tmp_path):
+    folder = tmp_path / "generated"
+    write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA | {"stand_in": True})
+    result = run_suite(f"--dataset-dir={folder}", "--stand-in=never", "--precisions=fp32")
+    result.assert_outcomes(passed=18, errors=1)
+    result.stdout.fnmatch_lines(["*holds generated data and --stand-in is never*"])
+    shutil.rmtree(folder)

@@ -1,0 +1,95 @@
+"""Latency statistics against numbers worked out by hand, and the loop that is timed."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.measure.timing import ForwardLoop, latency_statistics, quantile, quantile_interval
+from fixtures.dataset import Batch
+
+durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
+
+
+def test_statistics_of_four_rounds():
+    found = latency_statistics([0.004, 0.001, 0.002, 0.003], batch_size=2, text_tokens=50)
+    assert found["mean_ms"] == pytest.approx(2.5)
+    assert found["std_ms"] == pytest.approx((5 / 3) ** 0.5)
+    assert found["median_ms"] == pytest.approx(2.5)
+    assert found["p95_ms"] == pytest.approx(3.85)
+    assert found["throughput_samples_per_s"] == pytest.approx(8 / 0.010)
+    assert found["tokens_per_s"] == pytest.approx(50 / 0.010)
+    assert found["ci95_low_ms"] is None
+    assert "too few" in found["ci95_reason"]
+
+
+def test_one_round_has_no_spread():
+    found = latency_statistics([0.002], batch_size=1, text_tokens=3)
+    assert found["median_ms"] == pytest.approx(2)
+    assert found["std_ms"] is None
+    assert found["std_reason"]
+
+
+@given(durations)
+def test_quantiles_agree_with_the_standard_library(values):
+    ordered = sorted(values)
+    assert quantile(ordered, 0.5) == pytest.approx(statistics.median(ordered))
+    assert ordered[0] <= quantile(ordered, 0.95) <= ordered[-1]
+
+
+@given(durations, st.randoms(use_true_random=False))
+def test_the_order_of_rounds_does_not_matter(values, shuffler):
+    shuffled = values[:]
+    shuffler.shuffle(shuffled)
+    first, second = latency_statistics(values, 1, 1), latency_statistics(shuffled, 1, 1)
+    assert first == pytest.approx(second)
+
+
+def test_the_interval_of_a_median_of_100_is_ranks_40_to_61():
+    # The classic table: for n = 100 the ranks 40 and 61 give 96.5%, 41 and 60 only 94.3%.
+    assert quantile_interval(list(range(1, 101)), 0.5) == (40, 61)
+
+
+def test_five_rounds_are_too_few_for_the_interval_of_a_median_and_six_are_enough():
+    assert quantile_interval([1, 2, 3, 4, 5], 0.5) == (None, None)  # 1 - 2 / 2**5 = 93.8%
+    assert quantile_interval([1, 2, 3, 4, 5, 6], 0.5) == (1, 6)  # 1 - 2 / 2**6 = 96.9%
+
+
+@pytest.mark.parametrize(("probability", "true"), [(0.5, 0.5), (0.95, 0.95)])
+def test_the_interval_covers_the_true_quantile_95_times_in_100(probability, true):
+    generator = random.Random(3)
+    hits = 0
+    for _ in range(1000):
+        low, high = quantile_interval(sorted(generator.random() for _ in range(120)), probability)
+        hits += low <= true <= high
+    assert 935 <= hits <= 1000
+
+
+def batches(count: int) -> list[Batch]:
+    return [Batch(torch.tensor([[i]]), torch.ones(1, 1), text_tokens=10 + i) for i in range(count)]
+
+
+def test_warm_up_counts_up_to_the_first_batch_and_rounds_wrap_around():
+    seen: list[int] = []
+    loop = ForwardLoop(lambda ids, mask: seen.append(int(ids)), batches(4), torch.device("cpu"))
+    loop.next_index = -2
+    for _ in range(7):
+        loop.run_one()
+    assert seen == [2, 3, 0, 1, 2, 3, 0]
+
+
+def test_text_tokens_are_those_of_the_batches_that_the_rounds_read():
+    loop = ForwardLoop(lambda ids, mask: ids, batches(3), torch.device("cpu"))
+    assert loop.text_tokens(0, 4) == 10 + 11 + 12 + 10
+
+
+def test_arguments_are_views_of_the_dataset_not_copies():
+    data = batches(2)
+    loop = ForwardLoop(lambda ids, mask: ids, data, torch.device("cpu"))
+    (input_ids, _), _ = loop.next_arguments()
+    assert input_ids.data_ptr() == data[0].input_ids.data_ptr()
