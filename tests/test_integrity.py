@@ -148,7 +148,9 @@ def test_no_bytes_in_a_tensor_file_escape_as_another_error(tmp_path_factory, con
     torch.save(torch.arange(4), folder / "whole.pt")
     whole = (folder / "whole.pt").read_bytes()
     start = data.draw(st.integers(0, len(whole)))
-    mixed = data.draw(st.sampled_from([content, whole[:start] + content, whole[:start] + content + whole[start + len(content) :]]))
+    mixed = data.draw(
+        st.sampled_from([content, whole[:start] + content, whole[:start] + content + whole[start + len(content) :]])
+    )
     (folder / "input_ids.pt").write_bytes(mixed)
     try:
         loaded = DatasetFolder(folder).tensor("input_ids")

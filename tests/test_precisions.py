@@ -35,7 +35,9 @@ def test_which_cuda_capability_has_what(capability, fp16, bf16):
     assert cuda_has(torch.bfloat16, capability) is bf16
 
 
-@pytest.mark.parametrize(("flags", "native"), [({"avx2", "f16c"}, False), ({"avx512_fp16"}, True), ({"amx_fp16"}, True)])
+@pytest.mark.parametrize(
+    ("flags", "native"), [({"avx2", "f16c"}, False), ({"avx512_fp16"}, True), ({"amx_fp16"}, True)]
+)
 def test_fp16_on_a_cpu_needs_arithmetic_not_conversion(monkeypatch, flags, native):
     monkeypatch.setattr(precisions, "cpu_flags", lambda: frozenset(flags))
     assert (emulation_reason(PRECISIONS["fp16"], CPU) is None) is native

@@ -112,13 +112,26 @@ def test_the_hubs_text_gives_the_published_tensors(python, tmp_path, fault):
 
 def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_raw):
     done = python(
-        "http://127.0.0.1:9", "data_prep", "--text-file", str(wiki_test_raw), "--tokenizer", str(TOKENIZER), "--output", "out"
+        "http://127.0.0.1:9",
+        "data_prep",
+        "--text-file",
+        str(wiki_test_raw),
+        "--tokenizer",
+        str(TOKENIZER),
+        "--output",
+        "out",
     )
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path / "out") == PUBLISHED_SHA256
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILE_NAMES)
     checked = python(
-        "pytest", "pytest", f"{REPOSITORY}/benchmarks", f"--rootdir={REPOSITORY}", "-m", "integrity", "--dataset-dir=out"
+        "pytest",
+        "pytest",
+        f"{REPOSITORY}/benchmarks",
+        f"--rootdir={REPOSITORY}",
+        "-m",
+        "integrity",
+        "--dataset-dir=out",
     )
     assert "18 passed" in checked.stdout, checked.stdout
 
@@ -144,7 +157,11 @@ def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
 
 def test_unknown_datasets_and_tokenizers_are_one_sentence(python, tmp_path):
     with served() as endpoint:
-        for arguments in (["--dataset", "nobody/nothing"], ["--split", "evaluation"], ["--tokenizer", "nobody/nothing"]):
+        for arguments in (
+            ["--dataset", "nobody/nothing"],
+            ["--split", "evaluation"],
+            ["--tokenizer", "nobody/nothing"],
+        ):
             done = python(endpoint, "data_prep", *arguments, "--output", "out")
             assert done.returncode == 1, arguments
             assert "error: The " in done.stderr or "error: Salesforce" in done.stderr, done.stderr
@@ -158,13 +175,17 @@ def test_the_main_job_takes_text_tokenizer_and_weights_from_the_hub(python, tmp_
     GPT2LMHeadModel(GPT2Config()).save_pretrained(weights)
     suite = ("pytest", str(REPOSITORY / "benchmarks"), f"--rootdir={REPOSITORY}", "--precisions=fp32", "--rounds=2")
     with served("--weights", str(weights)) as endpoint:
-        done = python(endpoint, *suite, "--device=cpu", "--warmup-rounds=1", "--quality-samples=2", "--benchmark-json=run.json")
+        done = python(
+            endpoint, *suite, "--device=cpu", "--warmup-rounds=1", "--quality-samples=2", "--benchmark-json=run.json"
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     info = json.loads((tmp_path / "run.json").read_text())["benchmarks"][0]["extra_info"]
     assert info["workload"]["stand_in"] is False
     assert info["workload"]["num_samples"] == 1940
     assert info["workload"]["parameters"] == 124_439_808
-    assert info["workload"]["weights_sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    assert (
+        info["workload"]["weights_sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    )
     assert info["size"]["model_size_mb"] == pytest.approx(497.76, abs=0.01)
     assert info["quality"]["meaningful"] is True
     assert "STAND-IN" not in done.stdout

@@ -34,7 +34,12 @@ def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
     assert {item["group"] for item in saved["benchmarks"]} == {"eager"}
     for name in PRECISIONS:
         info = extra_info(saved, f"{name}-eager")
-        assert (info["precision"], info["execution"], info["batch_size"], info["sequence_length"]) == (name, "eager", 1, 16)
+        assert (info["precision"], info["execution"], info["batch_size"], info["sequence_length"]) == (
+            name,
+            "eager",
+            1,
+            16,
+        )
         assert info["latency"]["median_ms"] > 0
         assert info["latency"]["rounds"] == 8
         assert info["latency"]["warmup_rounds"] == 2
@@ -268,7 +273,9 @@ def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monk
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"total_memory": 8e9}))
     result = run_suite("--benchmark-autosave")
     result.assert_outcomes(passed=20, failed=1)
-    result.stdout.fnmatch_lines(["*Out of GPU memory in test_forward?fp16-eager?: Tried to allocate 20.00 GiB*8,000 MB*"])
+    result.stdout.fnmatch_lines(
+        ["*Out of GPU memory in test_forward?fp16-eager?: Tried to allocate 20.00 GiB*8,000 MB*"]
+    )
     (path,) = (tmp_path / "saved").rglob("*.json")
     names = [item["param"] for item in json.loads(path.read_text())["benchmarks"]]
     assert names == ["fp32-eager", "mixed-eager"]
