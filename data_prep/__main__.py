@@ -75,7 +75,7 @@ def table(folder: Path) -> str:
         ("bytes on disk", f"{bytes_on_disk:,}"),
         *((f"sha256 of {name}", digest) for name, digest in facts["sha256"].items()),
     ]
-    return tabulate(rows, tablefmt="plain", disable_numparse=True)
+    return str(tabulate(rows, tablefmt="plain", disable_numparse=True))
 
 
 def main() -> int:

@@ -78,7 +78,8 @@ def conditions(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, A
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table that people read: formatted, with intervals, and with marks on rows that need one."""
-    return pd.DataFrame([compact_row(item) for _, item in frame.iterrows()])
+    shown: pd.DataFrame = pd.DataFrame([compact_row(item) for _, item in frame.iterrows()])
+    return shown
 
 
 def compact_row(item: pd.Series[Any]) -> dict[str, str]:

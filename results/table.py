@@ -24,7 +24,10 @@ def table(benchmarks: Sequence[dict[str, Any]]) -> pd.DataFrame:
         values = pd.to_numeric(frame[ratio.of])
         baseline = pd.to_numeric(frame["execution"].map(baselines(frame, ratio.of)))
         frame[ratio.column] = baseline / values if ratio.form == "gain" else 1 - values / baseline
-    return frame[[*LEADING_COLUMNS, *(column for column in frame.columns if column not in LEADING_COLUMNS)]]
+    ordered: pd.DataFrame = frame.reindex(
+        columns=[*LEADING_COLUMNS, *(name for name in frame.columns if name not in LEADING_COLUMNS)]
+    )
+    return ordered
 
 
 def row(extra_info: dict[str, Any]) -> dict[str, Any]:

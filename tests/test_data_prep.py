@@ -167,7 +167,8 @@ def test_a_killed_run_leaves_no_half_dataset(tmp_path, moment):
         "from data_prep.layout import write_dataset\n"
         f"{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "t = torch.zeros(2, 2, dtype=torch.int64)\n"
-        f"write_dataset(pathlib.Path({str(tmp_path / 'data')!r}), dict.fromkeys(('input_ids', 'attention_mask', 'labels'), t), {{}})"
+        "tensors = dict.fromkeys(('input_ids', 'attention_mask', 'labels'), t)\n"
+        f"write_dataset(pathlib.Path({str(tmp_path / 'data')!r}), tensors, {{}})"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False)
     assert done.returncode == -signal.SIGKILL

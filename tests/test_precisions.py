@@ -83,7 +83,7 @@ def test_a_precision_that_is_not_what_it_says_is_refused():
     model = tiny_gpt2()
     with pytest.raises(PrecisionError, match=r"fp16 has parameters of \['torch.float32'\]; expected torch.float16"):
         PRECISIONS["fp16"].verify(model, torch.zeros(1, dtype=torch.float16))
-    with pytest.raises(PrecisionError, match="mixed gives logits of torch.float32; expected torch.float16"):
+    with pytest.raises(PrecisionError, match=r"mixed gives logits of torch.float32; expected torch.float16"):
         PRECISIONS["mixed"].verify(model, torch.zeros(1))
 
 
