@@ -15,11 +15,13 @@ pytest_plugins = [
     "benchmarks.plugins.ordering",
     "benchmarks.plugins.failures",
     "benchmarks.plugins.workload",
-    "benchmarks.plugins.latency",
     "benchmarks.plugins.energy",
     "benchmarks.plugins.size",
+    "benchmarks.plugins.latency",
+    "benchmarks.plugins.limits",
     "benchmarks.plugins.quality",
     "benchmarks.plugins.environment",
+    "benchmarks.plugins.validity",
     "benchmarks.plugins.reports",
 ]
 
@@ -31,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", metavar="ID_OR_DIR", default="openai-community/gpt2", help="default: %(default)s")
     group.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.addoption("--precisions", default="fp32,fp16,mixed", help="comma-separated (default: %(default)s)")
-    group.addoption("--executions", help="comma-separated: eager (default: eager)")
+    group.addoption(
+        "--executions", help="comma-separated: eager, graph, compiled (default: eager,graph on CUDA, eager on a CPU)"
+    )
     group.addoption("--batch-size", default="1", metavar="N", help="sequences a forward (default: %(default)s)")
     group.addoption("--rounds", default="100", metavar="N", help="timed rounds (default: %(default)s)")
     group.addoption("--warmup-rounds", default="10", metavar="N", help="at least so many (default: %(default)s)")
@@ -39,4 +43,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--stand-in", default="auto", metavar="auto|always|never", help="generated text and seeded weights")
     group.addoption("--quality-samples", metavar="all|N", help="rows scored (default: all on CUDA, 64 on a CPU)")
     group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
+    group.addoption("--order-seed", metavar="N", help="shuffle the order of the benchmarks by this seed")
     group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
+import transformers
 
+from benchmarks.measure.steady_state import WarmUp
 from benchmarks.measure.timing import ForwardLoop
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
+from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.precisions import Precision
 from fixtures.settings import Settings
+
+#: Batches on which another execution's logits are compared with eager ones.
+COMPARED_BATCHES = 4
 
 
 @dataclass
@@ -21,11 +29,14 @@ class ForwardRun:
     settings: Settings
     precision: Precision
     execution: str
-    model: torch.nn.Module
+    model: transformers.PreTrainedModel
     checkpoint: Checkpoint
     dataset: TokenizedDataset
-    loop: ForwardLoop
     extra_info: dict[str, Any]
+    #: Set by `prepare`, with the seconds it took (compilation, capture, the first forward).
+    loop: ForwardLoop = field(init=False)
+    preparation_s: float = field(init=False)
+    warm_up: WarmUp | None = None
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
 
@@ -33,3 +44,38 @@ class ForwardRun:
     def name(self) -> str:
         """The benchmark's short name, such as fp16-eager."""
         return f"{self.precision.name}-{self.execution}"
+
+    @cached_property
+    def eager(self) -> Forward:
+        """The eager forward: the reference for every other execution."""
+        batch = self.dataset.batches[0]
+        return EXECUTIONS["eager"].prepare(self.model, batch.input_ids, batch.attention_mask)
+
+    def prepare(self) -> None:
+        """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
+
+        Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not
+        compute in what the precision says.
+        """
+        batch, start_s = self.dataset.batches[0], time.perf_counter()
+        forward = EXECUTIONS[self.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
+        self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
+        self.precision.verify(self.model, self.loop.run_one())
+        self.preparation_s = time.perf_counter() - start_s
+
+    def difference_from_eager(self) -> float:
+        """Return the largest relative difference of the loop's logits from eager ones over a few batches.
+
+        Raises `CaptureError` where it is beyond the precision's tolerance.
+        """
+        if self.execution == "eager":
+            return 0.0
+        self.loop.next_index = 0
+        differences = []
+        for batch in self.dataset.batches[:COMPARED_BATCHES]:
+            expected: torch.Tensor = self.eager(batch.input_ids, batch.attention_mask).clone()
+            found = self.loop.run_one()
+            differences.append(
+                require_same_logits(found, expected, batch.attention_mask, self.precision.tolerance, self.name)
+            )
+        return max(differences)

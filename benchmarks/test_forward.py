@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
+import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.timing import ForwardLoop
+from benchmarks.measure.steady_state import enough_rounds, next_look, warm_up
+from benchmarks.measure.timing import require_positive
+from benchmarks.measure.validity import sm_clock_mhz
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
 from fixtures.executions import EXECUTIONS
@@ -17,9 +19,12 @@ from fixtures.settings import SETTINGS, Settings
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")
 
+#: Rounds of the sentinel that tells whether the machine has drifted since the beginning.
+SENTINEL_ROUNDS = 40
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one benchmark for each chosen precision and execution."""
+    """Make one benchmark for each chosen precision and execution; benchmarks/plugins/ordering.py orders them."""
     settings = metafunc.config.stash[SETTINGS]
     metafunc.parametrize("precision", settings.precisions, indirect=True, scope="session")
     metafunc.parametrize("execution", settings.executions)
@@ -27,42 +32,53 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def run(
-    benchmark: BenchmarkFixture,
     settings: Settings,
     precision: Precision,
     execution: str,
     dataset: TokenizedDataset,
     checkpoint: Checkpoint,
-    model: torch.nn.Module,
+    model: transformers.PreTrainedModel,
 ) -> ForwardRun:
     """Everything one benchmark consists of, ready to run."""
-    forward = EXECUTIONS[execution].prepare(model)
-    loop = ForwardLoop(forward, dataset.batches, settings.device)
-    benchmark.group = execution
-    return ForwardRun(settings, precision, execution, model, checkpoint, dataset, loop, benchmark.extra_info)
+    reason = EXECUTIONS[execution].unavailable_reason(settings.device)
+    if reason is not None:
+        pytest.skip(reason)
+    return ForwardRun(settings, precision, execution, model, checkpoint, dataset, extra_info={})
 
 
 @pytest.mark.benchmark(disable_gc=True)
 def test_forward(benchmark: BenchmarkFixture, run: ForwardRun, pytestconfig: pytest.Config) -> None:
     """Time the forward, then let each plugin measure what it is for."""
     settings = run.settings
+    benchmark.group, run.extra_info = run.execution, benchmark.extra_info
     with run.precision.running(settings.device):
         try:
-            run.precision.verify(run.model, run.loop.run_one())
+            pytestconfig.hook.pytest_forward_starting(run=run)
+            run.prepare()
             pytestconfig.hook.pytest_forward_prepared(run=run)
-            # Round 0 reads batch 0; Python's modulo lets the warm-up rounds count up to it from below.
-            run.loop.next_index = -settings.warmup_rounds
-            benchmark.pedantic(
-                run.loop.forward_and_wait,
-                setup=run.loop.next_arguments,
-                rounds=settings.rounds,
-                warmup_rounds=settings.warmup_rounds,
-            )
+            run.warm_up = warm_up(run.loop.timed_round, settings.warmup_rounds, lambda: sm_clock_mhz(settings.device))
+            run.loop.next_index = 0
+            benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.next_arguments, rounds=settings.rounds)
             if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
                 return
-            run.durations_s = list(benchmark.stats.stats.data)
+            run.durations_s = benchmark.stats.stats.data
+            while not enough_rounds(run.durations_s):
+                for _ in range(next_look(len(run.durations_s))):
+                    benchmark.stats.update(run.loop.timed_round())
+            for duration_s in run.durations_s:
+                require_positive(duration_s)
             pytestconfig.hook.pytest_forward_timed(run=run)
         except BaseException:
             # pytest-benchmark would save a benchmark that failed after its timing as if it were whole.
             benchmark.has_error = True
             raise
+
+
+def test_drift(run: ForwardRun, pytestconfig: pytest.Config) -> None:
+    """At the end, time the first benchmark of each execution once more, to see whether the machine has changed."""
+    with run.precision.running(run.settings.device):
+        run.prepare()
+        warm_up(run.loop.timed_round, run.settings.warmup_rounds, lambda: sm_clock_mhz(run.settings.device))
+        run.loop.next_index = 0
+        run.durations_s = [run.loop.timed_round() for _ in range(SENTINEL_ROUNDS)]
+    pytestconfig.hook.pytest_forward_timed_again(run=run)

@@ -6,3 +6,8 @@ class InputError(Exception):
 
     The message is one or two sentences: what is wrong, the value found, the value expected, the command that mends it.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, which the hub's clients write over many."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import urllib.error
 import urllib.request
 from functools import cache
 
-import datasets
 from huggingface_hub import constants
 
 from data_prep.errors import InputError
@@ -28,7 +29,9 @@ def unreachable_reason() -> str | None:
     reason = probe()
     if reason is not None:
         constants.HF_HUB_OFFLINE = True
-        datasets.config.HF_HUB_OFFLINE = True
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for `datasets`, which may not have been imported yet
+        if "datasets" in sys.modules:
+            sys.modules["datasets"].config.HF_HUB_OFFLINE = True
     return reason
 
 

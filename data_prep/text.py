@@ -10,7 +10,7 @@ from pathlib import Path
 import datasets
 from huggingface_hub import HfApi, is_offline_mode
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, first_line
 
 #: The WikiText-2 test text as its authors published it (wiki.test.raw, 1,290,590 bytes).
 WIKI_TEST_RAW_SHA256 = "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"
@@ -68,8 +68,3 @@ def select_rows(rows: datasets.Dataset, *, min_chars: int, seed: int) -> dataset
     if len(kept) == 0:
         raise InputError(f"None of the {len(rows)} rows has more than {min_chars} characters; lower --min-chars.")
     return kept.shuffle(seed=seed, keep_in_memory=True)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, which the hub's clients write over many."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

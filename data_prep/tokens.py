@@ -9,9 +9,8 @@ import torch
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, first_line
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
-from data_prep.text import first_line
 
 
 def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:

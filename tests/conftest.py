@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # noqa: F401
 from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
 
+from benchmarks.measure import roofline, steady_state
 from data_prep.layout import PADDING_ID, write_dataset
 
 REPOSITORY = Path(__file__).parent.parent
@@ -65,9 +66,21 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_suite(
-    pytester: pytest.Pytester, tiny_dataset: Path, tiny_model: Path, tmp_path: Path
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_dataset: Path,
+    tiny_model: Path,
+    tmp_path: Path,
 ) -> Callable[..., pytest.RunResult]:
-    """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win."""
+    """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
+
+    The caps of warm-up and rounds are taken away, so that exactly the rounds asked for run.
+    """
+    monkeypatch.setattr(steady_state, "WARM_UP_CAP_S", 0)
+    monkeypatch.setattr(steady_state, "ROUNDS_CAP_S", 0)
+    monkeypatch.setattr(roofline, "TIMED_S", 0.001)
+    monkeypatch.setattr(roofline, "MATRIX_SIDE", {"cpu": 32})
+    monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 1024})
 
     def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True) -> pytest.RunResult:
         return pytester.runpytest_inprocess(

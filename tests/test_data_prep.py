@@ -31,6 +31,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     """No hub answers and nothing is cached."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: "Name or service not known")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)

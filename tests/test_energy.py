@@ -7,10 +7,17 @@ import torch
 
 from benchmarks.measure import energy, nvml
 from benchmarks.measure.energy import counter_window, measure_energy
-from benchmarks.measure.nvml import Gpu, NvmlError
+from benchmarks.measure.nvml import Gpu
 from tests.fake_nvml import fake_nvml
 
 CUDA = torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_nvml():
+    nvml.open_gpu.cache_clear()
+    yield
+    nvml.open_gpu.cache_clear()
 
 
 class Board:
@@ -81,18 +88,8 @@ def test_the_gpu_is_found_by_its_uuid_with_nvmls_prefix(monkeypatch):
     library = fake_nvml(nvmlDeviceGetHandleByUUID=lambda uuid: asked.append(uuid))
     monkeypatch.setattr(nvml, "load_library", lambda: library)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"uuid": "11-22"}))
-    with nvml.open_gpu(CUDA):
-        assert asked == ["GPU-11-22"]
-
-
-def test_nvml_is_shut_down_again_when_something_fails_between(monkeypatch):
-    closed = []
-    library = fake_nvml(nvmlShutdown=lambda: closed.append(True), nvmlDeviceGetHandleByUUID=6)
-    monkeypatch.setattr(nvml, "load_library", lambda: library)
-    monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
-    with pytest.raises(NvmlError), nvml.open_gpu(CUDA):
-        pass
-    assert closed == [True]
+    nvml.open_gpu(CUDA)
+    assert asked == ["GPU-11-22"]
 
 
 def test_a_cpu_has_no_gpu_energy(monkeypatch):

@@ -58,9 +58,10 @@ def test_a_precision_loads_and_computes_in_its_dtypes(tiny_model, name, weights,
     model = load_model(find_checkpoint(str(tiny_model), "auto"), precision, CPU)
     assert type(model).__name__ == "GPT2LMHeadModel"
     ids = torch.zeros(1, 4, dtype=torch.int64)
+    mask = torch.ones_like(ids)
     with precision.running(CPU):
         assert not torch.is_grad_enabled()
-        found = EXECUTIONS["eager"].prepare(model)(ids, torch.ones_like(ids))
+        found = EXECUTIONS["eager"].prepare(model, ids, mask)(ids, mask)
         precision.verify(model, found)
     assert {parameter.dtype for parameter in model.parameters()} == {weights}
     assert found.dtype == logits

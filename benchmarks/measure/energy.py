@@ -21,8 +21,7 @@ Clock = Callable[[], float]
 def measure_energy(run_one: Callable[[], object], batch_size: int, device: torch.device) -> dict[str, Any]:
     """Run the loop for at least 3 s and return the energy a sample took, or null with the method, code and reason."""
     try:
-        with open_gpu(device) as gpu:
-            return counter_window(gpu, run_one, batch_size)
+        return counter_window(open_gpu(device), run_one, batch_size)
     except NvmlError as error:
         return unavailable(f"no GPU energy counter: {error}", error.code)
 

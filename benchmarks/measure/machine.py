@@ -32,8 +32,7 @@ def gpu(device: torch.device) -> dict[str, Any]:
     """Return the GPU's name, UUID, capability and memory, and the driver's version or why it is not known."""
     properties = torch.cuda.get_device_properties(device)
     try:
-        with open_gpu(device) as nvml:
-            driver, driver_reason = nvml.driver_version(), None
+        driver, driver_reason = open_gpu(device).driver_version(), None
     except NvmlError as error:
         driver, driver_reason = None, str(error)
     return {

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 import torch
+
+#: Reasons for which the clocks are lower than they could be, as NVML names them.
+THROTTLE_REASONS = (
+    "SwPowerCap",
+    "HwSlowdown",
+    "SyncBoost",
+    "SwThermalSlowdown",
+    "HwThermalSlowdown",
+    "HwPowerBrakeSlowdown",
+)
 
 
 class NvmlError(Exception):
@@ -54,6 +64,28 @@ class Gpu:
         """Return the GPU's temperature."""
         return int(self.read("nvmlDeviceGetTemperature", self._library.NVML_TEMPERATURE_GPU))
 
+    def power_limit_w(self) -> float:
+        """Return the power above which the GPU slows itself down."""
+        return float(self.read("nvmlDeviceGetEnforcedPowerLimit")) / 1000
+
+    def violation_ns(self, policy: str) -> int:
+        """Return how long the clocks have been held down by a policy, such as THERMAL, since the driver was loaded."""
+        return int(
+            self.read("nvmlDeviceGetViolationStatus", self._constant(f"NVML_PERF_POLICY_{policy}")).violationTime
+        )
+
+    def throttle_reasons(self) -> list[str]:
+        """Return the names of what holds the clocks down at this moment, idling left out."""
+        bits = int(self.read("nvmlDeviceGetCurrentClocksThrottleReasons"))
+        return [name for name in THROTTLE_REASONS if bits & self._constant(f"nvmlClocksThrottleReason{name}")]
+
+    def compute_pids(self) -> list[int]:
+        """Return the processes that compute on this GPU, as far as this process may see them."""
+        return [int(process.pid) for process in self.read("nvmlDeviceGetComputeRunningProcesses")]
+
+    def _constant(self, name: str) -> int:
+        return int(getattr(self._library, name))
+
     def driver_version(self) -> str:
         """Return the driver's version."""
         try:
@@ -62,23 +94,21 @@ class Gpu:
             raise NvmlError(error_name(self._library, error), "nvmlSystemGetDriverVersion") from error
 
 
-@contextmanager
-def open_gpu(device: torch.device) -> Iterator[Gpu]:
-    """Give the NVML handle of a CUDA device, found by UUID, so that CUDA_VISIBLE_DEVICES plays no part.
+@cache
+def open_gpu(device: torch.device) -> Gpu:
+    """Return the NVML handle of a CUDA device, found by UUID, so that CUDA_VISIBLE_DEVICES plays no part.
 
-    Raises `NvmlError` where there is no NVML, no permission, or no such GPU.
+    NVML stays open until the process ends. Raises `NvmlError` where there is no NVML, no permission, or no such GPU.
     """
     library = load_library()
     try:
         library.nvmlInit()
     except library.NVMLError as error:
         raise NvmlError(error_name(library, error), "nvmlInit") from error
-    try:
-        if device.type != "cuda":
-            raise NvmlError("NOT_A_GPU", f"NVML knows nothing of the device under test, {device}")
-        yield Gpu(library, find_handle(library, device))
-    finally:
-        library.nvmlShutdown()
+    atexit.register(library.nvmlShutdown)
+    if device.type != "cuda":
+        raise NvmlError("NOT_A_GPU", f"NVML knows nothing of the device under test, {device}")
+    return Gpu(library, find_handle(library, device))
 
 
 def load_library() -> ModuleType:

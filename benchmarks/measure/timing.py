@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,12 +16,14 @@ from fixtures.dataset import Batch
 from fixtures.executions import Forward
 
 CONFIDENCE = 0.95
+#: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.
+ROUNDS_FOR_P99 = 299
 
 
 class ForwardLoop:
     """One forward after another over a dataset's batches, each waited for: timed, metered and profiled alike.
 
-    `first_index` is the number of the first round; -10 makes ten warm-up rounds end just before batch 0.
+    `next_index` is the number of the next round, which reads batch `next_index` modulo their count.
     """
 
     def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
@@ -52,6 +56,34 @@ class ForwardLoop:
             self._batches[index % len(self._batches)].text_tokens for index in range(first_index, first_index + rounds)
         )
 
+    def timed_round(self) -> float:
+        """Choose the next batch, run it, and return its seconds, exactly as pytest-benchmark times a round.
+
+        Garbage is not collected meanwhile. Raises `ClockError` where the clock went backwards.
+        """
+        (input_ids, attention_mask), _ = self.next_arguments()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            start_s = time.perf_counter()
+            self.forward_and_wait(input_ids, attention_mask)
+            end_s = time.perf_counter()
+        finally:
+            if collecting:
+                gc.enable()
+        return require_positive(end_s - start_s)
+
+
+class ClockError(Exception):
+    """The clock went backwards or stood still during a round."""
+
+
+def require_positive(duration_s: float) -> float:
+    """Return a round's duration; raise `ClockError` where it is not above 0."""
+    if not duration_s > 0:
+        raise ClockError(f"A round took {duration_s} s by the clock; expected more than 0. Run again on a sound clock.")
+    return duration_s
+
 
 def synchronizer(device: torch.device) -> Callable[[], None]:
     """Return the function that waits for all work on the device; on a CPU there is nothing to wait for."""
@@ -69,6 +101,9 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
     rounds_ms = sorted(1000 * duration for duration in durations_s)
     total_s = sum(durations_s)
     low, high = quantile_interval(rounds_ms, 0.5)
+    p95_low, p95_high = quantile_interval(rounds_ms, 0.95)
+    p99_low, p99_high = quantile_interval(rounds_ms, 0.99)
+    enough_for_p99 = len(rounds_ms) >= ROUNDS_FOR_P99
     too_few = "fewer than 2 rounds" if len(rounds_ms) < 2 else None
     return {
         "mean_ms": statistics.fmean(rounds_ms),
@@ -76,7 +111,12 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
         "std_reason": too_few,
         "median_ms": statistics.median(rounds_ms),
         "p95_ms": quantile(rounds_ms, 0.95),
-        "p99_ms": quantile(rounds_ms, 0.99),
+        "p95_ci95_low_ms": p95_low,
+        "p95_ci95_high_ms": p95_high,
+        "p99_ms": quantile(rounds_ms, 0.99) if enough_for_p99 else None,
+        "p99_ci95_low_ms": p99_low if enough_for_p99 else None,
+        "p99_ci95_high_ms": p99_high if enough_for_p99 else None,
+        "p99_reason": None if enough_for_p99 else f"{len(rounds_ms)} rounds; a 99th percentile needs {ROUNDS_FOR_P99}",
         "ci95_low_ms": low,
         "ci95_high_ms": high,
         "ci95_reason": None
@@ -86,6 +126,21 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
         "throughput_samples_per_s": batch_size * len(rounds_ms) / total_s,
         "tokens_per_s": text_tokens / total_s,
     }
+
+
+def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
+    """Return the share of an eager forward that goes when its launches do: 1 - graph / eager."""
+    return 1 - graph_ms / eager_ms
+
+
+def median_interval_ratio(durations_s: Sequence[float]) -> float | None:
+    """Return how far the 95% interval of the median reaches from it, relative to it; None below six rounds."""
+    ordered = sorted(durations_s)
+    low, high = quantile_interval(ordered, 0.5)
+    if low is None or high is None:
+        return None
+    median = statistics.median(ordered)
+    return max(median - low, high - median) / median
 
 
 def quantile(ordered: Sequence[float], probability: float) -> float:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from benchmarks.measure.size import BYTES_PER_MB
+from benchmarks.measure.timing import ClockError
 from data_prep.errors import InputError
+from fixtures.executions import CaptureError
 from fixtures.precisions import PrecisionError
 
 
@@ -18,18 +20,24 @@ def one_sentence(item: pytest.Item) -> Iterator[None]:
     """Fail with the amounts where GPU memory runs out, and with the message where a user made a mistake."""
     try:
         yield
+        return
     except torch.OutOfMemoryError as error:
-        device = torch.cuda.current_device()
-        total = torch.cuda.get_device_properties(device).total_memory / BYTES_PER_MB
-        held = torch.cuda.memory_allocated(device) / BYTES_PER_MB
-        asked = next((part for part in str(error).split(". ") if part.startswith("Tried to allocate")), str(error))
-        pytest.fail(
-            f"Out of GPU memory in {item.name}: {asked}; PyTorch holds {held:,.0f} MB of {total:,.0f} MB. "
-            "Lower --batch-size, or free the GPU (nvidia-smi lists who uses it).",
-            pytrace=False,
-        )
-    except (InputError, PrecisionError) as error:
-        pytest.fail(str(error), pytrace=False)
+        message = out_of_memory(item.name, error)
+    except (InputError, PrecisionError, CaptureError, ClockError) as error:
+        message = str(error)
+    pytest.fail(message, pytrace=False)
+
+
+def out_of_memory(name: str, error: torch.OutOfMemoryError) -> str:
+    """Return what was asked for, what is held and what there is."""
+    device = torch.cuda.current_device()
+    total = torch.cuda.get_device_properties(device).total_memory / BYTES_PER_MB
+    held = torch.cuda.memory_allocated(device) / BYTES_PER_MB
+    asked = next((part for part in str(error).split(". ") if part.startswith("Tried to allocate")), str(error))
+    return (
+        f"Out of GPU memory in {name}: {asked}; PyTorch holds {held:,.0f} MB of {total:,.0f} MB. "
+        "Lower --batch-size, or free the GPU (nvidia-smi lists who uses it)."
+    )
 
 
 @pytest.hookimpl(wrapper=True)

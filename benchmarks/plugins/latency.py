@@ -1,15 +1,25 @@
-"""Writes the latency of the timed rounds."""
+"""Writes the latency of the timed rounds, how noisy they were, and the proof of their precision."""
 
 from __future__ import annotations
 
 from benchmarks.forward_run import ForwardRun
+from benchmarks.measure.noise import noise
+from benchmarks.measure.proof import proof
+from benchmarks.measure.steady_state import converged
 from benchmarks.measure.timing import latency_statistics
 
 
 def pytest_forward_timed(run: ForwardRun) -> None:
-    """Summarize the rounds that pytest-benchmark has timed."""
+    """Summarize the rounds, after making sure that they computed what their name says."""
+    run.extra_info["proof"] = proof(run.model, run.eager, run.dataset.batches[0]) | {
+        "difference_from_eager": run.difference_from_eager(),
+    }
     text_tokens = run.loop.text_tokens(0, len(run.durations_s))
     run.extra_info["latency"] = {
         **latency_statistics(run.durations_s, run.dataset.batch_size, text_tokens),
-        "warmup_rounds": run.settings.warmup_rounds,
+        **noise(run.durations_s),
+        "converged": converged(run.durations_s),
+        "warmup_rounds": run.warm_up.rounds if run.warm_up else 0,
+        "warmup_steady": run.warm_up.steady if run.warm_up else False,
+        "preparation_s": run.preparation_s,
     }

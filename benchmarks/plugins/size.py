@@ -8,8 +8,8 @@ from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.size import BYTES_PER_MB, model_bytes, parameter_count, peak_memory, start_peak_memory
 
 
-def pytest_forward_prepared(run: ForwardRun) -> None:
-    """Begin the maximum before the warm-up rounds."""
+def pytest_forward_starting(run: ForwardRun) -> None:
+    """Begin the maximum before anything runs."""
     start_peak_memory(run.settings.device)
 
 

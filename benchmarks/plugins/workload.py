@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.size import parameter_count
-from fixtures.precisions import emulation_reason
 
 
-@pytest.hookimpl
-def pytest_forward_prepared(run: ForwardRun) -> None:
+def pytest_forward_starting(run: ForwardRun) -> None:
     """Write what every figure of this benchmark belongs to."""
     dataset, checkpoint = run.dataset, run.checkpoint
     run.extra_info.update(
@@ -19,6 +15,7 @@ def pytest_forward_prepared(run: ForwardRun) -> None:
         batch_size=dataset.batch_size,
         sequence_length=dataset.sequence_length,
         device=str(run.settings.device),
+        order_seed=run.settings.order_seed,
         workload={
             "model": checkpoint.name,
             "weights_sha256": checkpoint.sha256,
@@ -31,5 +28,4 @@ def pytest_forward_prepared(run: ForwardRun) -> None:
             "parameters": parameter_count(run.model),
         },
         integrity={"checks": dataset.checks, "dataset_sha256": dataset.sha256},
-        validity={"native": emulation_reason(run.precision, run.settings.device) is None},
     )

@@ -1,0 +1,72 @@
+"""Finding and reading saved runs: pytest-benchmark's JSON files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results.errors import ResultsError
+
+STORAGE = Path(".benchmarks")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One saved run: where it lies, this suite's benchmarks in it, and the environment it was made in."""
+
+    path: Path
+    benchmarks: tuple[dict[str, Any], ...]
+    environment: dict[str, Any]
+
+
+def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
+    """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
+
+    Raises `ResultsError` where a selector matches nothing.
+    """
+    found: dict[Path, None] = {}
+    for selector in selectors or ["*"]:
+        path = Path(selector)
+        if path.is_file():
+            matches = [path]
+        elif path.is_dir():
+            matches = sorted(path.glob("*.json"))
+        elif len(path.parts) > 1:
+            matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        else:
+            matches = sorted(storage.glob(f"*/{selector.rstrip('*')}*.json"))
+        if not matches:
+            raise ResultsError(
+                f"No saved run matches {selector!r} in {storage}; expected a path, a number such as 0001 or a glob. "
+                "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def load(path: Path) -> Run:
+    """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultsError(f"{path} is not a saved run: {type(error).__name__}: {error}.") from error
+    listed = document.get("benchmarks") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise ResultsError(f"{path} is not a saved run: it holds no list of benchmarks.")
+    own = tuple(item for item in listed if is_own(item))
+    if not own:
+        raise ResultsError(
+            f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
+            "Runs are made by `pytest benchmarks --benchmark-autosave`."
+        )
+    environment = document.get("machine_info")
+    return Run(path, own, environment if isinstance(environment, dict) else {})
+
+
+def is_own(item: object) -> bool:
+    """Tell whether a benchmark of a saved run was made by this suite."""
+    extra_info = item.get("extra_info") if isinstance(item, dict) else None
+    return isinstance(extra_info, dict) and {"precision", "execution"} <= set(extra_info)
