@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.diagnosis import explanations, warnings
 from results.table import table
 
 CSV_NAME = "gpt2_quantization_benchmark_results.csv"
@@ -54,7 +55,12 @@ def summary(
         parts.append(f"> **{STAND_IN_NOTICE}**")
     parts.append("\n".join(f"- {line}" for line in conditions(benchmarks, environment)))
     parts.append(compact(frame).to_markdown(index=False, disable_numparse=True))
-    notes = [*missing_figures(frame), *(f"{name} was not run: {reason}." for name, reason in skipped.items())]
+    parts.extend(explanations(frame))
+    notes = [
+        *warnings(benchmarks),
+        *missing_figures(frame),
+        *(f"{name} was not run: {reason}." for name, reason in skipped.items()),
+    ]
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
@@ -71,8 +77,7 @@ def conditions(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, A
         f"weights sha256 {workload['weights_sha256'][:12]}…)",
         f"text {workload['dataset']} ({workload['num_samples']:,} x {extra_info['sequence_length']} tokens, "
         f"sha256 {workload['dataset_sha256'][:12]}…), batch {extra_info['batch_size']}",
-        f"median of {extra_info['latency']['rounds']} rounds with its 95% interval, after "
-        f"{extra_info['latency']['warmup_rounds']} warm-up rounds",
+        "median of the timed rounds with its 95% interval; speedup is the ratio of medians in the same execution",
     ]
 
 
@@ -84,19 +89,16 @@ def compact(frame: pd.DataFrame) -> pd.DataFrame:
 
 def compact_row(item: pd.Series[Any]) -> dict[str, str]:
     """Return one benchmark as text."""
-    marks = "".join(
-        mark
-        for mark, applies in (
-            (" (stand-in)", item["stand_in"]),
-            (" (emulated)", item["native"] is False or item["native"] == 0),
-        )
-        if applies
-    )
+    marks = [
+        *(["stand-in"] if item["stand_in"] else []),
+        *(["emulated"] if item["native"] in (False, 0) else []),
+        *([item["validity"]] if item["validity"] in ("invalid", "unknown") else []),
+    ]
     interval = number(item["median_ci95_low_ms"], "{:.3f}") + " to " + number(item["median_ci95_high_ms"], "{:.3f}")
     uncertainty = "" if pd.isna(item["energy_rel_u95"]) else f" ± {item['energy_rel_u95']:.1%}"
     meaning = "" if item["quality_meaningful"] else " (means nothing)"
     return {
-        "benchmark": item["name"] + marks,
+        "benchmark": item["name"] + (f" ({', '.join(marks)})" if marks else ""),
         "median ms (95% interval)": f"{number(item['median_latency_ms'], '{:.3f}')} ({interval})",
         "mean ± std ms": f"{number(item['mean_latency_ms'], '{:.3f}')} ± {number(item['std_latency_ms'], '{:.3f}')}",
         "speedup vs FP32": number(item["speedup_vs_fp32"], "{:.2f}x"),

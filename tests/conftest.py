@@ -78,6 +78,7 @@ def run_suite(
     """
     monkeypatch.setattr(steady_state, "WARM_UP_CAP_S", 0)
     monkeypatch.setattr(steady_state, "ROUNDS_CAP_S", 0)
+    monkeypatch.setattr(steady_state, "SHORTEST_S", 0)
     monkeypatch.setattr(roofline, "TIMED_S", 0.001)
     monkeypatch.setattr(roofline, "MATRIX_SIDE", {"cpu": 32})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 1024})

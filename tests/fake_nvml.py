@@ -12,7 +12,7 @@ class FakeNVMLError(Exception):
 
 
 def fake_nvml(**functions):
-    """Return a stand-in for the module pynvml; `functions` replace its defaults, an int in their place is an error."""
+    """Return a stand-in for the module pynvml; `functions` replace its defaults, an int is an error."""
 
     def failing(number: int):
         def fail(*_):
@@ -39,5 +39,6 @@ def fake_nvml(**functions):
         "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 0,
     }
     for name, function in functions.items():
-        library[name] = failing(function) if isinstance(function, int) else function
+        is_function = name.startswith(("nvmlDevice", "nvmlInit", "nvmlSystem"))
+        library[name] = failing(function) if is_function and isinstance(function, int) else function
     return SimpleNamespace(**library)

@@ -16,7 +16,7 @@ def kernel_time(run_one: Callable[[], object], device: torch.device) -> dict[str
     """
     if device.type != "cuda":
         return {"kernel_time_ms": None, "kernels": None, "kernel_time_reason": "no CUDA kernels on a CPU"}
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as profiled:
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiled:
         run_one()
         torch.cuda.synchronize(device)
     durations_us = [event.device_time for event in profiled.events() or [] if event.device_type.name == "CUDA"]

@@ -13,6 +13,9 @@ from fixtures.dataset import Batch
 from fixtures.executions import Forward
 from fixtures.operators import OperatorWatch
 
+#: Tensor.to is one operator in inference mode and another outside it.
+CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
+
 
 def proof(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
     """Return the dtypes, switches and casts of one eager forward, run here for the purpose.
@@ -37,12 +40,13 @@ def count_casts(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str
     """Run one forward; return its logits, and how often it converted a tensor between two floating-point dtypes."""
     casts: Counter[str] = Counter()
 
-    def watch(operator: object, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-        target = options.get("dtype")
-        if operator is torch.ops.aten._to_copy.default and target is not None and target.is_floating_point:
-            source = arguments[0].dtype
-            if source.is_floating_point and source != target:
-                casts[f"{source} to {target}"] += 1
+    def watch(operator: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:  # noqa: ANN401
+        if operator.overloadpacket not in CONVERSIONS:
+            return
+        source, target = arguments[0].dtype, options.get("dtype", arguments[1] if len(arguments) > 1 else None)
+        is_float = source.is_floating_point and isinstance(target, torch.dtype) and target.is_floating_point
+        if is_float and source != target:
+            casts[f"{source} to {target}"] += 1
 
     with OperatorWatch(watch):
         return eager(batch.input_ids, batch.attention_mask), casts

@@ -14,8 +14,9 @@ BLOCK_ROUNDS, BLOCK_S = 5, 0.1
 WARM_UP_CAP_S = 2.0
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
-#: A second spans several periods of the GPU's power management; a median over less depends on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 1.0, 3.0
+#: Two seconds span many periods of the GPU's power management and of a shared host's moods; a median over less depends
+#: on where it fell.
+SHORTEST_S, ROUNDS_CAP_S = 2.0, 3.0
 #: Rounds between two looks at the interval, as a share of those done.
 GROWTH = 0.1
 
@@ -67,7 +68,7 @@ def converged(durations_s: Sequence[float]) -> bool:
 
 
 def enough_rounds(durations_s: Sequence[float]) -> bool:
-    """Tell whether to stop after these rounds: a second of them and converged, or a cap of 3 s reached."""
+    """Tell whether to stop after these rounds: 2 s of them and converged, or a cap of 3 s reached."""
     total_s = sum(durations_s)
     return total_s >= ROUNDS_CAP_S or (total_s >= SHORTEST_S and converged(durations_s))
 

@@ -13,6 +13,7 @@ from fixtures.checkpoint import find_checkpoint
 from fixtures.dataset import dataset_folder
 from fixtures.dataset_folder import DatasetFolder, IntegrityError
 from fixtures.settings import SETTINGS
+from results.diagnosis import explanations, warnings
 from results.report import STAND_IN_NOTICE, compact, write_report
 from results.table import table
 
@@ -82,6 +83,10 @@ class ReportPlugin:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
             terminalreporter.write_line(HOW_TO_GET_THE_REAL_THING)
         terminalreporter.write_line(compact(frame).to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
+        for explanation in explanations(frame):
+            terminalreporter.write_line(explanation)
+        for warning in warnings(self._benchmarks):
+            terminalreporter.write_line(f"warning: {warning}", yellow=True)
         for line in self._lines:
             terminalreporter.write_line(line)
 

@@ -1,0 +1,116 @@
+"""When timing starts and stops, on rounds whose lengths the test decides."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.measure import steady_state
+from benchmarks.measure.noise import block_medians, drift, noise
+from benchmarks.measure.steady_state import converged, enough_rounds, warm_up
+from benchmarks.measure.timing import latency_statistics, median_interval_ratio
+
+
+def rounds(*lengths_s: float):
+    """Rounds of these lengths, the last repeated for ever."""
+    return itertools.chain(lengths_s, itertools.repeat(lengths_s[-1])).__next__
+
+
+def test_warm_up_ends_when_two_blocks_agree():
+    found = warm_up(rounds(0.5, 0.3, 0.1), 3, lambda: None)
+    # Blocks of five rounds: the first has a median of 0.1, and so has the second.
+    assert (found.rounds, found.steady) == (10, True)
+
+
+def test_warm_up_goes_on_while_the_rounds_get_faster():
+    falling = iter([0.05 * 0.9**i for i in range(60)])
+    found = warm_up(lambda: next(falling, 0.05 * 0.9**60), 1, lambda: None)
+    assert found.rounds > 10
+
+
+def test_warm_up_goes_on_while_the_clock_rises():
+    clocks = iter([300, 900, 1500, 1980, 1980])
+    found = warm_up(rounds(0.05), 1, lambda: next(clocks))
+    assert (found.rounds, found.steady) == (25, True)
+
+
+def test_warm_up_never_ends_before_the_minimum_and_never_outlasts_its_cap():
+    assert warm_up(rounds(0.05), 33, lambda: None).rounds >= 33
+    generator = random.Random(1)
+    found = warm_up(lambda: generator.uniform(0.01, 0.1), 1, lambda: None)
+    assert found.steady is False or found.rounds < 200
+    wild = itertools.cycle([0.05] * 5 + [0.1] * 5)
+    capped = warm_up(lambda: next(wild), 1, lambda: None)
+    assert capped.steady is False
+    assert capped.rounds * 0.05 <= steady_state.WARM_UP_CAP_S + 0.5
+
+
+def test_equal_rounds_converge_and_scattered_ones_do_not():
+    assert converged([0.01] * 10)
+    assert not converged([0.01] * 5)  # too few for an interval
+    assert not converged([0.01, 0.02] * 50)
+
+
+def test_rounds_stop_when_converged_after_the_shortest_time_or_at_the_cap():
+    assert not enough_rounds([0.01] * 190)  # converged, but 1.9 s is too short
+    assert enough_rounds([0.01] * 210)
+    assert not enough_rounds([0.01, 0.02] * 80)  # 2.4 s and not converged
+    assert enough_rounds([0.01, 0.02] * 101)  # 3 s: the cap
+
+
+def test_the_interval_reaches_as_far_as_its_farther_end():
+    values = [0.9] * 40 + [1.0] * 20 + [1.3] * 40
+    assert median_interval_ratio(values) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("count", "known"), [(298, False), (299, True)])
+def test_a_99th_percentile_needs_299_rounds(count, known):
+    found = latency_statistics([0.001] * count, 1, 1)
+    assert (found["p99_ms"] is not None) is known
+    assert (found["p99_reason"] is None) is known
+
+
+def test_blocks_keep_the_order_of_rounds():
+    assert block_medians([float(i) for i in range(100)]) == [4.5 + 10 * block for block in range(10)]
+    assert block_medians([3.0, 1.0, 2.0]) == [3.0, 1.0, 2.0]
+
+
+def test_noise_sees_slow_waves_and_outliers():
+    wave = [1.0] * 50 + [1.1] * 50
+    assert noise(wave)["noise_rel"] == pytest.approx(0.0502, abs=0.001)
+    steady = [1.0 + 0.001 * (i % 3) for i in range(99)] + [9.0]
+    assert noise(steady)["noise_rel"] < 0.001
+    assert noise(steady)["outlier_share"] == 0.01
+    assert noise([1.0])["noise_rel"] is None
+
+
+def test_a_machine_that_slows_down_has_drifted_and_a_steady_one_has_not():
+    generator = random.Random(5)
+    first = [generator.gauss(1, 0.01) for _ in range(200)]
+    slower = [generator.gauss(1.1, 0.01) for _ in range(40)]
+    found = drift(first, slower)
+    assert found["drifted"] is True
+    assert found["change_rel"] == pytest.approx(0.1, abs=0.01)
+    assert drift([1.0], [1.0])["drifted"] is None
+    assert drift([1.0] * 40, [1.0] * 40)["drifted"] is False
+    assert drift([1.0] * 40, [1.5] * 40)["drifted"] is True
+
+
+def test_drift_cries_wolf_about_one_time_in_twenty():
+    generator = random.Random(7)
+    false_alarms = sum(
+        drift([generator.gauss(1, 0.05) for _ in range(200)], [generator.gauss(1, 0.05) for _ in range(40)])["drifted"]
+        for _ in range(400)
+    )
+    assert 4 <= false_alarms <= 36
+
+
+@given(st.lists(st.floats(1e-4, 10), min_size=2, max_size=80), st.floats(0.01, 100))
+def test_noise_does_not_depend_on_the_unit(values, factor):
+    assert noise([value * factor for value in values])["noise_rel"] == pytest.approx(
+        noise(values)["noise_rel"], abs=1e-9
+    )
