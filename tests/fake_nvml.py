@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from benchmarks.measure.nvml import THROTTLE_REASONS
+
+POLICIES = {"POWER": 0, "THERMAL": 1, "BOARD_LIMIT": 3, "RELIABILITY": 5}
+
 
 class FakeNVMLError(Exception):
     def __init__(self, value: int) -> None:
@@ -37,8 +41,24 @@ def fake_nvml(**functions):
         "nvmlSystemGetDriverVersion": lambda: "580.1",
         "nvmlDeviceGetHandleByUUID": lambda uuid: uuid,
         "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 0,
+        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 0) for _ in fields],
+        "nvmlDeviceGetPowerUsage": lambda handle: 0,
+        "nvmlDeviceGetMigMode": 3,
+        "nvmlDeviceGetClockInfo": lambda handle, clock: 1980,
+        "nvmlDeviceGetTemperature": lambda handle, sensor: 51,
+        "nvmlDeviceGetEnforcedPowerLimit": lambda handle: 700_000,
+        "nvmlDeviceGetViolationStatus": lambda handle, policy: SimpleNamespace(violationTime=0),
+        "nvmlDeviceGetCurrentClocksThrottleReasons": lambda handle: 0,
+        "nvmlDeviceGetComputeRunningProcesses": lambda handle: [],
+        **{f"NVML_PERF_POLICY_{name}": number for name, number in POLICIES.items()},
+        **{f"nvmlClocksThrottleReason{name}": 4 << bit for bit, name in enumerate(THROTTLE_REASONS)},
     }
-    for name, function in functions.items():
+    for name, function in {**library, **functions}.items():
         is_function = name.startswith(("nvmlDevice", "nvmlInit", "nvmlSystem"))
         library[name] = failing(function) if is_function and isinstance(function, int) else function
     return SimpleNamespace(**library)
+
+
+def field_value(returned: int, value: int, value_type: int = 1) -> SimpleNamespace:
+    """One answer of nvmlDeviceGetFieldValues."""
+    return SimpleNamespace(nvmlReturn=returned, valueType=value_type, value=SimpleNamespace(uiVal=value))

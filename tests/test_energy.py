@@ -1,62 +1,125 @@
-"""Energy from a counter whose every reading is known; and every way not to have one."""
+"""Energy from meters whose every reading is known; and every way not to have one."""
 
 from __future__ import annotations
 
+import math
+import os
+import time
+from types import SimpleNamespace
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchmarks.measure import energy, nvml
-from benchmarks.measure.energy import counter_window, measure_energy
-from benchmarks.measure.nvml import Gpu
-from tests.fake_nvml import fake_nvml
+from benchmarks.measure import energy, metered_loop, meters, nvml
+from benchmarks.measure.energy import drift, figures, measure_energy, relative_u95
+from benchmarks.measure.metered_loop import Window, forwards_between
+from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower, Reading, choose_meter
+from benchmarks.measure.nvml import Gpu, NvmlError
+from benchmarks.measure.rapl import Rapl
+from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)
+TICK_S = 0.01
+
+
+class Board:
+    """A GPU that draws `idle_w`, or `busy_w` while a forward runs, and whose counter ticks every 10 ms."""
+
+    def __init__(self, busy_w: float = 200.0, idle_w: float = 50.0, **functions: object) -> None:
+        self.busy_w, self.idle_w = busy_w, idle_w
+        self.busy_s, self.started_s = 0.0, time.perf_counter()
+        self.tick = (-1.0, 0)
+        self.functions = functions
+
+    def forward(self) -> None:
+        begun_s = time.perf_counter()
+        time.sleep(0.001)
+        self.busy_s += time.perf_counter() - begun_s
+
+    def counter_mj(self, handle: object) -> int:
+        elapsed_s = time.perf_counter() - self.started_s
+        tick = elapsed_s // TICK_S
+        if tick != self.tick[0]:
+            energy_j = self.idle_w * elapsed_s + (self.busy_w - self.idle_w) * self.busy_s
+            self.tick = (tick, round(1000 * energy_j))
+        return 5_000_000 + self.tick[1]
+
+    def library(self):
+        defaults = {
+            "nvmlDeviceGetTotalEnergyConsumption": self.counter_mj,
+            "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, round(1000 * self.busy_w))],
+        }
+        return fake_nvml(**(defaults | self.functions))
 
 
 @pytest.fixture(autouse=True)
-def _fresh_nvml():
+def _quick(monkeypatch):
+    """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
+    monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
+    monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)
+    monkeypatch.setattr(EnergyCounter, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(AveragePower, "SETTLING_S", 0.0)
+    monkeypatch.setattr(AveragePower, "window_s", 0.1)
+    monkeypatch.setattr(InstantPower, "SPACING_S", 0.002)
+    monkeypatch.setattr(InstantPower, "tick_period_s", 0.01)
+    monkeypatch.setattr(metered_loop, "LEAD_IN_S", 0.01)
+    monkeypatch.setattr(metered_loop, "PHASE_S", 0.01)
+    monkeypatch.setattr(energy, "IDLE_S", 0.05)
+    monkeypatch.setattr(energy, "CROSS_CHECK_S", 0.05)
+    monkeypatch.setattr(energy, "LARGEST_U95", 0.5)
+    monkeypatch.setattr(energy, "LARGEST_DRIFT", 0.5)
     nvml.open_gpu.cache_clear()
     yield
     nvml.open_gpu.cache_clear()
 
 
-class Board:
-    """A GPU that draws `power_w`, counts energy in ticks of 100 ms, and takes 10 ms for a forward."""
+@pytest.fixture
+def metered(monkeypatch):
+    """Meter a loop on a board."""
 
-    def __init__(self, power_w: float) -> None:
-        self.now_s = 0.0
-        self.power_w = power_w
+    def meter(board: Board) -> dict:
+        monkeypatch.setattr(nvml, "load_library", board.library)
+        monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
+        return measure_energy(board.forward, 2, 60.0, CUDA)
 
-    def clock(self) -> float:
-        return self.now_s
-
-    def forward(self) -> None:
-        self.now_s += 0.010
-
-    def counter_mj(self, handle: object) -> int:
-        ticks = int(self.now_s / 0.1 + 1e-9)
-        return round(1_000_000 + self.power_w * 100 * ticks)
+    return meter
 
 
-def test_energy_per_sample_is_power_times_time():
-    board = Board(power_w=200)
-    gpu = Gpu(fake_nvml(nvmlDeviceGetTotalEnergyConsumption=board.counter_mj), "handle")
-    found = counter_window(gpu, board.forward, batch_size=2, clock=board.clock)
+def is_null(found: dict) -> bool:
+    return all(found[key] is None for key in energy.FIGURES) and found["windows"] == 0
+
+
+def test_energy_per_sample_is_the_power_over_the_rate(metered):
+    found = metered(Board(busy_w=200, idle_w=50))
+    assert (found["status"], found["method"], found["scope"]) == ("ok", "nvml_energy_counter", "gpu")
+    assert found["windows"] == 4
+    assert found["window_s"] >= 0.4
+    assert found["ticks"] >= 40
+    rate = 2 * found["forwards"] / found["window_s"]
+    assert found["energy_per_sample_mj"] == pytest.approx(1000 * found["mean_power_w"] / rate, rel=0.05)
+    assert 150 < found["mean_power_w"] <= 215  # nearly always busy
+    assert found["idle_power_w"] == pytest.approx(50, rel=0.25)
+    assert found["energy_per_sample_net_mj"] < found["energy_per_sample_mj"]
+    assert found["tick_period_ms"] == pytest.approx(10, rel=0.3)
+    assert found["samples_per_joule"] == pytest.approx(1000 / found["energy_per_sample_mj"])
+    assert found["tokens_per_joule"] == pytest.approx(30 * found["samples_per_joule"])
+    assert found["cross_check_rel"] is not None
+
+
+def test_a_cross_check_that_disagrees_is_disputed(metered):
+    found = metered(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(0, 400_000)]))
+    assert found["status"] == "disputed"
+    assert "counter and integrated power differ by" in found["reason"]
+    assert found["energy_per_sample_mj"] > 0
+
+
+def test_without_a_second_meter_there_is_no_cross_check(metered):
+    found = metered(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(3, 0)]))
     assert found["status"] == "ok"
-    assert found["method"] == "nvml_energy_counter"
-    assert found["energy_per_sample_mj"] == pytest.approx(200 * 10 / 2, rel=0.04)  # one tick of 3 s is 3.3%
-    assert found["mean_power_w"] == pytest.approx(200, rel=0.04)
-    assert found["window_s"] >= 3
-    assert found["tick_period_ms"] == pytest.approx(100)
-    assert found["rel_u95"] == pytest.approx(1.96 * 0.1 / (6**0.5 * found["window_s"]))
-
-
-def test_a_counter_that_stands_still_is_no_energy_of_zero():
-    board = Board(power_w=0)
-    gpu = Gpu(fake_nvml(nvmlDeviceGetTotalEnergyConsumption=board.counter_mj), "handle")
-    found = counter_window(gpu, board.forward, batch_size=1, clock=board.clock)
-    assert found["energy_per_sample_mj"] is None
-    assert found["code"] == "COUNTER_STOOD_STILL"
+    assert found["cross_check_rel"] is None
+    assert "NVML_ERROR_NOT_SUPPORTED" in found["cross_check_reason"]
 
 
 @pytest.mark.parametrize(
@@ -67,31 +130,221 @@ def test_a_counter_that_stands_still_is_no_energy_of_zero():
         ({"nvmlInit": 9}, "NVML_ERROR_DRIVER_NOT_LOADED"),
         ({"nvmlDeviceGetHandleByUUID": 6}, "NVML_ERROR_NOT_FOUND"),
         ({"nvmlDeviceGetHandleByUUID": 4}, "NVML_ERROR_NO_PERMISSION"),
-        ({"nvmlDeviceGetTotalEnergyConsumption": 3}, "NVML_ERROR_NOT_SUPPORTED"),
-        ({"nvmlDeviceGetTotalEnergyConsumption": 15}, "NVML_ERROR_GPU_IS_LOST"),
+        ({"nvmlDeviceGetMigMode": lambda handle: (1, 1)}, "MIG"),
+        ({"nvmlDeviceGetTotalEnergyConsumption": lambda handle: 77}, "COUNTER_STOOD_STILL"),
+        ({"nvmlDeviceGetTotalEnergyConsumption": lambda handle: -int(1e4 * time.perf_counter())}, "COUNTER_WENT_BACK"),
+        (
+            {
+                "nvmlDeviceGetTotalEnergyConsumption": 15,
+                "nvmlDeviceGetFieldValues": 15,
+                "nvmlDeviceGetPowerUsage": 15,
+            },
+            "NVML_ERROR_GPU_IS_LOST",
+        ),
+        (
+            {"nvmlDeviceGetComputeRunningProcesses": lambda h: [SimpleNamespace(pid=n) for n in (1, os.getpid())]},
+            "OTHER_PROCESS",
+        ),
+        (
+            {
+                "nvmlDeviceGetViolationStatus": lambda h, p: SimpleNamespace(
+                    violationTime=int(1e8 * time.perf_counter())
+                )
+            },
+            "THROTTLED",
+        ),
     ],
 )
-def test_without_a_counter_every_figure_is_null_with_nvmls_own_reason(monkeypatch, functions, code):
-    monkeypatch.setattr(nvml, "load_library", lambda: fake_nvml(**functions))
-    monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
-    found = measure_energy(lambda: None, 1, CUDA)
-    assert found["status"] == "unavailable"
-    assert found["method"] == "none"
+def test_what_cannot_be_trusted_is_null_with_a_code_and_a_sentence(metered, functions, code):
+    found = metered(Board(**functions))
     assert found["code"] == code
-    assert code in found["reason"]
-    figures = [found[key] for key in ("energy_per_sample_mj", "mean_power_w", "idle_power_w", "window_s", "rel_u95")]
-    assert figures == [None] * 5
+    assert (found["status"], found["method"]) == ("unavailable", "none")
+    assert len(found["reason"]) > 10
+    assert is_null(found)
+
+
+def test_a_gpu_lost_in_mid_window_is_null(metered):
+    board = Board()
+    reads = iter(range(10_000))
+
+    def counter(handle: object) -> int:
+        if next(reads) > 60:
+            raise library.NVMLError(15)
+        return board.counter_mj(handle)
+
+    board.functions["nvmlDeviceGetTotalEnergyConsumption"] = counter
+    library = board.library()
+    board.library = lambda: library
+    found = metered(board)
+    assert found["code"] == "NVML_ERROR_GPU_IS_LOST"
+    assert is_null(found)
+
+
+def test_windows_that_scatter_too_much_are_refused(metered, monkeypatch):
+    monkeypatch.setattr(energy, "LARGEST_U95", 0.0)
+    assert metered(Board())["code"] == "TOO_UNCERTAIN"
+
+
+def test_too_few_ticks_are_refused(metered, monkeypatch):
+    monkeypatch.setattr(energy, "FEWEST_TICKS", 10_000)
+    assert metered(Board())["code"] == "TOO_FEW_TICKS"
+
+
+def gpu(**functions: object) -> Gpu:
+    return Gpu(fake_nvml(**functions), "handle")
+
+
+def test_meters_are_chosen_by_asking_in_the_order_of_their_worth():
+    assert isinstance(choose_meter(gpu()), EnergyCounter)
+    assert isinstance(choose_meter(gpu(nvmlDeviceGetTotalEnergyConsumption=3)), InstantPower)
+    no_field = {"nvmlDeviceGetTotalEnergyConsumption": 3, "nvmlDeviceGetFieldValues": lambda h, f: [field_value(3, 0)]}
+    assert isinstance(choose_meter(gpu(**no_field)), AveragePower)
+    with pytest.raises(NvmlError, match="NVML_ERROR_NOT_SUPPORTED"):
+        choose_meter(gpu(**no_field, nvmlDeviceGetPowerUsage=3))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(field_value(3, 0), "NVML_ERROR_NOT_SUPPORTED"), (field_value(0, 9, 0), "UNKNOWN_VALUE_TYPE")]
+)
+def test_a_field_that_failed_is_an_error_not_a_power_of_zero(answer, code):
+    with pytest.raises(NvmlError) as caught:
+        gpu(nvmlDeviceGetFieldValues=lambda handle, fields: [answer]).instant_power_w()
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("meter", [InstantPower, AveragePower])
+def test_a_constant_power_integrates_to_power_times_time(meter):
+    board = {
+        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_000)],
+        "nvmlDeviceGetPowerUsage": lambda handle: 150_000,
+    }
+    reading = meter(gpu(**board)).measure(0.05)
+    assert reading.energy_mj == pytest.approx(150_000 * (reading.end_s - reading.start_s))
+    assert reading.power_w == pytest.approx(150)
+
+
+def test_a_power_of_zero_is_no_energy():
+    with pytest.raises(meters.MeterError, match="showed 0 W"):
+        InstantPower(gpu()).measure(0.01)
+
+
+def test_forwards_cut_by_an_end_count_by_their_share():
+    completions = [0.0, 1.0, 2.0, 4.0]
+    # Half of the first forward, the whole second, half of the third.
+    assert forwards_between(completions, 0.5, 3.0) == pytest.approx(2.0)
+    assert forwards_between(completions, 0.0, 4.0) == pytest.approx(3.0)
+    assert forwards_between(completions, 2.0, 2.5) == pytest.approx(0.25)
+
+
+@given(
+    lengths=st.lists(st.floats(0.001, 1), min_size=2, max_size=50),
+    shares=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+)
+def test_forwards_of_adjoining_windows_add_up(lengths, shares):
+    completions = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
+    a, b, c = sorted(share * completions[-1] for share in shares)
+    whole = forwards_between(completions, a, c)
+    assert forwards_between(completions, a, b) + forwards_between(completions, b, c) == pytest.approx(whole, abs=1e-6)
+
+
+def window(energy_mj: float, forwards: float, seconds: float = 1.0) -> Window:
+    return Window(Reading(0.0, seconds, energy_mj, 10, 0.0), forwards)
+
+
+def idle(power_w: float) -> Reading:
+    return Reading(0.0, 1.0, 1000 * power_w, 10, 0.0)
+
+
+def test_figures_by_hand():
+    windows = [window(200_000, 100), window(202_000, 100), window(198_000, 100), window(200_000, 100)]
+    found = figures(windows, (idle(100), idle(100)), samples_per_forward=1, tokens_per_forward=50)
+    assert found["energy_per_sample_mj"] == pytest.approx(2000)
+    assert found["mean_power_w"] == pytest.approx(200)
+    assert found["energy_per_sample_net_mj"] == pytest.approx(1000)
+    assert found["samples_per_joule"] == pytest.approx(0.5)
+    assert found["tokens_per_joule"] == pytest.approx(25)
+    assert found["energy_delay_product_mj_ms"] == pytest.approx(2000 * 10)
+    deviation = math.sqrt(8 / 3) / 200  # of 200, 202, 198, 200
+    assert found["rel_u95"] == pytest.approx(3.18245 * deviation / 2, rel=1e-4)
+
+
+def test_power_that_is_hardly_above_idle_has_no_net_energy():
+    windows = [window(200_000, 100), window(206_000, 100), window(194_000, 100)]
+    found = figures(windows, (idle(190), idle(192)), 1, 50)
+    assert found["energy_per_sample_net_mj"] is None
+    assert "not clearly above the idle power" in found["net_reason"]
+
+
+def test_resolution_adds_to_the_spread_as_errors_do():
+    assert relative_u95([5.0] * 4, [0.01] * 4) == pytest.approx(1.96 * 0.01 / 2)
+    spread = relative_u95([4.9, 5.1, 5.0, 5.0], [0.0] * 4)
+    assert relative_u95([4.9, 5.1, 5.0, 5.0], [0.01] * 4) == pytest.approx(math.hypot(spread, 0.0098))
+
+
+def test_drift_is_the_rise_of_a_line_through_the_windows():
+    assert drift([1.0, 1.01, 1.02, 1.03]) == pytest.approx(0.03 / 1.015)
+    assert drift([2.0, 2.0, 2.0]) == 0
+
+
+def rapl_package(folder, number: int, energy_uj: int) -> None:
+    domain = folder / f"intel-rapl:{number}"
+    domain.mkdir(parents=True)
+    (domain / "name").write_text(f"package-{number}\n")
+    (domain / "max_energy_range_uj").write_text("1000000\n")
+    (domain / "energy_uj").write_text(f"{energy_uj}\n")
+
+
+def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
+    rapl_package(tmp_path, 0, 900_000)
+    rapl_package(tmp_path, 1, 100_000)
+    part = tmp_path / "intel-rapl:0:0"
+    part.mkdir()
+    (part / "name").write_text("core")
+    meter = Rapl(tmp_path)
+
+    def pass_time(seconds: float) -> None:
+        (tmp_path / "intel-rapl:0" / "energy_uj").write_text("50000")  # 150,000 on, past its end at 1,000,000
+        (tmp_path / "intel-rapl:1" / "energy_uj").write_text("120000")
+
+    monkeypatch.setattr("time.sleep", pass_time)
+    assert meter.measure(1.0).energy_mj == pytest.approx(170)
+    assert "machine" in meter.scope
+
+
+def test_cpu_packages_that_stand_still_are_no_energy_of_zero(tmp_path):
+    rapl_package(tmp_path, 0, 5)
+    with pytest.raises(meters.MeterError, match="stood still"):
+        Rapl(tmp_path).measure(0.001)
+
+
+def test_a_machine_without_rapl_says_so(tmp_path, monkeypatch):
+    with pytest.raises(meters.MeterError, match="no CPU package"):
+        Rapl(tmp_path)
+    monkeypatch.setattr(energy, "Rapl", lambda: Rapl(tmp_path))
+    found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"))
+    assert found["code"] == "NO_RAPL"
+    assert is_null(found)
+
+
+def test_a_counter_that_only_root_may_read_says_how_to_grant_it(tmp_path, monkeypatch):
+    rapl_package(tmp_path, 0, 5)
+    read_text = type(tmp_path).read_text
+
+    def guarded(path, *arguments, **options):
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_text(path, *arguments, **options)
+
+    monkeypatch.setattr(type(tmp_path), "read_text", guarded)
+    with pytest.raises(meters.MeterError, match=r"sudo chmod a\+r"):
+        Rapl(tmp_path)
 
 
 def test_the_gpu_is_found_by_its_uuid_with_nvmls_prefix(monkeypatch):
     asked = []
     library = fake_nvml(nvmlDeviceGetHandleByUUID=lambda uuid: asked.append(uuid))
     monkeypatch.setattr(nvml, "load_library", lambda: library)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"uuid": "11-22"}))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="11-22"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-33-44,GPU-11-22")
     nvml.open_gpu(CUDA)
     assert asked == ["GPU-11-22"]
-
-
-def test_a_cpu_has_no_gpu_energy(monkeypatch):
-    monkeypatch.setattr(nvml, "load_library", fake_nvml)
-    assert energy.measure_energy(lambda: None, 1, torch.device("cpu"))["code"] == "NOT_A_GPU"

@@ -82,17 +82,9 @@ def test_this_process_under_another_number_is_not_a_neighbour():
 def library(monkeypatch):
     """NVML whose functions the test replaces."""
     functions = {
-        "nvmlDeviceGetClockInfo": lambda handle, clock: 1980,
-        "nvmlDeviceGetTemperature": lambda handle, sensor: 51,
-        "nvmlDeviceGetEnforcedPowerLimit": lambda handle: 700_000,
         "nvmlDeviceGetViolationStatus": lambda handle, policy: SimpleNamespace(violationTime=5 * policy),
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda handle: 0x4 | 0x1,
         "nvmlDeviceGetComputeRunningProcesses": lambda handle: [SimpleNamespace(pid=7)],
-        "NVML_PERF_POLICY_POWER": 0,
-        "NVML_PERF_POLICY_THERMAL": 1,
-        "NVML_PERF_POLICY_BOARD_LIMIT": 3,
-        "NVML_PERF_POLICY_RELIABILITY": 5,
-        **{f"nvmlClocksThrottleReason{name}": 1 << (2 + i) for i, name in enumerate(nvml.THROTTLE_REASONS)},
     }
     monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
     nvml.open_gpu.cache_clear()
@@ -120,7 +112,8 @@ def test_a_snapshot_reads_everything_in_its_unit(library):
 
 def test_a_gpu_lost_in_mid_run_is_unknown_with_nvmls_reason(library):
     before = snapshot(CUDA)
-    library.update({name: 15 for name in library if name.startswith("nvmlDeviceGet")})
+    library.update(dict.fromkeys([name for name in vars(fake_nvml()) if name.startswith("nvmlDeviceGet")], 15))
+    library["nvmlDeviceGetHandleByUUID"] = lambda uuid: uuid
     nvml.open_gpu.cache_clear()
     found = validity(before, snapshot(CUDA), None)
     assert found["status"] == "unknown"

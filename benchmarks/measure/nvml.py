@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+#: NVML_FI_DEV_POWER_INSTANT in nvml.h, and the type that its value has to have (NVML_VALUE_TYPE_UNSIGNED_INT).
+INSTANT_POWER_FIELD, UNSIGNED_INT = 186, 1
 #: Reasons for which the clocks are lower than they could be, as NVML names them.
 THROTTLE_REASONS = (
     "SwPowerCap",
@@ -31,7 +33,11 @@ class NvmlError(Exception):
 
 def error_name(library: ModuleType, error: Exception) -> str:
     """Return the name of an NVML error's number, as nvml.h spells it."""
-    number = getattr(error, "value", None)
+    return number_name(library, getattr(error, "value", None))
+
+
+def number_name(library: ModuleType, number: int | None) -> str:
+    """Return the name of an NVML return value."""
     for name, value in vars(library).items():
         if name.startswith("NVML_ERROR_") and value == number:
             return name
@@ -55,6 +61,29 @@ class Gpu:
     def total_energy_mj(self) -> int:
         """Return the energy since the driver was loaded, in millijoules (Volta and newer)."""
         return int(self.read("nvmlDeviceGetTotalEnergyConsumption"))
+
+    def instant_power_w(self) -> float:
+        """Return the power at this moment (field 186). A field that fails on its own is an error, not a power of 0."""
+        (field,) = self.read("nvmlDeviceGetFieldValues", [INSTANT_POWER_FIELD])
+        if field.nvmlReturn != 0:
+            raise NvmlError(number_name(self._library, field.nvmlReturn), f"field {INSTANT_POWER_FIELD}")
+        if field.valueType != UNSIGNED_INT:
+            raise NvmlError("UNKNOWN_VALUE_TYPE", f"field {INSTANT_POWER_FIELD} is of type {field.valueType}")
+        return float(field.value.uiVal) / 1000
+
+    def average_power_w(self) -> float:
+        """Return the power averaged over the last second."""
+        return float(self.read("nvmlDeviceGetPowerUsage")) / 1000
+
+    def is_partitioned(self) -> bool:
+        """Tell whether the GPU is split into MIG instances; a GPU that knows no MIG is not."""
+        try:
+            current, _ = self.read("nvmlDeviceGetMigMode")
+        except NvmlError as error:
+            if error.code == "NVML_ERROR_NOT_SUPPORTED":
+                return False
+            raise
+        return bool(current)
 
     def sm_clock_mhz(self) -> int:
         """Return the clock of the streaming multiprocessors."""
