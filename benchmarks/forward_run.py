@@ -10,8 +10,9 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.measure.steady_state import WarmUp
+from benchmarks.measure.steady_state import warm_up
 from benchmarks.measure.timing import ForwardLoop
+from benchmarks.measure.validity import sm_clock_mhz
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
@@ -36,7 +37,9 @@ class ForwardRun:
     #: Set by `prepare`, with the seconds it took (compilation, capture, the first forward).
     loop: ForwardLoop = field(init=False)
     preparation_s: float = field(init=False)
-    warm_up: WarmUp | None = None
+    #: Untimed rounds before the timed ones, and whether the last of them were steady.
+    warmup_rounds: int = 0
+    warmup_steady: bool = False
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
 
@@ -62,6 +65,13 @@ class ForwardRun:
         self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
         self.precision.verify(self.model, self.loop.run_one())
         self.preparation_s = time.perf_counter() - start_s
+
+    def settle(self) -> None:
+        """Warm up until the rounds are steady."""
+        device = self.settings.device
+        done = warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device))
+        self.warmup_rounds += done.rounds
+        self.warmup_steady = done.steady
 
     def difference_from_eager(self) -> float:
         """Return the largest relative difference of the loop's logits from eager ones over a few batches.

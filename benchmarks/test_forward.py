@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure import steady_state
-from benchmarks.measure.steady_state import enough_rounds, next_look, warm_up
+from benchmarks.measure.steady_state import enough_for_first_visit, enough_rounds, next_look
 from benchmarks.measure.timing import require_positive
-from benchmarks.measure.validity import sm_clock_mhz
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
 from fixtures.executions import EXECUTIONS
@@ -57,15 +58,17 @@ def test_forward(benchmark: BenchmarkFixture, run: ForwardRun, pytestconfig: pyt
             pytestconfig.hook.pytest_forward_starting(run=run)
             run.prepare()
             pytestconfig.hook.pytest_forward_prepared(run=run)
-            run.warm_up = warm_up(run.loop.timed_round, settings.warmup_rounds, lambda: sm_clock_mhz(settings.device))
+            run.settle()
             run.loop.next_index = 0
             benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.next_arguments, rounds=settings.rounds)
             if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
                 return
             run.durations_s = benchmark.stats.stats.data
-            while not enough_rounds(run.durations_s):
-                for _ in range(next_look(len(run.durations_s))):
-                    benchmark.stats.update(run.loop.timed_round())
+            time_more(benchmark, run, enough_for_first_visit)
+            pytestconfig.hook.pytest_forward_half_timed(run=run)
+            run.settle()
+            run.loop.next_index = len(run.durations_s)
+            time_more(benchmark, run, enough_rounds)
             for duration_s in run.durations_s:
                 require_positive(duration_s)
             pytestconfig.hook.pytest_forward_timed(run=run)
@@ -75,11 +78,18 @@ def test_forward(benchmark: BenchmarkFixture, run: ForwardRun, pytestconfig: pyt
             raise
 
 
+def time_more(benchmark: BenchmarkFixture, run: ForwardRun, enough: Callable[[Sequence[float]], bool]) -> None:
+    """Add rounds, timed as pytest-benchmark times its own, until there are enough."""
+    while not enough(run.durations_s):
+        for _ in range(next_look(len(run.durations_s))):
+            benchmark.stats.update(run.loop.timed_round())
+
+
 def test_drift(run: ForwardRun, pytestconfig: pytest.Config) -> None:
     """At the end, time the first benchmark of each execution once more, to see whether the machine has changed."""
     with run.precision.running(run.settings.device):
         run.prepare()
-        warm_up(run.loop.timed_round, run.settings.warmup_rounds, lambda: sm_clock_mhz(run.settings.device))
+        run.settle()
         run.loop.next_index = 0
         while len(run.durations_s) < SENTINEL_ROUNDS or sum(run.durations_s) < steady_state.SHORTEST_S:
             run.durations_s.append(run.loop.timed_round())

@@ -21,8 +21,8 @@ def rounds(*lengths_s: float):
 
 
 def test_warm_up_ends_when_two_blocks_agree():
-    found = warm_up(rounds(0.5, 0.3, 0.1), 3, lambda: None)
-    # Blocks of five rounds: the first has a median of 0.1, and so has the second.
+    found = warm_up(rounds(0.2, 0.15, 0.05), 3, lambda: None)
+    # Blocks of five rounds: the first has a median of 0.05, and so has the second.
     assert (found.rounds, found.steady) == (10, True)
 
 
@@ -34,7 +34,7 @@ def test_warm_up_goes_on_while_the_rounds_get_faster():
 
 def test_warm_up_goes_on_while_the_clock_rises():
     clocks = iter([300, 900, 1500, 1980, 1980])
-    found = warm_up(rounds(0.05), 1, lambda: next(clocks))
+    found = warm_up(rounds(0.02), 1, lambda: next(clocks))
     assert (found.rounds, found.steady) == (25, True)
 
 
@@ -56,8 +56,8 @@ def test_equal_rounds_converge_and_scattered_ones_do_not():
 
 
 def test_rounds_stop_when_converged_after_the_shortest_time_or_at_the_cap():
-    assert not enough_rounds([0.01] * 190)  # converged, but 1.9 s is too short
-    assert enough_rounds([0.01] * 210)
+    assert not enough_rounds([0.01] * 290)  # converged, but 2.9 s is too short
+    assert enough_rounds([0.01] * 310)
     assert not enough_rounds([0.01, 0.02] * 80)  # 2.4 s and not converged
     assert enough_rounds([0.01, 0.02] * 101)  # 3 s: the cap
 

@@ -26,8 +26,8 @@ class Window:
     forwards: float
 
 
-def metered_loop(meter: Meter, run_one: Callable[[], object], windows: int, duration_s: float) -> list[Window]:
-    """Run the loop while the meter measures `windows` windows of at least `duration_s`.
+def metered_loop(jobs: Sequence[tuple[Meter, float]], run_one: Callable[[], object]) -> list[Window]:
+    """Run the loop while one meter after another measures a window of at least so many seconds; one window a job.
 
     Raises what the meter raised (`NvmlError`, `MeterError`).
     """
@@ -37,7 +37,7 @@ def metered_loop(meter: Meter, run_one: Callable[[], object], windows: int, dura
     def read() -> None:
         try:
             time.sleep(LEAD_IN_S)
-            for _ in range(windows):
+            for meter, duration_s in jobs:
                 time.sleep(random.uniform(0, PHASE_S))  # noqa: S311
                 readings.append(meter.measure(duration_s))
         except (NvmlError, MeterError) as error:

@@ -11,12 +11,14 @@ from benchmarks.measure.timing import median_interval_ratio
 #: Successive blocks of warm-up rounds whose medians are this close are steady, if the SM clock is flat as well.
 AGREEMENT = 0.01
 BLOCK_ROUNDS, BLOCK_S = 5, 0.1
-WARM_UP_CAP_S = 2.0
+WARM_UP_CAP_S = 1.0
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
-#: Two seconds span many periods of the GPU's power management and of a shared host's moods; a median over less depends
-#: on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 2.0, 3.0
+#: Seconds span many periods of the GPU's power management; a median over less depends on where it fell.
+SHORTEST_S, ROUNDS_CAP_S = 3.0, 3.0
+#: Share of that time before the energy is metered; the rest comes after it, some seconds later, because a shared host's
+#: moods last for seconds: two short visits agree better with tomorrow's than one long one.
+FIRST_VISIT = 0.5
 #: Rounds between two looks at the interval, as a share of those done.
 GROWTH = 0.1
 
@@ -30,7 +32,7 @@ class WarmUp:
 
 
 def warm_up(timed_round: Callable[[], float], minimum_rounds: int, sm_clock_mhz: Callable[[], int | None]) -> WarmUp:
-    """Run rounds until two successive blocks agree and the SM clock stands still, or a cap of 2 s is reached.
+    """Run rounds until two successive blocks agree and the SM clock stands still, or a cap of 1 s is reached.
 
     `timed_round` runs one round and returns its seconds; `sm_clock_mhz` returns None where no clock can be read, which
     leaves the blocks to decide. At least `minimum_rounds` run in any case.
@@ -68,9 +70,14 @@ def converged(durations_s: Sequence[float]) -> bool:
 
 
 def enough_rounds(durations_s: Sequence[float]) -> bool:
-    """Tell whether to stop after these rounds: 2 s of them and converged, or a cap of 3 s reached."""
+    """Tell whether to stop after these rounds: the shortest time over and converged, or the cap reached."""
     total_s = sum(durations_s)
     return total_s >= ROUNDS_CAP_S or (total_s >= SHORTEST_S and converged(durations_s))
+
+
+def enough_for_first_visit(durations_s: Sequence[float]) -> bool:
+    """Tell whether to leave the rest of the rounds for the second visit."""
+    return sum(durations_s) >= FIRST_VISIT * SHORTEST_S
 
 
 def next_look(rounds: int) -> int:

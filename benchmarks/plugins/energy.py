@@ -8,9 +8,11 @@ from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.energy import measure_energy, unavailable
 
 
-@pytest.hookimpl(tryfirst=True)  # directly after the rounds, while the device is as they left it
-def pytest_forward_timed(run: ForwardRun) -> None:
-    """Meter the loop; with --energy require a figure that cannot be had fails the benchmark."""
+def pytest_forward_half_timed(run: ForwardRun) -> None:
+    """Meter the loop between the two visits of timed rounds.
+
+    With --energy require, a figure that cannot be had fails the benchmark.
+    """
     settings = run.settings
     if settings.energy == "off":
         run.extra_info["energy"] = unavailable("switched off with --energy off", "OFF") | {"status": "off"}

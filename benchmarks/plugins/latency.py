@@ -19,7 +19,7 @@ def pytest_forward_timed(run: ForwardRun) -> None:
         **latency_statistics(run.durations_s, run.dataset.batch_size, text_tokens),
         **noise(run.durations_s),
         "converged": converged(run.durations_s),
-        "warmup_rounds": run.warm_up.rounds if run.warm_up else 0,
-        "warmup_steady": run.warm_up.steady if run.warm_up else False,
+        "warmup_rounds": run.warmup_rounds,
+        "warmup_steady": run.warmup_steady,
         "preparation_s": run.preparation_s,
     }
