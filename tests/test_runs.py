@@ -1,0 +1,142 @@
+"""Finding saved runs, reading them whatever they hold, and the noise floor over them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.__main__ import main
+from results.diagnosis import explanations, warnings
+from results.errors import ResultsError
+from results.noise import noise, noise_markdown
+from results.runs import load, select
+from results.table import table
+from tests.test_results import benchmark
+
+
+def save(folder: Path, number: int, *benchmarks: dict) -> Path:
+    path = folder / f"{number:04}_run.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {"torch": "2"}}))
+    return path
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """Three saved runs in pytest-benchmark's layout."""
+    for number, median in enumerate((1.0, 1.1, 1.2), start=1):
+        save(tmp_path / ".benchmarks" / "Linux", number, benchmark("fp32", 4.0), benchmark("fp16", median, 9.0))
+    return tmp_path / ".benchmarks"
+
+
+def test_runs_are_named_by_path_number_glob_or_not_at_all(storage):
+    files = sorted((storage / "Linux").iterdir())
+    assert select([], storage) == files
+    assert select(["0002"], storage) == [files[1]]
+    assert select([str(files[2]), "0001", "0003"], storage) == [files[2], files[0]]
+    assert select([f"{storage}/*/000[12]*"], storage) == files[:2]
+    assert select([str(storage / "Linux")], storage) == files
+
+
+@pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv"])
+def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
+    with pytest.raises(ResultsError, match="No saved run matches"):
+        select([selector], storage)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is not a saved run: JSONDecodeError"),
+        ('{"benchmarks": [', "is not a saved run"),
+        ("[1, 2]", "holds no list of benchmarks"),
+        ('{"benchmarks": {}}', "holds no list of benchmarks"),
+        ('{"benchmarks": []}', "none of this suite"),
+        ('{"benchmarks": [{"name": "sort", "extra_info": {}}, 3]}', "holds 2 benchmark(s), but none of this suite"),
+    ],
+)
+def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentence):
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(ResultsError) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("fuzz") / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(ResultsError):
+        load(path)
+
+
+def test_the_noise_floor_counts_a_run_as_one_observation(storage):
+    spread = noise([load(path) for path in select([], storage)]).set_index(["name", "metric"])
+    row = spread.loc[("fp16-eager", "median_latency_ms")]
+    assert (row["runs"], row["minimum"], row["maximum"]) == (3, 1.0, 1.2)
+    assert row["mean"] == pytest.approx(1.1)
+    assert row["cv"] == pytest.approx(0.1 / 1.1)
+    assert spread.loc[("fp32-eager", "median_latency_ms"), "cv"] == 0
+    assert ("fp32-eager", "energy_per_sample_mj") not in spread.index  # missing, not 0
+
+
+def test_one_run_has_no_noise_floor_and_says_so(storage):
+    text = noise_markdown([load(select(["0001"], storage)[0])])
+    assert "One run has no run-to-run spread" in text
+    assert "| -" in text
+
+
+def test_the_command_line_prints_tables_and_errors(storage, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(storage.parent)
+    monkeypatch.setattr(sys, "argv", ["results", "noise"])
+    assert main() == 0
+    assert "## eager" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["results", "report", "0002", "--results-dir", "out"])
+    assert main() == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "gpt2_benchmark_summary.md",
+        "gpt2_quantization_benchmark_results.csv",
+    ]
+    monkeypatch.setattr(sys, "argv", ["results", "noise", "0099"])
+    assert main() == 1
+    assert capsys.readouterr().err.startswith("error: No saved run matches '0099'")
+
+
+def executed(precision: str, execution: str, median_ms: float, **latency: object) -> dict:
+    made = benchmark(precision, median_ms)
+    made["extra_info"]["execution"] = execution
+    made["extra_info"]["latency"].update(latency)
+    return made
+
+
+def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
+    rows = [
+        executed("fp32", "eager", 7.0),
+        executed("fp32", "graph", 3.0),
+        executed("fp16", "eager", 7.5, launch_bound_share=0.87, kernel_time_ms=0.8),
+        executed("fp16", "graph", 1.0),
+    ]
+    (sentence,) = explanations(table(rows))
+    assert sentence.startswith("FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x)")
+    assert "because 87% of an eager FP16 forward is waiting for launches" in sentence
+    assert "in a CUDA graph it is faster than FP32 (1.000 against 3.000 ms, 3.00x)" in sentence
+    assert explanations(table(rows[:3])) == []
+
+
+def test_each_doubtful_benchmark_gets_one_line_with_figure_cause_and_remedy():
+    noisy = executed("fp16", "eager", 10.0, converged=False, ci95_low_ms=9.5, ci95_high_ms=10.2, noise_rel=0.07)
+    hot = benchmark("fp32", 1.0, validity={"reasons": ["clocks were held down"], "unknown": {}})
+    unknown = benchmark("mixed", 1.0, validity={"reasons": [], "unknown": {"gpu": "no NVML"}})
+    lines = warnings([noisy, hot, unknown, benchmark("fp32", 1.0)])
+    assert len(lines) == 3
+    assert lines[0].startswith(
+        "fp16-eager: 10.000 ms ± 5.0% after 100 rounds (expected ± 1%), blocks of rounds spread by 7.0%"
+    )
+    assert lines[1] == "fp32-eager: clocks were held down."
+    assert lines[2] == "mixed-eager: validity unknown: no NVML."
