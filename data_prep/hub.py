@@ -10,10 +10,13 @@ import urllib.request
 from functools import cache
 
 from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
 
 from data_prep.errors import InputError
 
 PROBE_SECONDS = 3.0
+#: What the hub's client raises when a connection breaks: OSError, and its HTTP library's own errors, which are none.
+HUB_ERRORS: tuple[type[BaseException], ...] = HfHubHTTPError.__bases__
 
 
 @cache

@@ -11,6 +11,7 @@ import datasets
 from huggingface_hub import HfApi, is_offline_mode
 
 from data_prep.errors import InputError, first_line
+from data_prep.hub import HUB_ERRORS
 
 #: The WikiText-2 test text as its authors published it (wiki.test.raw, 1,290,590 bytes).
 WIKI_TEST_RAW_SHA256 = "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"
@@ -36,7 +37,7 @@ def from_hub(dataset: str, config: str, split: str) -> Text:
         revision = None if is_offline_mode() else HfApi().dataset_info(dataset, timeout=10).sha
     except ValueError as error:  # what `datasets` raises for an unknown config or split
         raise InputError(f"{dataset} has no config {config!r} with split {split!r}: {error}") from error
-    except OSError as error:
+    except (*HUB_ERRORS, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"The text {dataset} ({config}, {split}) could not be loaded: {first_line(error)}") from error
     if "text" not in rows.column_names:
         raise InputError(f"{dataset} has the columns {rows.column_names}; expected one named 'text'.")

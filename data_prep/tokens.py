@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from data_prep.errors import InputError, first_line
+from data_prep.hub import HUB_ERRORS
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
 
 
@@ -24,7 +25,7 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
-    except (OSError, ValueError) as error:
+    except (*HUB_ERRORS, ValueError) as error:
         raise InputError(f"The tokenizer {name_or_folder} could not be loaded: {first_line(error)}") from error
     if tokenizer.eos_token is None:
         raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")

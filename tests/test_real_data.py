@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -167,6 +168,26 @@ def test_unknown_datasets_and_tokenizers_are_one_sentence(python, tmp_path):
             assert "error: The " in done.stderr or "error: Salesforce" in done.stderr, done.stderr
             assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_hub_that_dies_in_mid_download_is_one_sentence(python, tmp_path):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    with (weights / "model.safetensors").open("wb") as handle:
+        handle.truncate(400_000_000)
+    suite = ("pytest", str(REPOSITORY / "benchmarks"), f"--rootdir={REPOSITORY}", "--device=cpu")
+    assert python("http://127.0.0.1:9", "data_prep", "--stand-in", "always", "--output", "data").returncode == 0
+    with ThreadPoolExecutor() as pool, served("--weights", str(weights)) as endpoint:
+        running = pool.submit(python, endpoint, *suite, "--dataset-dir=data")
+        while (
+            not running.done() and sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*.incomplete")) < 1e6
+        ):
+            time.sleep(0.01)
+    done = running.result()
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "The model openai-community/gpt2 could not be downloaded" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list(cache.rglob("model.safetensors"))
 
 
 def test_the_main_job_takes_text_tokenizer_and_weights_from_the_hub(python, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -80,8 +81,12 @@ def unavailable(reason: str, code: str) -> dict[str, Any]:
     }
 
 
+@cache
 def open_meter(device: torch.device) -> tuple[Meter, Gpu]:
-    """Return the best meter of a GPU, and the GPU. Raises `NvmlError`."""
+    """Return the best meter of a GPU, and the GPU; one for the session, so that its ticks are timed once.
+
+    Raises `NvmlError`.
+    """
     gpu = open_gpu(device)
     return choose_meter(gpu), gpu
 

@@ -70,6 +70,7 @@ class EnergyCounter:
     PATIENCE_S = 1.0
     #: Polling starts so much before a tick is due.
     EARLY_S = 0.012
+    TICKS_FOR_PERIOD = 4
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
@@ -89,10 +90,9 @@ class EnergyCounter:
         The loop goes on meanwhile. Between the ends nothing is read: the sensor samples in a rhythm of its own, and a
         read of 3 ms in the same rhythm would be seen by every sample or by none.
         """
-        start_mj, start_s, _ = self._next_tick()
         if self.tick_period_s is None:
-            _, second_s, _ = self._next_tick()
-            self.tick_period_s = second_s - start_s
+            self.tick_period_s = self._find_tick_period()
+        start_mj, start_s, _ = self._next_tick()
         due_s = start_s + math.ceil(duration_s / self.tick_period_s) * self.tick_period_s
         time.sleep(max(0.0, due_s - self.EARLY_S - time.perf_counter()))
         end_mj, end_s, spacing_s = self._next_tick()
@@ -102,6 +102,14 @@ class EnergyCounter:
         # Each end is known to lie between two reads; the difference of two such uniform errors.
         rel_u = spacing_s / math.sqrt(6) / elapsed_s
         return Reading(start_s, end_s, end_mj - start_mj, round(elapsed_s / self.tick_period_s), rel_u)
+
+    def _find_tick_period(self) -> float:
+        """Return the mean time between a few ticks: one pair would be off by the time that a read takes."""
+        _, first_s, _ = self._next_tick()
+        last_s = first_s
+        for _ in range(self.TICKS_FOR_PERIOD):
+            _, last_s, _ = self._next_tick()
+        return (last_s - first_s) / self.TICKS_FOR_PERIOD
 
     def _next_tick(self) -> tuple[int, float, float]:
         """Poll until the counter changes; return its value, the moment, and the seconds between the last two reads."""

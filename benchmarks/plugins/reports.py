@@ -46,8 +46,10 @@ class ReportPlugin:
                 checkpoint = find_checkpoint(self._settings.model, self._settings.stand_in)
                 lines.append(f"model: {checkpoint.name} on {self._settings.device}")
                 stand_in = stand_in or checkpoint.stand_in
-        except (InputError, IntegrityError):
-            return []  # the fixtures and the integrity tests say it, where it belongs
+        except InputError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+        except IntegrityError:
+            return []  # an integrity test says it, where it belongs
         return [*lines, *(["*** " + STAND_IN_NOTICE, HOW_TO_GET_THE_REAL_THING] if stand_in else [])]
 
     @pytest.hookimpl(trylast=True)  # when every other plugin has written its part
