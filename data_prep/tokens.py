@@ -13,6 +13,9 @@ from data_prep.errors import InputError, first_line
 from data_prep.hub import HUB_ERRORS
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
 
+#: ValueError is what transformers raises for a folder whose tokenizer it does not know.
+UNLOADABLE: tuple[type[BaseException], ...] = (*HUB_ERRORS, ValueError)
+
 
 def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder, the cache or the hub, and pad with its end-of-text token.
@@ -25,7 +28,7 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
-    except (*HUB_ERRORS, ValueError) as error:
+    except UNLOADABLE as error:
         raise InputError(f"The tokenizer {name_or_folder} could not be loaded: {first_line(error)}") from error
     if tokenizer.eos_token is None:
         raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")

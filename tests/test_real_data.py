@@ -179,9 +179,8 @@ def test_a_hub_that_dies_in_mid_download_is_one_sentence(python, tmp_path):
     assert python("http://127.0.0.1:9", "data_prep", "--stand-in", "always", "--output", "data").returncode == 0
     with ThreadPoolExecutor() as pool, served("--weights", str(weights)) as endpoint:
         running = pool.submit(python, endpoint, *suite, "--dataset-dir=data")
-        while (
-            not running.done() and sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*.incomplete")) < 1e6
-        ):
+        cache = tmp_path / "cache"
+        while not running.done() and sum(file.stat().st_size for file in cache.rglob("*.incomplete")) < 1e6:
             time.sleep(0.01)
     done = running.result()
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
