@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # noqa: F401
 from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
 
-from benchmarks.measure import roofline, steady_state
+from benchmarks.measure import energy, metered_loop, nvml, roofline, steady_state
+from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower
 from data_prep.layout import PADDING_ID, write_dataset
 
 REPOSITORY = Path(__file__).parent.parent
@@ -113,3 +114,26 @@ def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
         return loaded
 
     return read
+
+
+@pytest.fixture
+def quick_meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
+    monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
+    monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)
+    monkeypatch.setattr(EnergyCounter, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(AveragePower, "SETTLING_S", 0.0)
+    monkeypatch.setattr(AveragePower, "window_s", 0.1)
+    monkeypatch.setattr(InstantPower, "SPACING_S", 0.002)
+    monkeypatch.setattr(InstantPower, "tick_period_s", 0.01)
+    monkeypatch.setattr(metered_loop, "LEAD_IN_S", 0.01)
+    monkeypatch.setattr(metered_loop, "PHASE_S", 0.01)
+    monkeypatch.setattr(energy, "IDLE_S", 0.05)
+    monkeypatch.setattr(energy, "CROSS_CHECK_S", 0.05)
+    monkeypatch.setattr(energy, "LARGEST_U95", 0.5)
+    monkeypatch.setattr(energy, "LARGEST_DRIFT", 0.5)
+    nvml.open_gpu.cache_clear()
+    energy.open_meter.cache_clear()
+    yield
+    nvml.open_gpu.cache_clear()
+    energy.open_meter.cache_clear()

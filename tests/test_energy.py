@@ -12,15 +12,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure import energy, metered_loop, meters, nvml
+from benchmarks.measure import energy, nvml
 from benchmarks.measure.energy import drift, figures, measure_energy, relative_u95
 from benchmarks.measure.metered_loop import Window, forwards_between
-from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower, Reading, choose_meter
-from benchmarks.measure.nvml import Gpu, NvmlError
+from benchmarks.measure.meters import Reading
 from benchmarks.measure.rapl import Rapl
 from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)
+pytestmark = pytest.mark.usefixtures("quick_meters")
 TICK_S = 0.01
 
 
@@ -52,29 +52,6 @@ class Board:
             "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, round(1000 * self.busy_w))],
         }
         return fake_nvml(**(defaults | self.functions))
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
-    monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
-    monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)
-    monkeypatch.setattr(EnergyCounter, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(AveragePower, "SETTLING_S", 0.0)
-    monkeypatch.setattr(AveragePower, "window_s", 0.1)
-    monkeypatch.setattr(InstantPower, "SPACING_S", 0.002)
-    monkeypatch.setattr(InstantPower, "tick_period_s", 0.01)
-    monkeypatch.setattr(metered_loop, "LEAD_IN_S", 0.01)
-    monkeypatch.setattr(metered_loop, "PHASE_S", 0.01)
-    monkeypatch.setattr(energy, "IDLE_S", 0.05)
-    monkeypatch.setattr(energy, "CROSS_CHECK_S", 0.05)
-    monkeypatch.setattr(energy, "LARGEST_U95", 0.5)
-    monkeypatch.setattr(energy, "LARGEST_DRIFT", 0.5)
-    nvml.open_gpu.cache_clear()
-    energy.open_meter.cache_clear()
-    yield
-    nvml.open_gpu.cache_clear()
-    energy.open_meter.cache_clear()
 
 
 @pytest.fixture
@@ -192,44 +169,6 @@ def test_too_few_ticks_are_refused(metered, monkeypatch):
     assert metered(Board())["code"] == "TOO_FEW_TICKS"
 
 
-def gpu(**functions: object) -> Gpu:
-    return Gpu(fake_nvml(**functions), "handle")
-
-
-def test_meters_are_chosen_by_asking_in_the_order_of_their_worth():
-    assert isinstance(choose_meter(gpu()), EnergyCounter)
-    assert isinstance(choose_meter(gpu(nvmlDeviceGetTotalEnergyConsumption=3)), InstantPower)
-    no_field = {"nvmlDeviceGetTotalEnergyConsumption": 3, "nvmlDeviceGetFieldValues": lambda h, f: [field_value(3, 0)]}
-    assert isinstance(choose_meter(gpu(**no_field)), AveragePower)
-    with pytest.raises(NvmlError, match="NVML_ERROR_NOT_SUPPORTED"):
-        choose_meter(gpu(**no_field, nvmlDeviceGetPowerUsage=3))
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"), [(field_value(3, 0), "NVML_ERROR_NOT_SUPPORTED"), (field_value(0, 9, 0), "UNKNOWN_VALUE_TYPE")]
-)
-def test_a_field_that_failed_is_an_error_not_a_power_of_zero(answer, code):
-    with pytest.raises(NvmlError) as caught:
-        gpu(nvmlDeviceGetFieldValues=lambda handle, fields: [answer]).instant_power_w()
-    assert caught.value.code == code
-
-
-@pytest.mark.parametrize("meter", [InstantPower, AveragePower])
-def test_a_constant_power_integrates_to_power_times_time(meter):
-    board = {
-        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_000)],
-        "nvmlDeviceGetPowerUsage": lambda handle: 150_000,
-    }
-    reading = meter(gpu(**board)).measure(0.05)
-    assert reading.energy_mj == pytest.approx(150_000 * (reading.end_s - reading.start_s))
-    assert reading.power_w == pytest.approx(150)
-
-
-def test_a_power_of_zero_is_no_energy():
-    with pytest.raises(meters.MeterError, match="showed 0 W"):
-        InstantPower(gpu()).measure(0.01)
-
-
 def test_forwards_cut_by_an_end_count_by_their_share():
     completions = [0.0, 1.0, 2.0, 4.0]
     # Half of the first forward, the whole second, half of the third.
@@ -288,65 +227,8 @@ def test_drift_is_the_rise_of_a_line_through_the_windows():
     assert drift([2.0, 2.0, 2.0]) == 0
 
 
-def rapl_package(folder, number: int, energy_uj: int) -> None:
-    domain = folder / f"intel-rapl:{number}"
-    domain.mkdir(parents=True)
-    (domain / "name").write_text(f"package-{number}\n")
-    (domain / "max_energy_range_uj").write_text("1000000\n")
-    (domain / "energy_uj").write_text(f"{energy_uj}\n")
-
-
-def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
-    rapl_package(tmp_path, 0, 900_000)
-    rapl_package(tmp_path, 1, 100_000)
-    part = tmp_path / "intel-rapl:0:0"
-    part.mkdir()
-    (part / "name").write_text("core")
-    meter = Rapl(tmp_path)
-
-    def pass_time(seconds: float) -> None:
-        (tmp_path / "intel-rapl:0" / "energy_uj").write_text("50000")  # 150,000 on, past its end at 1,000,000
-        (tmp_path / "intel-rapl:1" / "energy_uj").write_text("120000")
-
-    monkeypatch.setattr("time.sleep", pass_time)
-    assert meter.measure(1.0).energy_mj == pytest.approx(170)
-    assert "machine" in meter.scope
-
-
-def test_cpu_packages_that_stand_still_are_no_energy_of_zero(tmp_path):
-    rapl_package(tmp_path, 0, 5)
-    with pytest.raises(meters.MeterError, match="stood still"):
-        Rapl(tmp_path).measure(0.001)
-
-
-def test_a_machine_without_rapl_says_so(tmp_path, monkeypatch):
-    with pytest.raises(meters.MeterError, match="no CPU package"):
-        Rapl(tmp_path)
+def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):
     monkeypatch.setattr(energy, "Rapl", lambda: Rapl(tmp_path))
     found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"))
     assert found["code"] == "NO_RAPL"
     assert is_null(found)
-
-
-def test_a_counter_that_only_root_may_read_says_how_to_grant_it(tmp_path, monkeypatch):
-    rapl_package(tmp_path, 0, 5)
-    read_text = type(tmp_path).read_text
-
-    def guarded(path, *arguments, **options):
-        if path.name == "energy_uj":
-            raise PermissionError(13, "Permission denied", str(path))
-        return read_text(path, *arguments, **options)
-
-    monkeypatch.setattr(type(tmp_path), "read_text", guarded)
-    with pytest.raises(meters.MeterError, match=r"sudo chmod a\+r"):
-        Rapl(tmp_path)
-
-
-def test_the_gpu_is_found_by_its_uuid_with_nvmls_prefix(monkeypatch):
-    asked = []
-    library = fake_nvml(nvmlDeviceGetHandleByUUID=lambda uuid: asked.append(uuid))
-    monkeypatch.setattr(nvml, "load_library", lambda: library)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="11-22"))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-33-44,GPU-11-22")
-    nvml.open_gpu(CUDA)
-    assert asked == ["GPU-11-22"]
