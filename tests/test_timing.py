@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import statistics
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 
 from benchmarks.measure.timing import ForwardLoop, latency_statistics, quantile, quantile_interval
 from fixtures.dataset import Batch
+from fixtures.executions import EXECUTIONS
+from tests.conftest import REPOSITORY, tiny_gpt2
 
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -93,3 +98,26 @@ def test_arguments_are_views_of_the_dataset_not_copies():
     loop = ForwardLoop(lambda ids, mask: ids, data, torch.device("cpu"))
     (input_ids, _), _ = loop.next_arguments()
     assert input_ids.data_ptr() == data[0].input_ids.data_ptr()
+
+
+def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads():
+    ids = torch.arange(8)[None]
+    data = [Batch(ids, torch.ones_like(ids), text_tokens=8)]
+    model = tiny_gpt2()
+    loop = ForwardLoop(EXECUTIONS["eager"].prepare(model, ids, data[0].attention_mask), data, torch.device("cpu"))
+    calls: list[str] = []
+
+    def profile(frame, event, argument):
+        if event == "c_call" and argument is time.perf_counter:
+            calls.append("clock")
+        elif event == "call" and Path(frame.f_code.co_filename).is_relative_to(REPOSITORY):
+            calls.append(frame.f_code.co_name)
+
+    with torch.no_grad():
+        sys.setprofile(profile)
+        try:
+            loop.timed_round()
+        finally:
+            sys.setprofile(None)
+    first, second = (index for index, call in enumerate(calls) if call == "clock")
+    assert calls[first + 1 : second] == ["forward_and_wait", "forward", "<lambda>"]
