@@ -206,3 +206,14 @@ def test_a_generated_dataset_is_refused_where_none_may_be_used(run_suite, tmp_pa
     result.assert_outcomes(passed=18, errors=1, skipped=1)
     result.stdout.fnmatch_lines(["*holds generated data and --stand-in is never*"])
     shutil.rmtree(folder)
+
+
+def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("nothing is to be looked for")
+
+    monkeypatch.setattr("benchmarks.plugins.reports.dataset_folder", refuse)
+    monkeypatch.setattr("benchmarks.plugins.reports.find_checkpoint", refuse)
+    result = run_suite("--collect-only", "-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*test_forward?fp32-eager?"])

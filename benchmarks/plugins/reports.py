@@ -35,8 +35,9 @@ class ReportPlugin:
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """Say on which data and weights the tests will run, before the first of them does."""
-        if not any("data" in getattr(item, "fixturenames", ()) for item in items):
-            return []
+        needs_data = any("data" in getattr(item, "fixturenames", ()) for item in items)
+        if self._config.option.collectonly or not needs_data:
+            return []  # nothing will run, so nothing has to be prepared or downloaded
         try:
             folder = dataset_folder(self._settings)
             metadata = DatasetFolder(folder).metadata()
