@@ -67,6 +67,13 @@ def published_name(folder: Path) -> None:
     set_metadata(folder, num_samples=1940, max_length=128, dataset_name="wikitext-2")
 
 
+def published_name_with_a_row_missing(folder: Path) -> None:
+    published_name(folder)
+    for name in TENSOR_NAMES:
+        edit(folder, name, lambda tensor: tensor[:-1].clone())
+    set_metadata(folder, num_samples=1939)
+
+
 @pytest.mark.parametrize(
     ("damage", "check"),
     [
@@ -98,6 +105,8 @@ def published_name(folder: Path) -> None:
         (lambda folder: set_metadata(folder, sha256={"labels": "0" * 64}), "recorded_digests_agree"),
         (lambda folder: set_metadata(folder, sha256=[]), "recorded_digests_agree"),
         (published_name, "published_digests_agree"),
+        (lambda folder: set_metadata(folder, dataset_name="wikitext-2", max_length=128), "sequence_length"),
+        (published_name_with_a_row_missing, "published_digests_agree"),
     ],
 )
 def test_damage_is_found_by_its_check(tiny_dataset, damage, check):

@@ -51,6 +51,8 @@ def metered_loop(jobs: Sequence[tuple[Meter, float]], run_one: Callable[[], obje
         completions_s.append(time.perf_counter())
     if failures:
         raise failures[0]
+    if len(readings) != len(jobs):
+        raise MeterError("METER_DIED", f"the meter gave {len(readings)} of {len(jobs)} windows; its error stands above")
     # The last readings may end between two forwards, or just after the last: one more makes sure that none does.
     run_one()
     completions_s.append(time.perf_counter())

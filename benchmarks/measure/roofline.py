@@ -30,7 +30,9 @@ def peak_bytes_per_s(device: torch.device) -> float:
     """Return the bytes a second, read plus written, of one large copy on the device."""
     source = torch.randint(0, 255, (COPIED_BYTES[device.type],), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    timer = Timer("target.copy_(source)", globals={"target": target, "source": source})
+    timer = Timer(
+        "target.copy_(source)", globals={"target": target, "source": source}, num_threads=torch.get_num_threads()
+    )
     return 2 * source.nbytes / float(timer.blocked_autorange(min_run_time=TIMED_S).median)
 
 
