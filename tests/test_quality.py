@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
 from benchmarks.measure import quality
 from benchmarks.measure.quality import Scores, quality_figures, score
-from tests.conftest import tiny_gpt2, tiny_tensors
+from tests.tiny import tiny_gpt2, tiny_tensors
 
 
 @torch.no_grad()
@@ -53,6 +53,27 @@ def test_perplexity_equals_that_of_plain_code(monkeypatch, padded, chunk):
     assert figures["perplexity"] == pytest.approx(math.exp(total / targets), rel=2e-6)
     for mine, (theirs, count) in zip(found.nll_nats.tolist(), expected, strict=True):
         assert mine == pytest.approx(theirs, abs=2e-6 * max(count, 1))
+
+
+@torch.no_grad()
+def test_a_model_that_scales_its_logits_is_scored_by_the_scaled_ones():
+    torch.manual_seed(2)
+    config = GraniteConfig(
+        vocab_size=50257,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        logits_scaling=0.25,
+        pad_token_id=0,
+    )
+    model, tensors = GraniteForCausalLM(config).eval(), tiny_tensors()
+    for parameter in model.parameters():
+        parameter.mul_(4)
+    found = score(model, tensors["input_ids"], tensors["attention_mask"])
+    expected = plain_nll(model, tensors["input_ids"], tensors["attention_mask"])
+    assert found.nll_nats.tolist() == pytest.approx([nll for nll, _ in expected], rel=1e-5)
 
 
 @torch.no_grad()

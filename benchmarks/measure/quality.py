@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     Log-softmax is in FP32, sums are in FP64.
     """
     samples = len(input_ids)
+    body, output_layer, tokens_per_batch = halves(model, input_ids[:1], attention_mask[:1])
     nll = torch.zeros(samples, dtype=torch.float64, device=input_ids.device)
     nonfinite = torch.zeros((), dtype=torch.int64, device=input_ids.device)
     lengths = attention_mask.sum(dim=1)
@@ -46,21 +48,46 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     start = 0
     while start < samples:
         longest = max(int(lengths[order[start]]), 1)
-        rows = order[start : start + max(TOKENS_PER_BATCH // longest, 1)]
+        rows = order[start : start + max(tokens_per_batch // longest, 1)]
         start += len(rows)
         ids, mask = input_ids[rows, :longest], attention_mask[rows, :longest]
-        hidden = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        hidden = body(ids, mask)
         is_target = mask[:, 1:].bool()
         sequence, _ = torch.nonzero(is_target, as_tuple=True)
         predicting, wanted = hidden[:, :-1][is_target], ids[:, 1:][is_target]
         for chunk in range(0, len(wanted), POSITIONS_PER_CHUNK):
             part = slice(chunk, chunk + POSITIONS_PER_CHUNK)
-            logits = model.get_output_embeddings()(predicting[part]).float()
+            logits = output_layer(predicting[part]).float()
             nonfinite += (~torch.isfinite(logits)).sum()
             losses = torch.nn.functional.cross_entropy(logits, wanted[part], reduction="none")
             nll.index_add_(0, rows[sequence[part]], losses.double())
     targets = attention_mask[:, 1:].sum(dim=1)
     return Scores(nll.cpu(), targets.cpu(), int(nonfinite))
+
+
+def halves(
+    model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor], int]:
+    """Return the model in two parts, what it computes from ids and mask and its output layer, and tokens per batch.
+
+    Some models do more than their two parts say (they scale or cap the logits), which one row tells: then the first
+    part is the whole model, the second does nothing, and batches are smaller because all their logits exist at once.
+    """
+
+    def whole(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        return logits
+
+    def body(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        hidden: torch.Tensor = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        return hidden
+
+    output_layer = model.get_output_embeddings()
+    if model.base_model is not model and output_layer is not None:
+        parts, expected = output_layer(body(input_ids, attention_mask)), whole(input_ids, attention_mask)
+        if parts.shape == expected.shape and torch.allclose(parts, expected, rtol=1e-3, atol=1e-3, equal_nan=True):
+            return body, output_layer, TOKENS_PER_BATCH
+    return whole, torch.nn.Identity(), POSITIONS_PER_CHUNK
 
 
 def quality_figures(scores: Scores) -> dict[str, Any]:
