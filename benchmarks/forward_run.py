@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.measure.steady_state import warm_up
+from benchmarks.measure.steady_state import WarmUp, warm_up
 from benchmarks.measure.timing import ForwardLoop
 from benchmarks.measure.validity import sm_clock_mhz
 from fixtures.checkpoint import Checkpoint
@@ -37,9 +37,8 @@ class ForwardRun:
     #: Set by `prepare`, with the seconds it took (compilation, capture, the first forward).
     loop: ForwardLoop = field(init=False)
     preparation_s: float = field(init=False)
-    #: Untimed rounds before the timed ones, and whether the last of them were steady.
-    warmup_rounds: int = 0
-    warmup_steady: bool = False
+    #: The warm-up before each visit of timed rounds.
+    warm_ups: list[WarmUp] = field(default_factory=list)
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
 
@@ -69,9 +68,7 @@ class ForwardRun:
     def settle(self) -> None:
         """Warm up until the rounds are steady."""
         device = self.settings.device
-        done = warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device))
-        self.warmup_rounds += done.rounds
-        self.warmup_steady = done.steady
+        self.warm_ups.append(warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device)))
 
     def difference_from_eager(self) -> float:
         """Return the largest relative difference of the loop's logits from eager ones over a few batches.

@@ -49,7 +49,7 @@ def run(
 
 
 @pytest.mark.benchmark(disable_gc=True)
-def test_forward(benchmark: BenchmarkFixture, run: ForwardRun, pytestconfig: pytest.Config) -> None:
+def test_forward(run: ForwardRun, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
     """Time the forward, then let each plugin measure what it is for."""
     settings = run.settings
     benchmark.group, run.extra_info = run.execution, benchmark.extra_info
@@ -66,9 +66,10 @@ def test_forward(benchmark: BenchmarkFixture, run: ForwardRun, pytestconfig: pyt
             run.durations_s = benchmark.stats.stats.data
             time_more(benchmark, run, enough_for_first_visit)
             pytestconfig.hook.pytest_forward_half_timed(run=run)
-            run.settle()
-            run.loop.next_index = len(run.durations_s)
-            time_more(benchmark, run, enough_rounds)
+            if not enough_rounds(run.durations_s):
+                run.settle()
+                run.loop.next_index = len(run.durations_s)
+                time_more(benchmark, run, enough_rounds)
             for duration_s in run.durations_s:
                 require_positive(duration_s)
             pytestconfig.hook.pytest_forward_timed(run=run)

@@ -60,10 +60,12 @@ def validity_reasons(validity: dict[str, Any]) -> list[str]:
 
 
 def noise_reasons(latency: dict[str, Any]) -> list[str]:
-    """Return how wide the median's interval is where the rounds did not converge."""
+    """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
     low, median, high = (latency.get(key) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
-    if latency.get("converged") is not False or not low or not median or not high:
+    if latency.get("converged") is not False or not median:
         return []
+    if low is None or high is None:
+        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
     width = max(median - low, high - median) / median
     noise_rel = latency.get("noise_rel")
     spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"

@@ -17,6 +17,8 @@ BLOCKS = 10
 OUTLIER_DEVIATIONS = 5
 #: Makes the median absolute deviation estimate the standard deviation of a normal distribution.
 MAD_TO_SD = 1.4826
+#: A change of the machine by less than this moves no conclusion.
+SMALLEST_DRIFT = 0.02
 
 
 def block_medians(durations_s: Sequence[float]) -> list[float]:
@@ -40,20 +42,44 @@ def noise(durations_s: Sequence[float]) -> dict[str, Any]:
 
 
 def drift(first_s: Sequence[float], again_s: Sequence[float]) -> dict[str, Any]:
-    """Compare two timings of one benchmark: the relative change of the median, its 95% half-width, and `drifted`.
+    """Compare two timings of one benchmark: the relative change, its 95% interval, and whether it is a drift.
 
-    Welch's interval over the logarithms of block medians: blocks, unlike rounds, are nearly independent.
+    Welch's interval over the logarithms of block medians, each sample's variance widened by what its blocks have in
+    common with their neighbours. `drifted` where the interval lies wholly beyond ± 2%: a smaller change moves no
+    conclusion.
     """
     samples = [[math.log(median) for median in block_medians(rounds)] for rounds in (first_s, again_s)]
-    change = statistics.median(again_s) / statistics.median(first_s) - 1
     if min(map(len, samples)) < 2:
-        return {"change_rel": change, "u95_rel": None, "drifted": None, "reason": "too few rounds to tell"}
-    shares = [statistics.variance(sample) / len(sample) for sample in samples]
-    error = math.sqrt(sum(shares))
-    if error == 0:
-        return {"change_rel": change, "u95_rel": 0.0, "drifted": change != 0, "reason": None}
-    freedom = sum(shares) ** 2 / sum(
-        share**2 / (len(sample) - 1) for share, sample in zip(shares, samples, strict=True)
-    )
-    u95 = float(student.ppf(0.975, freedom)) * error
-    return {"change_rel": change, "u95_rel": u95, "drifted": abs(math.log1p(change)) > u95, "reason": None}
+        unknown = dict.fromkeys(("change_rel", "change_ci95_low", "change_ci95_high", "drifted"))
+        return {**unknown, "reason": "too few rounds to tell"}
+    centre = statistics.fmean(samples[1]) - statistics.fmean(samples[0])
+    shares = [statistics.variance(sample) / independent(sample) for sample in samples]
+    half_width = 0.0
+    if sum(shares) > 0:
+        freedom = sum(shares) ** 2 / sum(
+            share**2 / max(independent(sample) - 1, 1) for share, sample in zip(shares, samples, strict=True)
+        )
+        half_width = float(student.ppf(0.975, freedom)) * math.sqrt(sum(shares))
+    low, high = math.expm1(centre - half_width), math.expm1(centre + half_width)
+    return {
+        "change_rel": math.expm1(centre),
+        "change_ci95_low": low,
+        "change_ci95_high": high,
+        "drifted": low > SMALLEST_DRIFT or high < -SMALLEST_DRIFT,
+        "reason": None,
+    }
+
+
+def independent(sample: Sequence[float]) -> float:
+    """Return how many independent values a series is worth: n (1 - r) / (1 + r), with r its lag-1 autocorrelation.
+
+    r is raised by 1/n, by which a short series underestimates it, and kept within [0, 0.95]. Source: Thiébaux and
+    Zwiers, The interpretation and estimation of effective sample size, 1984.
+    """
+    count, mean = len(sample), statistics.fmean(sample)
+    scatter = sum((value - mean) ** 2 for value in sample)
+    if scatter == 0:
+        return count
+    lagged = sum((one - mean) * (other - mean) for one, other in pairwise(sample)) / scatter
+    correlation = min(max(lagged + 1 / count, 0.0), 0.95)
+    return count * (1 - correlation) / (1 + correlation)

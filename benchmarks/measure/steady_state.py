@@ -15,7 +15,7 @@ WARM_UP_CAP_S = 1.0
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
 #: Seconds span many periods of the GPU's power management; a median over less depends on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 3.0, 3.0
+SHORTEST_S, ROUNDS_CAP_S = 2.0, 3.0
 #: Share of that time before the energy is metered; the rest comes after it, some seconds later, because a shared host's
 #: moods last for seconds: two short visits agree better with tomorrow's than one long one.
 FIRST_VISIT = 0.5

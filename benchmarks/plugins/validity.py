@@ -52,8 +52,9 @@ class ValidityPlugin:
             written.update(drift={"sentinel": run.name, **found}, drift_reason=found["reason"])
             if found["drifted"]:
                 written["reasons"].append(
-                    f"drifted: {run.name} changed by {found['change_rel']:+.1%} (± {found['u95_rel']:.1%}) "
-                    "from its first timing to the end of the session; let the machine settle and run again"
+                    f"drifted: {run.name} changed by {found['change_rel']:+.1%} ({found['change_ci95_low']:+.1%} to "
+                    f"{found['change_ci95_high']:+.1%}) from its first timing to the end of the session; let the "
+                    "machine settle and run again"
                 )
                 written.update(valid=False, status="invalid")
 
