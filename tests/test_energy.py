@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.measure import energy, nvml
 from benchmarks.measure.energy import drift, figures, measure_energy, relative_u95
-from benchmarks.measure.metered_loop import Window, forwards_between
+from benchmarks.measure.metered_loop import Window, forwards_between, metered_loop
 from benchmarks.measure.meters import Reading
 from benchmarks.measure.rapl import Rapl
 from tests.fake_nvml import fake_nvml, field_value
@@ -232,3 +232,12 @@ def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):
     found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"))
     assert found["code"] == "NO_RAPL"
     assert is_null(found)
+
+
+def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread():
+    class Broken:
+        def measure(self, duration_s: float) -> Reading:
+            raise ZeroDivisionError("a defect of ours")
+
+    with pytest.raises(ZeroDivisionError, match="a defect of ours"):
+        metered_loop([(Broken(), 0.1)], lambda: time.sleep(0.001))

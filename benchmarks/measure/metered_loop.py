@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.measure.meters import Meter, MeterError, Reading
-from benchmarks.measure.nvml import NvmlError
+from benchmarks.measure.meters import Meter, Reading
 
 #: The loop runs so long before the first window, for clocks and power to settle.
 LEAD_IN_S = 0.3
@@ -29,30 +28,24 @@ class Window:
 def metered_loop(jobs: Sequence[tuple[Meter, float]], run_one: Callable[[], object]) -> list[Window]:
     """Run the loop while one meter after another measures a window of at least so many seconds; one window a job.
 
-    Raises what the meter raised (`NvmlError`, `MeterError`).
+    Raises what the meter raised (`NvmlError`, `MeterError`), as soon as it has.
     """
-    readings: list[Reading] = []
-    failures: list[NvmlError | MeterError] = []
 
-    def read() -> None:
-        try:
-            time.sleep(LEAD_IN_S)
-            for meter, duration_s in jobs:
-                time.sleep(random.uniform(0, PHASE_S))  # noqa: S311
-                readings.append(meter.measure(duration_s))
-        except (NvmlError, MeterError) as error:
-            failures.append(error)
+    def read() -> list[Reading]:
+        time.sleep(LEAD_IN_S)
+        readings = []
+        for meter, duration_s in jobs:
+            time.sleep(random.uniform(0, PHASE_S))  # noqa: S311
+            readings.append(meter.measure(duration_s))
+        return readings
 
-    thread = threading.Thread(target=read, daemon=True)
     completions_s = [time.perf_counter()]
-    thread.start()
-    while thread.is_alive():
-        run_one()
-        completions_s.append(time.perf_counter())
-    if failures:
-        raise failures[0]
-    if len(readings) != len(jobs):
-        raise MeterError("METER_DIED", f"the meter gave {len(readings)} of {len(jobs)} windows; its error stands above")
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        measuring = beside.submit(read)
+        while not measuring.done():
+            run_one()
+            completions_s.append(time.perf_counter())
+    readings = measuring.result()
     # The last readings may end between two forwards, or just after the last: one more makes sure that none does.
     run_one()
     completions_s.append(time.perf_counter())
