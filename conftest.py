@@ -1,13 +1,17 @@
-"""Command-line options and the list of plugins; nothing else.
+"""Command-line options, the list of plugins, and what `pytest-benchmark compare` asks for; nothing else.
 
 `pytest-benchmark compare` imports this file outside pytest: nothing heavy is imported here.
 """
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
-pytest_plugins = [
+PLUGINS = (
     "fixtures.settings",
     "fixtures.dataset",
     "fixtures.models",
@@ -22,8 +26,10 @@ pytest_plugins = [
     "benchmarks.plugins.quality",
     "benchmarks.plugins.environment",
     "benchmarks.plugins.validity",
+    "benchmarks.plugins.comparison",
+    "benchmarks.plugins.header",
     "benchmarks.plugins.reports",
-]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,3 +51,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
     group.addoption("--order-seed", metavar="N", help="shuffle the order of the benchmarks by this seed")
     group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the plugins: not by `pytest_plugins`, which `pytest-benchmark compare` would load too, and torch with it."""
+    for name in PLUGINS:
+        config.pluginmanager.register(importlib.import_module(name), name)
+
+
+def pytest_benchmark_group_stats(
+    config: pytest.Config | None, benchmarks: Iterable[dict[str, Any]], group_by: str
+) -> list[tuple[str | None, list[dict[str, Any]]]]:
+    """Group as pytest-benchmark does; on its command line, say first what makes the runs differ by itself."""
+    from pytest_benchmark.plugin import pytest_benchmark_group_stats as group
+
+    listed = list(benchmarks)
+    if config is None:
+        from results.comparability import differences
+
+        for line in differences((item["source"], item.get("extra_info", {})) for item in listed):
+            print(f"warning: {line}")
+    grouped: list[tuple[str | None, list[dict[str, Any]]]] = group(config, listed, group_by)
+    return grouped

@@ -6,28 +6,33 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 
+def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
+    """Return what lies at a dotted path of a benchmark's `extra_info`, or None where there is nothing."""
+    found: Any = extra_info
+    for key in path.split("."):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(key)
+    return found
+
+
 @dataclass(frozen=True)
 class Metric:
     """One figure of a benchmark.
 
-    `column` is its name in tables, `path` where it lies in `extra_info`, `better` which way is better, None where the
-    figure is a condition and no merit.
+    `column` is its name in tables, `path` where it lies in `extra_info` (dotted), `better` which way is better, None
+    where the figure is a condition and no merit.
     """
 
     column: str
-    path: tuple[str, ...]
+    path: str
     unit: str
     better: Literal["lower", "higher"] | None
     description: str
 
     def value(self, extra_info: dict[str, Any]) -> Any:  # noqa: ANN401
         """Return this metric of a benchmark, or None where it is missing."""
-        found: Any = extra_info
-        for key in self.path:
-            if not isinstance(found, dict):
-                return None
-            found = found.get(key)
-        return found
+        return lookup(extra_info, self.path)
 
 
 @dataclass(frozen=True)
@@ -43,62 +48,55 @@ class Ratio:
     description: str
 
 
-def metric(column: str, path: str, unit: str, better: Literal["lower", "higher"] | None, description: str) -> Metric:
-    """Return a metric; `path` is dotted."""
-    return Metric(column, tuple(path.split(".")), unit, better, description)
-
-
 METRICS = (
-    metric("mean_latency_ms", "latency.mean_ms", "ms", "lower", "mean time of a forward"),
-    metric("std_latency_ms", "latency.std_ms", "ms", "lower", "standard deviation of the rounds"),
-    metric("throughput", "latency.throughput_samples_per_s", "samples/s", "higher", "samples a second of forward"),
-    metric("tokens_per_sec", "latency.tokens_per_s", "tokens/s", "higher", "text tokens a second, padding not counted"),
-    metric("perplexity", "quality.perplexity", "", "lower", "exp of the mean loss over text targets"),
-    metric("mean_power_w", "energy.mean_power_w", "W", None, "mean power while the loop ran"),
-    metric("energy_per_sample_mj", "energy.energy_per_sample_mj", "mJ", "lower", "energy of one sample, idle included"),
-    metric(
-        "model_size_mb", "size.model_size_mb", "MB", "lower", "parameters and buffers, tied ones once; MB = 10^6 bytes"
-    ),
-    metric("median_latency_ms", "latency.median_ms", "ms", "lower", "median time of a forward"),
-    metric("median_ci95_low_ms", "latency.ci95_low_ms", "ms", None, "lower end of the median's 95% interval"),
-    metric("median_ci95_high_ms", "latency.ci95_high_ms", "ms", None, "upper end of the median's 95% interval"),
-    metric("p95_latency_ms", "latency.p95_ms", "ms", "lower", "95th percentile of the rounds"),
-    metric("p99_latency_ms", "latency.p99_ms", "ms", "lower", "99th percentile of the rounds"),
-    metric("rounds", "latency.rounds", "", None, "timed rounds"),
-    metric("warmup_rounds", "latency.warmup_rounds", "", None, "rounds before them"),
-    metric("converged", "latency.converged", "", None, "whether the median's interval is within 1% of it"),
-    metric("noise_rel", "latency.noise_rel", "", "lower", "standard deviation of block medians over their mean"),
-    metric("outlier_share", "latency.outlier_share", "", "lower", "rounds far outside the others (5 MAD)"),
-    metric("preparation_s", "latency.preparation_s", "s", "lower", "capture or compilation, and the first forward"),
-    metric("kernel_time_ms", "latency.kernel_time_ms", "ms", "lower", "summed time of the kernels of one forward"),
-    metric("kernels", "latency.kernels", "", None, "kernels of one forward"),
-    metric("launch_bound_share", "latency.launch_bound_share", "", "lower", "1 - graph / eager"),
-    metric("roofline_fraction", "latency.roofline_fraction", "", "higher", "the device's own limit over the latency"),
-    metric("limit_ms", "latency.limit_ms", "ms", None, "least time the device needs for the work"),
-    metric("casts", "proof.casts", "", None, "conversions between floating-point dtypes in one forward"),
-    metric("validity", "validity.status", "", None, "valid, invalid or unknown"),
-    metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
-    metric("temperature_c", "validity.temperature_c", "C", None, "GPU temperature after the rounds"),
-    metric("avg_loss_nats", "quality.avg_loss_nats", "nats", "lower", "mean loss over text targets"),
-    metric("targets", "quality.targets", "", None, "text targets scored"),
-    metric("quality_meaningful", "quality.meaningful", "", None, "false with generated text or seeded weights"),
-    metric("quality_reason", "quality.reason", "", None, "why there is no perplexity"),
-    metric("energy_method", "energy.method", "", None, "what measured the energy"),
-    metric("energy_rel_u95", "energy.rel_u95", "", None, "relative 95% uncertainty of the energy"),
-    metric("energy_status", "energy.status", "", None, "ok, disputed, unavailable or off"),
-    metric("energy_net_mj", "energy.energy_per_sample_net_mj", "mJ", "lower", "energy of one sample above idle"),
-    metric("idle_power_w", "energy.idle_power_w", "W", None, "power with the model loaded and the loop stopped"),
-    metric("samples_per_joule", "energy.samples_per_joule", "samples/J", "higher", "samples for one joule"),
-    metric("tokens_per_joule", "energy.tokens_per_joule", "tokens/J", "higher", "text tokens for one joule"),
-    metric("energy_delay_product_mj_ms", "energy.energy_delay_product_mj_ms", "mJ ms", "lower", "energy times time"),
-    metric("cross_check_rel", "energy.cross_check_rel", "", None, "integrated power against the counter"),
-    metric("energy_reason", "energy.reason", "", None, "why there is no energy"),
-    metric("checkpoint_size_mb", "size.checkpoint_size_mb", "MB", None, "weight files on disk"),
-    metric("peak_memory_mb", "size.peak_memory_mb", "MB", "lower", "most memory PyTorch held during the rounds"),
-    metric("batch_size", "batch_size", "", None, "sequences a forward"),
-    metric("device", "device", "", None, "where it ran"),
-    metric("native", "validity.native", "", None, "false where the hardware emulates the precision"),
-    metric("stand_in", "workload.stand_in", "", None, "true with generated text or seeded weights"),
+    Metric("mean_latency_ms", "latency.mean_ms", "ms", "lower", "mean time of a forward"),
+    Metric("std_latency_ms", "latency.std_ms", "ms", "lower", "standard deviation of the rounds"),
+    Metric("throughput", "latency.throughput_samples_per_s", "samples/s", "higher", "samples a second of forward"),
+    Metric("tokens_per_sec", "latency.tokens_per_s", "tokens/s", "higher", "text tokens a second, padding not counted"),
+    Metric("perplexity", "quality.perplexity", "", "lower", "exp of the mean loss over text targets"),
+    Metric("mean_power_w", "energy.mean_power_w", "W", None, "mean power while the loop ran"),
+    Metric("energy_per_sample_mj", "energy.energy_per_sample_mj", "mJ", "lower", "energy of one sample, idle included"),
+    Metric("model_size_mb", "size.model_size_mb", "MB", "lower", "parameters and buffers, tied ones once"),
+    Metric("median_latency_ms", "latency.median_ms", "ms", "lower", "median time of a forward"),
+    Metric("median_ci95_low_ms", "latency.ci95_low_ms", "ms", None, "lower end of the median's 95% interval"),
+    Metric("median_ci95_high_ms", "latency.ci95_high_ms", "ms", None, "upper end of the median's 95% interval"),
+    Metric("p95_latency_ms", "latency.p95_ms", "ms", "lower", "95th percentile of the rounds"),
+    Metric("p99_latency_ms", "latency.p99_ms", "ms", "lower", "99th percentile of the rounds"),
+    Metric("rounds", "latency.rounds", "", None, "timed rounds"),
+    Metric("warmup_rounds", "latency.warmup_rounds", "", None, "untimed rounds before the first of them"),
+    Metric("converged", "latency.converged", "", None, "whether the median's interval is within 1% of it"),
+    Metric("noise_rel", "latency.noise_rel", "", "lower", "standard deviation of block medians over their mean"),
+    Metric("outlier_share", "latency.outlier_share", "", "lower", "rounds far outside the others (5 MAD)"),
+    Metric("preparation_s", "latency.preparation_s", "s", "lower", "capture or compilation, and the first forward"),
+    Metric("kernel_time_ms", "latency.kernel_time_ms", "ms", "lower", "summed time of the kernels of one forward"),
+    Metric("kernels", "latency.kernels", "", None, "kernels of one forward"),
+    Metric("launch_bound_share", "latency.launch_bound_share", "", "lower", "1 - graph / eager"),
+    Metric("roofline_fraction", "latency.roofline_fraction", "", "higher", "the device's own limit over the latency"),
+    Metric("limit_ms", "latency.limit_ms", "ms", None, "least time the device needs for the work"),
+    Metric("casts", "proof.casts", "", None, "conversions between floating-point dtypes in one forward"),
+    Metric("validity", "validity.status", "", None, "valid, invalid or unknown"),
+    Metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
+    Metric("temperature_c", "validity.temperature_c", "C", None, "GPU temperature after the rounds"),
+    Metric("avg_loss_nats", "quality.avg_loss_nats", "nats", "lower", "mean loss over text targets"),
+    Metric("targets", "quality.targets", "", None, "text targets scored"),
+    Metric("quality_meaningful", "quality.meaningful", "", None, "false with generated text or seeded weights"),
+    Metric("quality_reason", "quality.reason", "", None, "why there is no perplexity"),
+    Metric("energy_method", "energy.method", "", None, "what measured the energy"),
+    Metric("energy_rel_u95", "energy.rel_u95", "", None, "relative 95% uncertainty of the energy"),
+    Metric("energy_status", "energy.status", "", None, "ok, disputed, unavailable or off"),
+    Metric("energy_net_mj", "energy.energy_per_sample_net_mj", "mJ", "lower", "energy of one sample above idle"),
+    Metric("idle_power_w", "energy.idle_power_w", "W", None, "power with the model loaded and the loop stopped"),
+    Metric("samples_per_joule", "energy.samples_per_joule", "samples/J", "higher", "samples for one joule"),
+    Metric("tokens_per_joule", "energy.tokens_per_joule", "tokens/J", "higher", "text tokens for one joule"),
+    Metric("energy_delay_product_mj_ms", "energy.energy_delay_product_mj_ms", "mJ ms", "lower", "energy times time"),
+    Metric("cross_check_rel", "energy.cross_check_rel", "", None, "integrated power against the counter"),
+    Metric("energy_reason", "energy.reason", "", None, "why there is no energy"),
+    Metric("checkpoint_size_mb", "size.checkpoint_size_mb", "MB", None, "weight files on disk"),
+    Metric("peak_memory_mb", "size.peak_memory_mb", "MB", "lower", "most memory PyTorch held during the rounds"),
+    Metric("batch_size", "batch_size", "", None, "sequences a forward"),
+    Metric("device", "device", "", None, "where it ran"),
+    Metric("native", "validity.native", "", None, "false where the hardware emulates the precision"),
+    Metric("stand_in", "workload.stand_in", "", None, "true with generated text or seeded weights"),
 )
 
 RATIOS = (

@@ -18,28 +18,36 @@ STAND_IN_NOTICE = (
     "STAND-IN: generated text or seeded weights. Latency, energy and size are real; perplexity means nothing."
 )
 
+HOW_TO_GET_THE_REAL_THING = (
+    "For the real thing: on a machine that reaches the hub run `python -m data_prep --stand-in never`, or use "
+    "`python -m data_prep --text-file wiki.test.raw --tokenizer FOLDER` and `pytest benchmarks --model FOLDER`."
+)
+
 
 def write_report(
-    folder: Path, benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any], skipped: Mapping[str, str]
+    folder: Path, benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any], missing: Mapping[str, str]
 ) -> list[Path]:
     """Write the CSV and the summary of one run and return their paths.
 
-    `benchmarks` as in a pytest-benchmark file, `environment` as in its `machine_info`, `skipped` maps a benchmark's
-    name to why it did not run. Raises `OSError` where the folder cannot be written.
+    `benchmarks` as in a pytest-benchmark file, `environment` as in its `machine_info`, `missing` maps a benchmark's
+    name to what became of it instead of a measurement. Raises `OSError` where the folder cannot be written.
     """
     frame = table(benchmarks)
     folder.mkdir(parents=True, exist_ok=True)
     return [
         write(folder / CSV_NAME, frame.to_csv(index=False)),
-        write(folder / SUMMARY_NAME, summary(frame, benchmarks, environment, skipped)),
+        write(folder / SUMMARY_NAME, summary(frame, benchmarks, environment, missing)),
     ]
 
 
 def write(path: Path, text: str) -> Path:
     """Write a file under another name and rename it, so that nobody ever reads half of it."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return path
 
 
@@ -47,7 +55,7 @@ def summary(
     frame: pd.DataFrame,
     benchmarks: Sequence[dict[str, Any]],
     environment: Mapping[str, Any],
-    skipped: Mapping[str, str],
+    missing: Mapping[str, str],
 ) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
     parts = ["# GPT-2 precision benchmark"]
@@ -59,7 +67,7 @@ def summary(
     notes = [
         *warnings(benchmarks),
         *missing_figures(frame),
-        *(f"{name} was not run: {reason}." for name, reason in skipped.items()),
+        *(f"{name} {fate}{'' if fate.endswith('.') else '.'}" for name, fate in missing.items()),
     ]
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
@@ -94,7 +102,8 @@ def compact_row(item: pd.Series[Any]) -> dict[str, str]:
         *(["emulated"] if item["native"] in (False, 0) else []),
         *([item["validity"]] if item["validity"] in ("invalid", "unknown") else []),
     ]
-    interval = number(item["median_ci95_low_ms"], "{:.3f}") + " to " + number(item["median_ci95_high_ms"], "{:.3f}")
+    low, high = (number(item[f"median_ci95_{end}_ms"], "{:.3f}") for end in ("low", "high"))
+    interval = "no interval" if low == "-" else f"{low} to {high}"
     uncertainty = "" if pd.isna(item["energy_rel_u95"]) else f" ± {item['energy_rel_u95']:.1%}"
     meaning = "" if item["quality_meaningful"] else " (means nothing)"
     return {

@@ -1,4 +1,7 @@
-"""A tiny dataset and a tiny model, and the suite run on them by a real pytest inside this one."""
+"""A tiny dataset and a tiny model, and the suite run on them by a real pytest inside this one.
+
+`pytest-benchmark compare` loads this file too: what is heavy is imported by the fixtures that need it.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-
-# Imported here, once: a pytest run inside this one forgets the modules that it was the first to import, and torch
-# cannot be imported twice.
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # noqa: F401
-from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
-
-from benchmarks.measure import energy, metered_loop, nvml, roofline, steady_state
-from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower
-from data_prep.layout import PADDING_ID, write_dataset
-
-REPOSITORY = Path(__file__).parent.parent
-SEQUENCES, TOKENS = 6, 16
-LENGTHS = (16, 2, 9, 16, 5, 12)
-ORIGINAL_METADATA = {
-    "num_samples": SEQUENCES,
-    "max_length": TOKENS,
-    "dataset_name": "tiny",
-    "model": "gpt2",
-    "task": "language_modeling",
-    "seed": 42,
-    "tokenizer": "gpt2",
-}
-
-
-def tiny_tensors() -> dict[str, torch.Tensor]:
-    """Six sequences of 2 to 16 random tokens, padded to 16."""
-    generator = torch.Generator().manual_seed(0)
-    input_ids = torch.randint(0, PADDING_ID, (SEQUENCES, TOKENS), generator=generator)
-    attention_mask = (torch.arange(TOKENS) < torch.tensor(LENGTHS)[:, None]).long()
-    input_ids[attention_mask == 0] = PADDING_ID
-    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": input_ids.clone()}
 
 
 @pytest.fixture
 def tiny_dataset(tmp_path: Path) -> Path:
     """A folder in the original layout: only the seven metadata keys that others write."""
+    from data_prep.layout import write_dataset
+    from tests.tiny import ORIGINAL_METADATA, tiny_tensors
+
     folder = tmp_path / "dataset"
     write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
     return folder
 
 
-def tiny_gpt2(**changes: Any) -> GPT2LMHeadModel:
-    """A GPT-2 of two layers with GPT-2's vocabulary, seeded."""
-    torch.manual_seed(1)
-    config = GPT2Config(**{"n_layer": 2, "n_embd": 16, "n_head": 2, "n_positions": 32} | changes)
-    return GPT2LMHeadModel(config).eval()
-
-
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny GPT-2's checkpoint."""
+    from tests.tiny import tiny_gpt2
+
     folder = tmp_path_factory.mktemp("model") / "tiny-gpt2"
     tiny_gpt2().save_pretrained(folder)
     return folder
@@ -77,6 +46,9 @@ def run_suite(
 
     The caps of warm-up and rounds are taken away, so that exactly the rounds asked for run.
     """
+    from benchmarks.measure import roofline, steady_state
+    from tests.tiny import REPOSITORY
+
     monkeypatch.setattr(steady_state, "WARM_UP_CAP_S", 0)
     monkeypatch.setattr(steady_state, "ROUNDS_CAP_S", 0)
     monkeypatch.setattr(steady_state, "SHORTEST_S", 0)
@@ -84,7 +56,7 @@ def run_suite(
     monkeypatch.setattr(roofline, "MATRIX_SIDE", {"cpu": 32})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 1024})
 
-    def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True) -> pytest.RunResult:
+    def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True, **how: Any) -> pytest.RunResult:
         return pytester.runpytest_inprocess(
             *(REPOSITORY / "benchmarks" / file for file in files),
             f"--rootdir={REPOSITORY}",
@@ -99,6 +71,7 @@ def run_suite(
             "--warmup-rounds=2",
             *(["--allow-emulated"] if emulated else []),
             *options,
+            **how,
         )
 
     return run
@@ -119,6 +92,9 @@ def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
 @pytest.fixture
 def quick_meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
+    from benchmarks.measure import energy, metered_loop, nvml
+    from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower
+
     monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
     monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)
     monkeypatch.setattr(EnergyCounter, "PATIENCE_S", 0.1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from tests.conftest import tiny_gpt2
+from tests.tiny import tiny_gpt2
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 

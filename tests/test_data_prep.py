@@ -20,7 +20,7 @@ from data_prep.layout import FILE_NAMES, PADDING_ID, VOCABULARY_SIZE, tensor_sha
 from data_prep.prepare import Protocol, prepare
 from fixtures.dataset_folder import DatasetFolder
 from fixtures.integrity import verify
-from tests.conftest import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
+from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from benchmarks.measure.timing import ClockError, ForwardLoop, launch_bound_shar
 from fixtures.dataset import Batch
 from fixtures.executions import EXECUTIONS, CaptureError, require_same_logits
 from fixtures.precisions import PRECISIONS
-from tests.conftest import tiny_gpt2
+from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")
 IDS = torch.arange(8)[None]

@@ -11,7 +11,7 @@ from fixtures.checkpoint import find_checkpoint
 from fixtures.executions import EXECUTIONS
 from fixtures.models import load_model
 from fixtures.precisions import PRECISIONS, PrecisionError, cuda_has, emulation_reason
-from tests.conftest import tiny_gpt2
+from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")
 

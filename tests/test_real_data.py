@@ -24,12 +24,14 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from data_prep import text, tokens
 from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
-from tests.conftest import REPOSITORY
+from tests.tiny import REPOSITORY
 
 SHARED = Path(os.environ.get("HUB_REPLICA", REPOSITORY.parent / "shared"))
 SERVER = SHARED / "tools" / "hub_replica.py"
 PARQUET = SHARED / "hub/datasets/Salesforce/wikitext/wikitext-2-raw-v1/test-00000-of-00001.parquet"
 TOKENIZER = SHARED / "hub/models/openai-community/gpt2"
+#: As from the repository's root, which the tests leave so that nothing is written into it.
+CONFIGURATION = (f"--rootdir={REPOSITORY}", f"--config-file={REPOSITORY / 'pyproject.toml'}")
 
 pytestmark = [
     pytest.mark.real_data,
@@ -129,7 +131,7 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
         "pytest",
         "pytest",
         f"{REPOSITORY}/benchmarks",
-        f"--rootdir={REPOSITORY}",
+        *CONFIGURATION,
         "-m",
         "integrity",
         "--dataset-dir=out",
@@ -175,7 +177,7 @@ def test_a_hub_that_dies_in_mid_download_is_one_sentence(python, tmp_path):
     weights.mkdir()
     with (weights / "model.safetensors").open("wb") as handle:
         handle.truncate(400_000_000)
-    suite = ("pytest", str(REPOSITORY / "benchmarks"), f"--rootdir={REPOSITORY}", "--device=cpu")
+    suite = ("pytest", str(REPOSITORY / "benchmarks"), *CONFIGURATION, "--device=cpu")
     assert python("http://127.0.0.1:9", "data_prep", "--stand-in", "always", "--output", "data").returncode == 0
     with ThreadPoolExecutor() as pool, served("--weights", str(weights)) as endpoint:
         running = pool.submit(python, endpoint, *suite, "--dataset-dir=data")
@@ -193,7 +195,7 @@ def test_the_main_job_takes_text_tokenizer_and_weights_from_the_hub(python, tmp_
     weights = tmp_path / "weights"
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(weights)
-    suite = ("pytest", str(REPOSITORY / "benchmarks"), f"--rootdir={REPOSITORY}", "--precisions=fp32", "--rounds=2")
+    suite = ("pytest", str(REPOSITORY / "benchmarks"), *CONFIGURATION, "--precisions=fp32", "--rounds=2")
     with served("--weights", str(weights)) as endpoint:
         done = python(
             endpoint, *suite, "--device=cpu", "--warmup-rounds=1", "--quality-samples=2", "--benchmark-json=run.json"

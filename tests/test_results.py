@@ -9,7 +9,7 @@ import pytest
 
 from results.report import compact, summary
 from results.table import table
-from tests.conftest import REPOSITORY
+from tests.tiny import REPOSITORY
 
 
 def benchmark(precision: str, median_ms: float | None, energy_mj: float | None = None, **more: object) -> dict:
@@ -58,7 +58,7 @@ def test_a_missing_figure_is_empty_and_never_zero():
 
 def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():
     benchmarks = [benchmark("fp32", 5.0)]
-    text = summary(table(benchmarks), benchmarks, {"torch": "2"}, {"fp16-eager": "not native here"})
+    text = summary(table(benchmarks), benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"})
     assert "no energy for fp32-eager: no meter." in text
     assert "fp16-eager was not run: not native here." in text
 

@@ -14,7 +14,7 @@ import torch
 from data_prep.layout import write_dataset
 from fixtures.precisions import PRECISIONS
 from results.metrics import LEADING_COLUMNS
-from tests.conftest import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
+from tests.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 
@@ -149,13 +149,6 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
     assert "Traceback" not in result.stdout.str()
 
 
-def test_compare_fails_only_where_it_should(run_suite, tmp_path):
-    assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
-    result = run_suite("--benchmark-compare", "--precisions=fp32")
-    assert result.ret == 0
-    assert "has another" not in result.stderr.str()
-
-
 def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monkeypatch, tmp_path):
     from benchmarks.measure import quality
     from benchmarks.plugins import quality as plugin
@@ -212,8 +205,8 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("nothing is to be looked for")
 
-    monkeypatch.setattr("benchmarks.plugins.reports.dataset_folder", refuse)
-    monkeypatch.setattr("benchmarks.plugins.reports.find_checkpoint", refuse)
+    monkeypatch.setattr("benchmarks.plugins.header.dataset_folder", refuse)
+    monkeypatch.setattr("benchmarks.plugins.header.find_checkpoint", refuse)
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*test_forward?fp32-eager?"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.measure.timing import ForwardLoop, latency_statistics, quantile, quantile_interval
 from fixtures.dataset import Batch
 from fixtures.executions import EXECUTIONS
-from tests.conftest import REPOSITORY, tiny_gpt2
+from tests.tiny import REPOSITORY, tiny_gpt2
 
 #: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
 OWN_FOLDERS = {REPOSITORY / folder for folder in ("benchmarks", "benchmarks/measure", "benchmarks/plugins", "fixtures")}

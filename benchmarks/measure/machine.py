@@ -11,14 +11,13 @@ import torch
 import transformers
 
 from benchmarks.measure.nvml import NvmlError, gpu_uuid, open_gpu
+from fixtures.precisions import cpu_info
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return the versions, the GPU and the flags that decide what a number means."""
     return {
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "cuda": torch.version.cuda,
+        **versions(),
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "device": str(device),
         "gpu": gpu(device) if device.type == "cuda" else None,
@@ -26,6 +25,17 @@ def environment(device: torch.device) -> dict[str, Any]:
         "flags": flags(),
         "git_commit": git_commit(Path(__file__).parent),
     }
+
+
+def essentials(device: torch.device) -> dict[str, Any]:
+    """Return what two figures have to have in common to be compared: the device, its driver, the libraries."""
+    found = gpu(device) if device.type == "cuda" else {"name": cpu_info().get("brand_raw"), "driver": None}
+    return {"device_name": found["name"], "driver": found["driver"], **versions()}
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of the libraries that compute."""
+    return {"torch": torch.__version__, "transformers": transformers.__version__, "cuda": torch.version.cuda}
 
 
 def gpu(device: torch.device) -> dict[str, Any]:

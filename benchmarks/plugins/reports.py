@@ -1,57 +1,36 @@
-"""Says at the start and at the end what was run and whether it is real, and has the tables written."""
+"""Has the tables written when the session ends, and shows the compact one."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
-from data_prep.errors import InputError
-from fixtures.checkpoint import find_checkpoint
-from fixtures.dataset import dataset_folder
-from fixtures.dataset_folder import DatasetFolder, IntegrityError
 from fixtures.settings import SETTINGS
 from results.diagnosis import explanations, warnings
-from results.report import STAND_IN_NOTICE, compact, write_report
+from results.report import CSV_NAME, HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, compact, write_report
 from results.table import table
-
-HOW_TO_GET_THE_REAL_THING = (
-    "For the real thing: on a machine that reaches the hub run `python -m data_prep --stand-in never`, or use "
-    "`python -m data_prep --text-file wiki.test.raw --tokenizer FOLDER` and `pytest benchmarks --model FOLDER`."
-)
 
 
 class ReportPlugin:
-    """Collects finished benchmarks, and reports on them when the session ends."""
+    """Collects finished benchmarks, why the others are missing, and reports when the session ends."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._config = config
         self._settings = config.stash[SETTINGS]
         self._benchmarks: list[dict[str, Any]] = []
-        self._skipped: dict[str, str] = {}
+        #: Every benchmark that was to run, and what became of it where it was not measured.
+        self._fates: dict[str, str] = {}
         self._lines: list[str] = []
 
-    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
-        """Say on which data and weights the tests will run, before the first of them does."""
-        needs_data = any("data" in getattr(item, "fixturenames", ()) for item in items)
-        if self._config.option.collectonly or not needs_data:
-            return []  # nothing will run, so nothing has to be prepared or downloaded
-        try:
-            folder = dataset_folder(self._settings)
-            metadata = DatasetFolder(folder).metadata()
-            lines = [f"dataset: {metadata['dataset_name']} in {folder}"]
-            stand_in = bool(metadata.get("stand_in", False))
-            if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
-                checkpoint = find_checkpoint(self._settings.model, self._settings.stand_in)
-                lines.append(f"model: {checkpoint.name} on {self._settings.device}")
-                stand_in = stand_in or checkpoint.stand_in
-        except InputError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
-        except IntegrityError:
-            return []  # an integrity test says it, where it belongs
-        return [*lines, *(["*** " + STAND_IN_NOTICE, HOW_TO_GET_THE_REAL_THING] if stand_in else [])]
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what is to run."""
+        forwards = [item for item in session.items if isinstance(item, pytest.Function)]
+        names = [item.callspec.id for item in forwards if item.originalname == "test_forward"]
+        self._fates = dict.fromkeys(names, "was not run: the session ended before it")
 
     @pytest.hookimpl(trylast=True)  # when every other plugin has written its part
     def pytest_forward_timed(self, run: ForwardRun) -> None:
@@ -59,28 +38,55 @@ class ReportPlugin:
         self._benchmarks.append({"name": run.name, "extra_info": run.extra_info})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note why a benchmark did not run."""
-        name, bracket, parameters = report.nodeid.rpartition("::")[2].partition("[")
-        if report.skipped and name == "test_forward" and bracket and isinstance(report.longrepr, tuple):
-            self._skipped[parameters.rstrip("]")] = report.longrepr[2].removeprefix("Skipped: ")
-
-    def pytest_sessionfinish(self) -> None:
-        """Write the tables."""
-        if not self._benchmarks:
+        """Note why a benchmark was not measured."""
+        name, _, parameters = report.nodeid.rpartition("::")[2].partition("[")
+        benchmark = parameters.rstrip("]")
+        if name != "test_forward" or benchmark not in self._fates:
             return
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._fates[benchmark] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
+        elif report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            message = crash.message if crash else report.longreprtext
+            self._fates[benchmark] = f"failed: {message.splitlines()[0].removeprefix('Failed: ')}"
+
+    @pytest.hookimpl(wrapper=True)  # around pytest-benchmark's own, which saves the run
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Write the tables, then have the run saved; what cannot be written is said and fails the session."""
         folder = self._settings.results_dir
         try:
-            paths = write_report(folder, self._benchmarks, environment(self._settings.device), self._skipped)
+            self._write_tables(folder)
         except OSError as error:
-            self._lines.append(f"error: {folder} cannot be written ({error.strerror}); the tables were not saved.")
-            return
-        self._lines.extend(f"wrote {path}" for path in paths)
+            self._fail(session, f"{folder} cannot be written ({error.strerror}); the tables were not saved")
+        try:
+            yield
+        except OSError as error:
+            self._fail(session, f"{error.filename} cannot be written ({error.strerror}); the run was not saved")
+
+    def _write_tables(self, folder: Path) -> None:
+        measured = {benchmark["name"] for benchmark in self._benchmarks}
+        missing = {name: fate for name, fate in self._fates.items() if name not in measured}
+        if self._benchmarks:
+            written = write_report(folder, self._benchmarks, environment(self._settings.device), missing)
+            self._lines += [f"wrote {path}" for path in written]
+        elif missing and (folder / CSV_NAME).exists():
+            self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
+
+    def _fail(self, session: pytest.Session, sentence: str) -> None:
+        self._lines.append(f"error: {sentence}.")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the compact table, and once more whether it is real."""
-        if not self._benchmarks:
+        if not self._benchmarks and not self._lines:
             return
         terminalreporter.section("GPT-2 precision benchmark")
+        if self._benchmarks:
+            self._show_table(terminalreporter)
+        for line in self._lines:
+            terminalreporter.write_line(line, red=line.startswith("error"))
+
+    def _show_table(self, terminalreporter: pytest.TerminalReporter) -> None:
         frame = table(self._benchmarks)
         if frame["stand_in"].any():
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
@@ -90,25 +96,29 @@ class ReportPlugin:
             terminalreporter.write_line(explanation)
         for warning in warnings(self._benchmarks):
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
-        for line in self._lines:
-            terminalreporter.write_line(line)
 
 
 def require_writable(config: pytest.Config) -> None:
-    """Raise `pytest.UsageError` unless the results folder can be written: better now than after the measurement."""
-    folder = config.stash[SETTINGS].results_dir
-    probe = folder / f".writable-{id(config)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise pytest.UsageError(
-            f"The results folder {folder} cannot be written ({error.strerror}); choose another with --results-dir."
-        ) from error
+    """Raise `pytest.UsageError` unless what will be written can be: better now than after the measurement."""
+    options = config.option
+    places = {"--results-dir": config.stash[SETTINGS].results_dir}
+    storage = str(options.benchmark_storage).removeprefix("file://")
+    if (options.benchmark_autosave or options.benchmark_save) and "://" not in storage:
+        places["--benchmark-storage"] = Path(storage)
+    if options.benchmark_json:
+        places["--benchmark-json"] = Path(options.benchmark_json).parent
+    for option, folder in places.items():
+        probe = folder / f".writable-{id(config)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise pytest.UsageError(
+                f"The folder {folder} cannot be written ({error.strerror}); choose another with {option}."
+            ) from error
 
 
-@pytest.hookimpl(trylast=True)  # after the settings have been checked
 def pytest_configure(config: pytest.Config) -> None:
     """Report on this session."""
     require_writable(config)

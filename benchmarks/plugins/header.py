@@ -1,0 +1,34 @@
+"""Says before the first test on which data and weights they will run, and whether those are real."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.errors import InputError
+from fixtures.checkpoint import find_checkpoint
+from fixtures.dataset import dataset_folder
+from fixtures.dataset_folder import DatasetFolder, IntegrityError
+from fixtures.settings import SETTINGS
+from results.report import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Find or prepare the data and the weights that the tests need, and name them."""
+    settings = config.stash[SETTINGS]
+    needs_data = any("data" in getattr(item, "fixturenames", ()) for item in items)
+    if config.option.collectonly or not needs_data:
+        return []  # nothing will run, so nothing has to be prepared or downloaded
+    try:
+        folder = dataset_folder(settings)
+        metadata = DatasetFolder(folder).metadata()
+        lines = [f"dataset: {metadata['dataset_name']} in {folder}"]
+        stand_in = bool(metadata.get("stand_in", False))
+        if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
+            checkpoint = find_checkpoint(settings.model, settings.stand_in)
+            lines.append(f"model: {checkpoint.name} on {settings.device}")
+            stand_in = stand_in or checkpoint.stand_in
+    except InputError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+    except IntegrityError:
+        return []  # an integrity test says it, where it belongs
+    return [*lines, *(["*** " + STAND_IN_NOTICE, HOW_TO_GET_THE_REAL_THING] if stand_in else [])]

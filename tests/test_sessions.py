@@ -1,0 +1,131 @@
+"""What a session leaves behind and says when it ends well, badly or early, and when runs are compared."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.measure import quality
+from benchmarks.plugins import quality as quality_plugin
+from benchmarks.plugins import reports
+from data_prep.layout import write_dataset
+from results.comparability import differences
+from tests.test_results import benchmark
+from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
+
+SUMMARY = "gpt2_benchmark_summary.md"
+
+
+@pytest.fixture
+def second_score(monkeypatch):
+    """Have the scoring of the second benchmark raise."""
+
+    def install(error: BaseException) -> None:
+        calls = []
+
+        def score(*arguments):
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise error
+            return quality.score(*arguments)
+
+        monkeypatch.setattr(quality_plugin, "score", score)
+
+    return install
+
+
+def test_a_benchmark_that_failed_is_named_with_its_reason(run_suite, second_score, tmp_path):
+    second_score(reports.pytest.fail.Exception("the sky fell", pytrace=False))
+    result = run_suite()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "- fp16-eager failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, second_score, tmp_path, saved_run):
+    second_score(KeyboardInterrupt())
+    result = run_suite("--benchmark-autosave", no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    summary = (tmp_path / "results" / SUMMARY).read_text()
+    assert "fp16-eager was not run: the session ended before it" in summary
+    assert "mixed-eager was not run: the session ended before it" in summary
+
+
+def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):
+    assert run_suite("--precisions=fp32").ret == 0
+    (tiny_dataset / "labels.pt").unlink()
+    run_suite("--precisions=fp32").stdout.fnmatch_lines(["No benchmark was measured: the tables in * earlier run."])
+
+
+def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_is_saved(
+    run_suite, monkeypatch, saved_run
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reports, "write_report", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["error: * cannot be written (No space left on device); the tables were not saved."])
+    assert len(saved_run()["benchmarks"]) == 1
+
+
+def test_a_run_that_cannot_be_saved_fails_in_one_sentence_and_its_tables_are_there(run_suite, monkeypatch, tmp_path):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "run.json")
+
+    monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["error: run.json cannot be written (No space left on device); the run was not saved."])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert (tmp_path / "results" / SUMMARY).exists()
+
+
+@pytest.mark.parametrize("option", ["--benchmark-storage", "--benchmark-json"])
+def test_a_place_that_cannot_be_written_is_found_before_measuring(run_suite, tmp_path, option):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "run.json" if option == "--benchmark-json" else tmp_path / "file"
+    result = run_suite("--benchmark-autosave", f"{option}={place}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: The folder * cannot be written (*); choose another with {option}."])
+
+
+def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run_suite, tmp_path):
+    assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
+    same = run_suite("--benchmark-compare", "--precisions=fp32")
+    assert same.ret == 0
+    assert "differs" not in same.stdout.str()
+    generated = tmp_path / "generated"
+    tensors = {name: tensor[:4].clone() for name, tensor in tiny_tensors().items()}
+    write_dataset(generated, tensors, ORIGINAL_METADATA | {"num_samples": 4, "stand_in": True})
+    other = run_suite(
+        "--benchmark-save=other", "--benchmark-compare", "--precisions=fp32", f"--dataset-dir={generated}"
+    )
+    other.stdout.fnmatch_lines_random(
+        ["warning: STAND-IN against real: this run ran on generated*", "warning: the text differs: *"]
+    )
+    assert "PyTorch differs" not in other.stdout.str()
+    assert_command_line_compares(tmp_path / "saved")
+
+
+def assert_command_line_compares(storage) -> None:
+    code = (
+        "import sys; from pytest_benchmark.cli import main\n"
+        f"sys.argv = ['pytest-benchmark', '--storage=file://{storage}', 'compare']; main()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "warning: STAND-IN against real: " in done.stdout
+    assert "test_forward[fp32-eager]" in done.stdout
+
+
+def test_each_difference_names_its_sides_and_other_suites_are_passed_over():
+    first, second = (benchmark("fp32", 1.0)["extra_info"] for _ in range(2))
+    assert differences([("a", first), ("b", second), ("c", {})]) == []
+    second["environment"] = {"torch": "2.6", "driver": "580"}
+    first["environment"] = {"torch": "2.13", "driver": "580"}
+    assert differences([("a", first), ("b", second)]) == ["PyTorch differs: 2.13 in a; 2.6 in b."]
