@@ -37,8 +37,8 @@ class ForwardRun:
     #: Set by `prepare`, with the seconds it took (compilation, capture, the first forward).
     loop: ForwardLoop = field(init=False)
     preparation_s: float = field(init=False)
-    #: The warm-up before each visit of timed rounds.
-    warm_ups: list[WarmUp] = field(default_factory=list)
+    #: Set by `settle`.
+    warm_up: WarmUp = field(init=False)
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class ForwardRun:
     def settle(self) -> None:
         """Warm up until the rounds are steady."""
         device = self.settings.device
-        self.warm_ups.append(warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device)))
+        self.warm_up = warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device))
 
     def difference_from_eager(self) -> float:
         """Return the largest relative difference of the loop's logits from eager ones over a few batches.

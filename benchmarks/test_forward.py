@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import pytest
 import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure import steady_state
-from benchmarks.measure.steady_state import enough_for_first_visit, enough_rounds, next_look
+from benchmarks.measure.steady_state import enough_rounds, next_look
 from benchmarks.measure.timing import require_positive
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
@@ -60,16 +58,13 @@ def test_forward(run: ForwardRun, benchmark: BenchmarkFixture, pytestconfig: pyt
             pytestconfig.hook.pytest_forward_prepared(run=run)
             run.settle()
             run.loop.next_index = 0
-            benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.next_arguments, rounds=settings.rounds)
+            benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next, rounds=settings.rounds)
             if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
                 return
             run.durations_s = benchmark.stats.stats.data
-            time_more(benchmark, run, enough_for_first_visit)
-            pytestconfig.hook.pytest_forward_half_timed(run=run)
-            if not enough_rounds(run.durations_s):
-                run.settle()
-                run.loop.next_index = len(run.durations_s)
-                time_more(benchmark, run, enough_rounds)
+            while not enough_rounds(run.durations_s):
+                for _ in range(next_look(len(run.durations_s))):
+                    benchmark.stats.update(run.loop.timed_round())
             for duration_s in run.durations_s:
                 require_positive(duration_s)
             pytestconfig.hook.pytest_forward_timed(run=run)
@@ -77,13 +72,6 @@ def test_forward(run: ForwardRun, benchmark: BenchmarkFixture, pytestconfig: pyt
             # pytest-benchmark would save a benchmark that failed after its timing as if it were whole.
             benchmark.has_error = True
             raise
-
-
-def time_more(benchmark: BenchmarkFixture, run: ForwardRun, enough: Callable[[Sequence[float]], bool]) -> None:
-    """Add rounds, timed as pytest-benchmark times its own, until there are enough."""
-    while not enough(run.durations_s):
-        for _ in range(next_look(len(run.durations_s))):
-            benchmark.stats.update(run.loop.timed_round())
 
 
 def test_drift(run: ForwardRun, pytestconfig: pytest.Config) -> None:

@@ -10,7 +10,7 @@ from benchmarks.measure.proof import count_casts, proof
 from benchmarks.measure.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
 from benchmarks.measure.timing import ClockError, ForwardLoop, launch_bound_share, require_positive
 from fixtures.dataset import Batch
-from fixtures.executions import EXECUTIONS, CaptureError, require_same_logits
+from fixtures.executions import EXECUTIONS, CaptureError, Forward, require_same_logits
 from fixtures.precisions import PRECISIONS
 from tests.tiny import tiny_gpt2
 
@@ -134,7 +134,7 @@ def test_a_round_collects_no_garbage_and_leaves_the_collector_as_it_was(monkeypa
     import gc
 
     seen = []
-    loop = ForwardLoop(lambda ids, mask: seen.append(gc.isenabled()), [BATCH], CPU)
+    loop = ForwardLoop(Forward(lambda ids, mask: None, lambda: seen.append(gc.isenabled())), [BATCH], CPU)
     assert loop.timed_round() > 0
     assert seen == [False]
     assert gc.isenabled()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks.measure.timing import ForwardLoop, latency_statistics, quantile, quantile_interval
 from fixtures.dataset import Batch
-from fixtures.executions import EXECUTIONS
+from fixtures.executions import EXECUTIONS, Forward, called_with_batch
 from tests.tiny import REPOSITORY, tiny_gpt2
 
 #: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
@@ -77,13 +77,18 @@ def test_the_interval_covers_the_true_quantile_95_times_in_100(probability, true
     assert 935 <= hits <= 1000
 
 
+def called(logits) -> Forward:
+    """A forward that calls a function with the batch in place."""
+    return called_with_batch(logits, torch.zeros(1), torch.zeros(1))
+
+
 def batches(count: int) -> list[Batch]:
     return [Batch(torch.tensor([[i]]), torch.ones(1, 1), text_tokens=10 + i) for i in range(count)]
 
 
 def test_warm_up_counts_up_to_the_first_batch_and_rounds_wrap_around():
     seen: list[int] = []
-    loop = ForwardLoop(lambda ids, mask: seen.append(int(ids)), batches(4), torch.device("cpu"))
+    loop = ForwardLoop(called(lambda ids, mask: seen.append(int(ids))), batches(4), torch.device("cpu"))
     loop.next_index = -2
     for _ in range(7):
         loop.run_one()
@@ -91,15 +96,25 @@ def test_warm_up_counts_up_to_the_first_batch_and_rounds_wrap_around():
 
 
 def test_text_tokens_are_those_of_the_batches_that_the_rounds_read():
-    loop = ForwardLoop(lambda ids, mask: ids, batches(3), torch.device("cpu"))
+    loop = ForwardLoop(called(lambda ids, mask: ids), batches(3), torch.device("cpu"))
     assert loop.text_tokens(0, 4) == 10 + 11 + 12 + 10
 
 
-def test_arguments_are_views_of_the_dataset_not_copies():
+def test_a_batch_is_placed_as_a_view_of_the_dataset_not_a_copy():
     data = batches(2)
-    loop = ForwardLoop(lambda ids, mask: ids, data, torch.device("cpu"))
-    (input_ids, _), _ = loop.next_arguments()
-    assert input_ids.data_ptr() == data[0].input_ids.data_ptr()
+    loop = ForwardLoop(called(lambda ids, mask: ids), data, torch.device("cpu"))
+    loop.place_next()
+    assert loop.forward_and_wait().data_ptr() == data[0].input_ids.data_ptr()
+
+
+def test_while_a_batch_runs_ahead_the_next_one_is_placed():
+    events: list[str] = []
+    forward = Forward(lambda ids, mask: events.append(f"place {int(ids)}"), lambda: events.append("run"))
+    loop = ForwardLoop(forward, batches(3), torch.device("cpu"))
+    loop.place_next()
+    loop.run_ahead()
+    loop.run_ahead()
+    assert events == ["place 0", "run", "place 1", "run", "place 2"]
 
 
 def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads():
@@ -122,4 +137,4 @@ def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_rea
         finally:
             sys.setprofile(None)
     first, second = (index for index, call in enumerate(calls) if call == "clock")
-    assert calls[first + 1 : second] == ["forward_and_wait", "forward", "<lambda>"]
+    assert calls[first + 1 : second] == ["forward_and_wait", "run", "logits", "<lambda>"]

@@ -16,9 +16,6 @@ WARM_UP_CAP_S = 1.0
 TARGET_RATIO = 0.01
 #: Seconds span many periods of the GPU's power management; a median over less depends on where it fell.
 SHORTEST_S, ROUNDS_CAP_S = 2.0, 3.0
-#: Share of that time before the energy is metered; the rest comes after it, some seconds later, because a shared host's
-#: moods last for seconds: two short visits agree better with tomorrow's than one long one.
-FIRST_VISIT = 0.5
 #: Rounds between two looks at the interval, as a share of those done.
 GROWTH = 0.1
 
@@ -73,11 +70,6 @@ def enough_rounds(durations_s: Sequence[float]) -> bool:
     """Tell whether to stop after these rounds: the shortest time over and converged, or the cap reached."""
     total_s = sum(durations_s)
     return total_s >= ROUNDS_CAP_S or (total_s >= SHORTEST_S and converged(durations_s))
-
-
-def enough_for_first_visit(durations_s: Sequence[float]) -> bool:
-    """Tell whether to leave the rest of the rounds for the second visit."""
-    return sum(durations_s) >= FIRST_VISIT * SHORTEST_S
 
 
 def next_look(rounds: int) -> int:

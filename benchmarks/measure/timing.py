@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,28 +28,40 @@ class ForwardLoop:
     """
 
     def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
-        self._forward = forward
+        self._place, self._run = forward.place, forward.run
         self._batches = batches
         self._synchronize: Callable[[], None] = synchronizer(device)
         self.next_index = 0
 
-    def next_arguments(self) -> tuple[tuple[torch.Tensor, torch.Tensor], dict[str, Any]]:
-        """Choose the next batch and wait for the device: all that a round needs before the first clock read."""
-        batch = self._batches[self.next_index % len(self._batches)]
-        self.next_index += 1
+    def place_next(self) -> None:
+        """Put the next batch in place and wait for the device: all that a round needs before the first clock read."""
+        self._place_next()
         self._synchronize()
-        return (batch.input_ids, batch.attention_mask), {}
 
-    def forward_and_wait(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward_and_wait(self) -> torch.Tensor:
         """Run one forward and wait until the device has finished it: what stands between the clock reads."""
-        logits = self._forward(input_ids, attention_mask)
+        logits = self._run()
         self._synchronize()
         return logits
 
     def run_one(self) -> torch.Tensor:
-        """Choose the next batch and run it, untimed."""
-        arguments, _ = self.next_arguments()
-        return self.forward_and_wait(*arguments)
+        """Put the next batch in place and run it, untimed."""
+        self.place_next()
+        return self.forward_and_wait()
+
+    def run_ahead(self) -> None:
+        """Run the batch in place, put the next one in place meanwhile, and wait: no time goes by between forwards.
+
+        What is metered: were the device to idle while the CPU places a batch, its energy would be the CPU's moods too.
+        """
+        self._run()
+        self._place_next()
+        self._synchronize()
+
+    def _place_next(self) -> None:
+        batch = self._batches[self.next_index % len(self._batches)]
+        self.next_index += 1
+        self._place(batch.input_ids, batch.attention_mask)
 
     def text_tokens(self, first_index: int, rounds: int) -> int:
         """Return the text tokens that `rounds` rounds from `first_index` on read; padding is not counted."""
@@ -57,16 +70,16 @@ class ForwardLoop:
         )
 
     def timed_round(self) -> float:
-        """Choose the next batch, run it, and return its seconds, exactly as pytest-benchmark times a round.
+        """Put the next batch in place, run it, and return its seconds, exactly as pytest-benchmark times a round.
 
         Garbage is not collected meanwhile. Raises `ClockError` where the clock went backwards.
         """
-        (input_ids, attention_mask), _ = self.next_arguments()
+        self.place_next()
         collecting = gc.isenabled()
         gc.disable()
         try:
             start_s = time.perf_counter()
-            self.forward_and_wait(input_ids, attention_mask)
+            self.forward_and_wait()
             end_s = time.perf_counter()
         finally:
             if collecting:
@@ -88,7 +101,7 @@ def require_positive(duration_s: float) -> float:
 def synchronizer(device: torch.device) -> Callable[[], None]:
     """Return the function that waits for all work on the device; on a CPU there is nothing to wait for."""
     if device.type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
+        return partial(torch.cuda.synchronize, device)
     return lambda: None
 
 

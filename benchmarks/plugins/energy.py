@@ -8,8 +8,8 @@ from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.energy import measure_energy, unavailable
 
 
-def pytest_forward_half_timed(run: ForwardRun) -> None:
-    """Meter the loop between the two visits of timed rounds.
+def pytest_forward_timed(run: ForwardRun) -> None:
+    """Meter the loop that was timed.
 
     With --energy require, a figure that cannot be had fails the benchmark.
     """
@@ -18,7 +18,7 @@ def pytest_forward_half_timed(run: ForwardRun) -> None:
         run.extra_info["energy"] = unavailable("switched off with --energy off", "OFF") | {"status": "off"}
         return
     energy = measure_energy(
-        run.loop.run_one, run.dataset.batch_size, run.dataset.text_tokens_per_batch, settings.device
+        run.loop.run_ahead, run.dataset.batch_size, run.dataset.text_tokens_per_batch, settings.device
     )
     run.extra_info["energy"] = energy
     if settings.energy == "require" and energy["energy_per_sample_mj"] is None:

@@ -19,9 +19,6 @@ class ForwardHooks:
     def pytest_forward_prepared(self, run: ForwardRun) -> None:
         """Called when one forward has run, before the warm-up rounds."""
 
-    def pytest_forward_half_timed(self, run: ForwardRun) -> None:
-        """Called between the two visits of timed rounds: what runs the same loop for some seconds runs it here."""
-
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Called after the timed rounds, still in the precision's context: measure, and write `run.extra_info`."""
 

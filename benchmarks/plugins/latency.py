@@ -19,8 +19,7 @@ def pytest_forward_timed(run: ForwardRun) -> None:
         **latency_statistics(run.durations_s, run.dataset.batch_size, text_tokens),
         **noise(run.durations_s),
         "converged": converged(run.durations_s),
-        "warmup_rounds": run.warm_ups[0].rounds,
-        "warmup_rounds_between": sum(warm_up.rounds for warm_up in run.warm_ups[1:]),
-        "warmup_steady": all(warm_up.steady for warm_up in run.warm_ups),
+        "warmup_rounds": run.warm_up.rounds,
+        "warmup_steady": run.warm_up.steady,
         "preparation_s": run.preparation_s,
     }

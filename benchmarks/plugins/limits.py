@@ -25,7 +25,7 @@ class LimitsPlugin:
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Profile one forward, measure the ceilings where they are not known, and compare."""
         device, compute, latency = run.settings.device, run.precision.compute, run.extra_info["latency"]
-        latency.update(kernel_time(run.loop.run_one, device))
+        latency.update(kernel_time(run.loop.forward_and_wait, device))
         if compute not in self._peak_flops:
             self._peak_flops[compute] = peak_flops(compute, device)
         if self._peak_bytes_per_s is None:
