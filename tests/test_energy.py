@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.measure import energy, nvml
-from benchmarks.measure.energy import drift, figures, measure_energy, relative_u95
+from benchmarks.measure.energy import measure_energy
+from benchmarks.measure.energy_figures import drift, figures, relative_u95
 from benchmarks.measure.metered_loop import Window, forwards_between, metered_loop
 from benchmarks.measure.meters import Reading
 from benchmarks.measure.rapl import Rapl
@@ -22,6 +24,8 @@ from tests.fake_nvml import fake_nvml, field_value
 CUDA = torch.device("cuda", 0)
 pytestmark = pytest.mark.usefixtures("quick_meters")
 TICK_S = 0.01
+#: What stands for the machine's slow moods in every interval.
+SLOW_U95 = 1.96 * 0.003
 
 
 class Board:
@@ -73,9 +77,9 @@ def is_null(found: dict) -> bool:
 def test_energy_per_sample_is_the_power_over_the_rate(metered):
     found = metered(Board(busy_w=200, idle_w=50))
     assert (found["status"], found["method"], found["scope"]) == ("ok", "nvml_energy_counter", "gpu")
-    assert found["windows"] == 4
-    assert found["window_s"] >= 0.4
-    assert found["ticks"] >= 40
+    assert found["windows"] == 6
+    assert found["window_s"] >= 0.6
+    assert found["ticks"] >= 60
     rate = 2 * found["forwards"] / found["window_s"]
     assert found["energy_per_sample_mj"] == pytest.approx(1000 * found["mean_power_w"] / rate, rel=0.05)
     assert 150 < found["mean_power_w"] <= 215  # nearly always busy
@@ -206,7 +210,7 @@ def test_figures_by_hand():
     assert found["tokens_per_joule"] == pytest.approx(25)
     assert found["energy_delay_product_mj_ms"] == pytest.approx(2000 * 10)
     deviation = math.sqrt(8 / 3) / 200  # of 200, 202, 198, 200
-    assert found["rel_u95"] == pytest.approx(3.18245 * deviation / 2, rel=1e-4)
+    assert found["rel_u95"] == pytest.approx(math.hypot(3.18245 * deviation / 2, SLOW_U95), rel=1e-4)
 
 
 def test_power_that_is_hardly_above_idle_has_no_net_energy():
@@ -217,14 +221,34 @@ def test_power_that_is_hardly_above_idle_has_no_net_energy():
 
 
 def test_resolution_adds_to_the_spread_as_errors_do():
-    assert relative_u95([5.0] * 4, [0.01] * 4) == pytest.approx(1.96 * 0.01 / 2)
+    assert relative_u95([5.0] * 4, [0.01] * 4) == pytest.approx(math.hypot(1.96 * 0.01 / 2, SLOW_U95))
     spread = relative_u95([4.9, 5.1, 5.0, 5.0], [0.0] * 4)
     assert relative_u95([4.9, 5.1, 5.0, 5.0], [0.01] * 4) == pytest.approx(math.hypot(spread, 0.0098))
 
 
 def test_drift_is_the_rise_of_a_line_through_the_windows():
-    assert drift([1.0, 1.01, 1.02, 1.03]) == pytest.approx(0.03 / 1.015)
-    assert drift([2.0, 2.0, 2.0]) == 0
+    assert drift([1.0, 1.01, 1.02, 1.03]) == pytest.approx((0.03 / 1.015, 0), abs=1e-9)
+    assert drift([2.0, 2.0, 2.0]) == (0, 0)
+    assert drift([2.0, 2.2]) == (pytest.approx(0.2 / 2.1), math.inf)
+    # Residuals 1, -2, 1 of the line 1, 2, 3: the slope's standard error is sqrt(6 / 1 / 2), times t(1, .975) and 2 / 2.
+    assert drift([2.0, 0.0, 4.0]) == pytest.approx((1.0, 12.7062 * math.sqrt(3)), rel=1e-4)
+
+
+def test_windows_that_scatter_are_given_more(monkeypatch):
+    monkeypatch.setattr(energy, "LARGEST_U95", 1e-9)
+    assert len(energy.enough_windows(Scattering(), lambda: time.sleep(0.001))) == 10
+
+
+class Scattering:
+    """A meter whose windows differ."""
+
+    window_s, windows, more_windows = 0.01, 6, 4
+    energies = itertools.cycle([1.0, 2.0])
+
+    def measure(self, duration_s: float) -> Reading:
+        start_s = time.perf_counter()
+        time.sleep(duration_s)
+        return Reading(start_s, time.perf_counter(), next(self.energies), 10, 0.0)
 
 
 def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):

@@ -44,9 +44,10 @@ class Meter(Protocol):
 
     method: str
     scope: str
-    #: Seconds of one window, and how many windows there are.
+    #: Seconds of one window, how many windows there are, and how many more where those scatter.
     window_s: float
     windows: int
+    more_windows: int
     tick_period_s: float | None
 
     @property
@@ -64,7 +65,7 @@ class EnergyCounter:
 
     method = "nvml_energy_counter"
     scope = "gpu"
-    window_s, windows = 0.9, 4
+    window_s, windows, more_windows = 0.4, 6, 4
 
     #: No tick within this time: the counter stands still.
     PATIENCE_S = 1.0
@@ -139,7 +140,7 @@ class InstantPower:
 
     method = "power_integration_instant"
     scope = "gpu"
-    window_s, windows = 0.9, 4
+    window_s, windows, more_windows = 0.4, 6, 4
     #: The sensor's own period on the boards that this was written for (100 ms); samples are closer than that.
     tick_period_s: float | None = 0.1
     SPACING_S = 0.02
@@ -177,7 +178,7 @@ class AveragePower(InstantPower):
     """NVML's averaged power (the last second), which needs long windows and forgets their beginning."""
 
     method = "power_integration_avg1s"
-    window_s, windows = 20.0, 2
+    window_s, windows, more_windows = 20.0, 2, 0
     SETTLING_S = 2.0
 
     def _power_w(self) -> float:
