@@ -56,7 +56,9 @@ def test_generated_data_has_the_shape_of_the_real_data(generated):
     assert padding_ratio == pytest.approx(0.203, abs=0.01)
     assert int(tensors["input_ids"].max()) == PADDING_ID < VOCABULARY_SIZE
     assert not int((tensors["input_ids"][tensors["attention_mask"] == 1] == PADDING_ID).sum())
-    assert all(finding.passed for finding in verify(DatasetFolder(generated)).values())
+    assert [name for name, finding in verify(DatasetFolder(generated)).items() if not finding.passed] == [
+        "published_digests_agree"  # does not apply
+    ]
 
 
 def test_generated_data_says_so(generated):
