@@ -41,7 +41,7 @@ def test_a_results_folder_that_cannot_be_written_is_found_before_measuring(run_s
     (tmp_path / "file").touch()
     result = run_suite(f"--results-dir={tmp_path / 'file'}")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: The results folder * cannot be written*--results-dir."])
+    result.stderr.fnmatch_lines(["ERROR: The folder * cannot be written*--results-dir."])
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty"])

@@ -1,0 +1,112 @@
+"""Model folders that will do, and every kind that will not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import BertConfig, BertLMHeadModel
+
+from data_prep.errors import InputError
+from fixtures.checkpoint import Checkpoint, read_checkpoint
+from fixtures.models import load_model
+from fixtures.precisions import PRECISIONS
+from tests.tiny import tiny_gpt2
+
+
+def hub_checkpoint(folder: Path, extra: dict[str, torch.Tensor]) -> None:
+    """A checkpoint as the hub has GPT-2's: no prefix, the attention's constants among the weights."""
+    model = tiny_gpt2()
+    model.save_pretrained(folder)
+    weights = {name.removeprefix("transformer."): tensor.clone() for name, tensor in model.state_dict().items()}
+    del weights["lm_head.weight"]
+    for layer in range(2):
+        weights[f"h.{layer}.attn.bias"] = torch.tril(torch.ones(1, 1, 32, 32))
+        weights[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    save_file(weights | extra, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_checkpoint_as_the_hub_has_it_loads_with_every_weight(tmp_path):
+    hub_checkpoint(tmp_path / "hub", {})
+    found = load_model(read_checkpoint("hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
+    for name, tensor in tiny_gpt2().state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor), name
+
+
+def test_a_weight_that_no_layer_takes_is_refused(tmp_path):
+    hub_checkpoint(tmp_path / "hub", {"adapter.weight": torch.ones(3)})
+    with pytest.raises(InputError, match=r"has left over 1 weights, the first being adapter\.weight"):
+        load_model(read_checkpoint("hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
+
+
+def test_a_model_that_sees_the_future_is_refused(tmp_path):
+    config = BertConfig(num_hidden_layers=1, hidden_size=16, num_attention_heads=2, intermediate_size=16)
+    BertLMHeadModel(config).save_pretrained(tmp_path / "bert")
+    with pytest.raises(InputError, match="sees the tokens that it shall predict"):
+        load_model(read_checkpoint("bert", tmp_path / "bert"), PRECISIONS["fp32"], torch.device("cpu"))
+
+
+def test_only_the_files_of_the_model_count(tmp_path):
+    folder = tmp_path / "sharded"
+    tiny_gpt2().save_pretrained(folder, max_shard_size="1MB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    (folder / "model-old.safetensors").write_bytes(b"left behind")
+    assert list(read_checkpoint("sharded", folder).weight_files) == shards
+    shards[0].unlink()
+    with pytest.raises(InputError, match="expected all its files"):
+        read_checkpoint("sharded", folder)
+    hub_checkpoint(folder, {})
+    assert read_checkpoint("whole", folder).weight_files == (folder / "model.safetensors",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_layer": "two"},
+        {"n_layer": None},
+        {"n_head": 3},
+        {"n_head": 0},
+        {"activation_function": "magic"},
+        {"id2label": 7},
+        {"quantization_config": 7},
+        {"resid_pdrop": -3},
+        {"vocab_size": True},
+        {"n_positions": "many"},
+        {"architectures": [1]},
+        {"architectures": "x"},
+        {"model_type": ["gpt2"]},
+        {"stand_in": "false"},
+    ],
+    ids=str,
+)
+def test_odd_values_in_a_config_are_one_sentence(tmp_path, changes):
+    folder = tmp_path / "odd"
+    tiny_gpt2().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(InputError, match=r"odd|will not do"):
+        use(folder)
+
+
+def use(folder: Path) -> None:
+    """Read, check and load a model."""
+    checkpoint = read_checkpoint("odd", folder)
+    checkpoint.require_room_for(largest_id=9, sequence_length=16)
+    load_model(checkpoint, PRECISIONS["fp32"], torch.device("cpu"))
+
+
+@pytest.mark.parametrize("content", ["[1]", "7", "{", "[" * 100_000, '"x"'])
+def test_a_config_that_is_no_object_is_one_sentence(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json"):
+        read_checkpoint("odd", tmp_path)
+
+
+def test_positions_are_read_under_either_name():
+    checkpoint = Checkpoint("llama", Path(), {"vocab_size": 100, "max_position_embeddings": 8}, ())
+    with pytest.raises(InputError, match="reads 8 positions, but sequences have 16"):
+        checkpoint.require_room_for(largest_id=9, sequence_length=16)
