@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tabulate import tabulate
@@ -13,12 +14,21 @@ from data_prep.errors import InputError
 from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
 from data_prep.prepare import Protocol, prepare
 
+#: Options that say where text and tokenizer come from.
+SOURCES = ("dataset", "config", "split", "text_file", "tokenizer")
+#: More than any model of GPT-2's family reads, and few enough for 1,940 sequences to fit into memory.
+LONGEST_SEQUENCE = 65_536
 
-def at_least(minimum: int, text: str) -> int:
-    """Parse a whole number not below `minimum`; argparse turns the error into its usual message."""
-    if not text.lstrip("-").isdigit() or int(text) < minimum:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of {minimum} or more")
-    return int(text)
+
+def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers in a range; argparse turns its error into the usual message."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdecimal() and len(text) < 12 and minimum <= int(text) <= maximum:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {minimum} to {maximum:,}")
+
+    return parse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,14 +53,15 @@ def parser() -> argparse.ArgumentParser:
         "--tokenizer", default=default.tokenizer, metavar="ID_OR_DIR", help="tokenizer on the hub or folder"
     )
     options.add_argument(
-        "--max-length", type=lambda text: at_least(2, text), default=default.max_length, help="tokens a sequence"
+        "--max-length",
+        type=whole_number(2, LONGEST_SEQUENCE),
+        default=default.max_length,
+        help="tokens a sequence",
     )
     options.add_argument(
-        "--min-chars", type=lambda text: at_least(0, text), default=default.min_chars, help="rows must be longer"
+        "--min-chars", type=whole_number(0, 10**9), default=default.min_chars, help="rows must be longer"
     )
-    options.add_argument(
-        "--seed", type=lambda text: at_least(0, text), default=default.seed, help="seed of the shuffle"
-    )
+    options.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=default.seed, help="seed of the shuffle")
     options.add_argument(
         "--stand-in",
         choices=("auto", "always", "never"),
@@ -80,8 +91,13 @@ def table(folder: Path) -> str:
 
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong."""
-    options = vars(parser().parse_args())
+    command_line = parser()
+    options = vars(command_line.parse_args())
     output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
+    named = [name for name in SOURCES if options[name] != command_line.get_default(name)]
+    if stand_in_mode == "always" and named:
+        option = named[0].replace("_", "-")
+        command_line.error(f"--stand-in always generates the text and its tokenizer; leave --{option} out")
     try:
         folder = prepare(Protocol(**options), output, stand_in_mode)
     except InputError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 import threading
@@ -12,7 +13,7 @@ from functools import cache
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, first_line
 
 PROBE_SECONDS = 3.0
 #: What the hub's client raises when a connection breaks: OSError, and its HTTP library's own errors, which are none.
@@ -59,13 +60,13 @@ def probe() -> str | None:
 
 def ask(endpoint: str) -> str | int:
     """Return the HTTP status with which the hub answers, or the reason why it does not."""
-    request = urllib.request.Request(f"{endpoint}/api/models/openai-community/gpt2", method="HEAD")  # noqa: S310
     try:
+        request = urllib.request.Request(f"{endpoint}/api/models/openai-community/gpt2", method="HEAD")  # noqa: S310
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as response:  # noqa: S310
             return int(response.status)
     except urllib.error.HTTPError as error:
         return int(error.code)
     except urllib.error.URLError as error:
         return str(error.reason)
-    except (OSError, ValueError) as error:
-        return str(error)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return first_line(error)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from data_prep.errors import InputError
+from data_prep.folders import replaced_folder
 
 DATASETS_FOLDER = Path("datasets")
 DEFAULT_FOLDER = DATASETS_FOLDER / "gpt2_tokenized_data"
@@ -67,58 +63,3 @@ def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: M
             # Not torch.save to a path: a full disk is a RuntimeError there, and an OSError with its reason here.
             (unfinished / f"{name}.pt").write_bytes(serialized.getvalue())
         (unfinished / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[Path]:
-    """Give an empty folder to fill; on success it takes the place of `folder`, on any failure it disappears.
-
-    Files in `folder` whose names are not among `expected_names` belong to somebody else: `InputError`, nothing touched.
-    """
-    refuse_foreign_files(folder, expected_names)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror}); choose another place with --output."
-        ) from error
-    try:
-        yield unfinished
-        for path in unfinished.iterdir():
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
-        unfinished.chmod(0o755)
-        replace(unfinished, folder)
-    except OSError as error:
-        raise InputError(
-            f"{folder} could not be written ({error.strerror or error}); what was there before is untouched. "
-            "Free some space or choose another place with --output."
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
-    """Raise `InputError` when `folder` is a file or holds anything but `expected_names`."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose another place with --output.")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in expected_names)
-    if foreign:
-        raise InputError(
-            f"{folder} holds {foreign[0]!r}, which is no part of a dataset and would be lost; "
-            "choose another place with --output."
-        )
-
-
-def replace(unfinished: Path, folder: Path) -> None:
-    """Rename `unfinished` to `folder`, putting an old one aside first: a folder cannot be renamed over a full one."""
-    if not folder.exists():
-        unfinished.rename(folder)
-        return
-    previous = folder.with_name(f".{folder.name}.previous-{os.getpid()}")
-    folder.rename(previous)
-    unfinished.rename(folder)
-    shutil.rmtree(previous)

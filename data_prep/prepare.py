@@ -15,13 +15,13 @@ import transformers
 
 from data_prep import stand_in, text, tokens
 from data_prep.errors import InputError
+from data_prep.folders import refuse_foreign_files
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     DEFAULT_FOLDER,
     FILE_NAMES,
     STAND_IN_FOLDER,
     TENSOR_NAMES,
-    refuse_foreign_files,
     tensor_sha256,
     write_dataset,
 )

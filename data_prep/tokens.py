@@ -13,8 +13,8 @@ from data_prep.errors import InputError, first_line
 from data_prep.hub import HUB_ERRORS
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
 
-#: ValueError is what transformers raises for a folder whose tokenizer it does not know.
-UNLOADABLE: tuple[type[BaseException], ...] = (*HUB_ERRORS, ValueError)
+#: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
+UNLOADABLE: tuple[type[BaseException], ...] = (*HUB_ERRORS, ValueError, KeyError, AttributeError, TypeError)
 
 
 def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
@@ -28,8 +28,13 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
-    except UNLOADABLE as error:
-        raise InputError(f"The tokenizer {name_or_folder} could not be loaded: {first_line(error)}") from error
+    except Exception as error:
+        # The tokenizers library, which is written in Rust, raises plain `Exception` for a damaged vocabulary.
+        if type(error) is not Exception and not isinstance(error, UNLOADABLE):
+            raise
+        raise InputError(
+            f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: {first_line(error)}"
+        ) from error
     if tokenizer.eos_token is None:
         raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")
     tokenizer.pad_token = tokenizer.eos_token

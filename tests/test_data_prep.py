@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,11 +13,12 @@ import torch
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
 from data_prep.errors import InputError
-from data_prep.layout import FILE_NAMES, PADDING_ID, VOCABULARY_SIZE, tensor_sha256, write_dataset
+from data_prep.layout import PADDING_ID, VOCABULARY_SIZE, tensor_sha256
 from data_prep.prepare import Protocol, prepare
+from data_prep.stand_in import END_OF_TEXT
+from data_prep.tokens import load_tokenizer
 from fixtures.dataset_folder import DatasetFolder
 from fixtures.integrity import verify
-from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +91,49 @@ def test_digest_is_of_little_endian_int64_bytes_in_c_order():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--max-length", "1"], "'1' is not a whole number from 2 to 65,536"),
+        (["--max-length", "1" + "0" * 30], "is not a whole number from 2 to 65,536"),
+        (["--seed", "-1"], "'-1' is not a whole number from 0 to"),
+        (["--seed", "\u00b2"], "is not a whole number from 0 to"),
+        (["--stand-in", "always", "--text-file", "x"], "leave --text-file out"),
+        (["--stand-in", "always", "--tokenizer", "x"], "leave --tokenizer out"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(monkeypatch, capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as ended:
+        run_main(monkeypatch, *arguments)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("vocab.json", b'{"a": "b"}'),
+        ("merges.txt", b"\xff\xfe"),
+        ("tokenizer_config.json", b"[]"),
+        ("tokenizer.json", b"{}"),
+        ("tokenizer.json", b"null"),
+    ],
+)
+def test_a_damaged_tokenizer_is_one_sentence(tmp_path, file, content):
+    (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": 1, "ab": 2, END_OF_TEXT: 3}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
+    assert load_tokenizer(str(tmp_path)).pad_token_id == 3
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(InputError, match="could not be loaded: "):
+        load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("endpoint", ["hello", "http://", "http://a b", "http://x:99999", "http://[::1"])
+def test_an_endpoint_that_is_no_address_is_a_reason_and_no_traceback(endpoint):
+    assert isinstance(hub.ask(endpoint), str)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
         (["--text-file", "missing.txt"], "The text file missing.txt cannot be read (No such file or directory)."),
         (["--text-file", "latin.txt"], "The text file latin.txt is not UTF-8: byte 1 is 0xe9."),
         (["--text-file", "short.txt"], "None of the 2 rows has more than 50 characters; lower --min-chars."),
@@ -139,40 +180,3 @@ def test_a_hub_that_never_answers_is_given_up_in_three_seconds(monkeypatch, offl
     monkeypatch.setattr("data_prep.hub.PROBE_SECONDS", 0.05)
     monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: __import__("time").sleep(0.5))
     assert "no answer from" in hub.unreachable_reason()
-
-
-def test_files_of_others_are_not_replaced(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"):
-        write_dataset(tmp_path, tiny_tensors(), ORIGINAL_METADATA)
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-def test_a_full_disk_leaves_the_old_dataset(tmp_path, monkeypatch):
-    folder = tmp_path / "data"
-    write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
-    before = {name: (folder / name).read_bytes() for name in FILE_NAMES}
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA | {"seed": 1})
-    assert {name: (folder / name).read_bytes() for name in FILE_NAMES} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
-
-
-@pytest.mark.parametrize("moment", ["torch.save", "os.fsync"])
-def test_a_killed_run_leaves_no_half_dataset(tmp_path, moment):
-    script = (
-        "import os, signal, torch, pathlib\n"
-        "from data_prep.layout import write_dataset\n"
-        f"{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "t = torch.zeros(2, 2, dtype=torch.int64)\n"
-        "tensors = dict.fromkeys(('input_ids', 'attention_mask', 'labels'), t)\n"
-        f"write_dataset(pathlib.Path({str(tmp_path / 'data')!r}), tensors, {{}})"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert not (tmp_path / "data").exists()

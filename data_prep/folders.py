@@ -1,0 +1,117 @@
+"""Writing a whole folder or nothing: a killed run leaves the old one, or none."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data_prep.errors import InputError
+
+UNFINISHED, PREVIOUS = "unfinished", "previous"
+
+
+@contextmanager
+def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[Path]:
+    """Give an empty folder to fill; on success it takes the place of `folder`, on any failure it disappears.
+
+    A link is followed. What killed runs have left is cleared away first. Raises `InputError` where `folder` holds files
+    whose names are not among `expected_names`, which belong to somebody else, or cannot be written.
+    """
+    refuse_foreign_files(folder, expected_names)
+    try:
+        folder = folder.resolve()
+        if folder == Path.cwd():
+            raise InputError(f"{folder} is the folder that this runs in; choose another place with --output.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        clear_after_killed_runs(folder)
+        unfinished = beside(folder, UNFINISHED)
+        unfinished.mkdir()
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}); choose another place with --output."
+        ) from error
+    try:
+        yield unfinished
+        for path in unfinished.iterdir():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+        replace(unfinished, folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder} could not be written ({error.strerror or error}); what was there before is untouched. "
+            "Free some space or choose another place with --output."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
+    """Raise `InputError` when `folder` is a file, cannot be read, or holds anything but `expected_names`."""
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be used as a folder ({error.strerror}); choose another place with --output."
+        ) from error
+    foreign = [name for name in names if name not in expected_names]
+    if foreign:
+        raise InputError(
+            f"{folder} holds {foreign[0]!r}, which is no part of a dataset and would be lost; "
+            "choose another place with --output."
+        )
+
+
+def beside(folder: Path, state: str) -> Path:
+    """Return where this process keeps a folder's new content (unfinished) or its old one (previous)."""
+    return folder.with_name(f"{prefix(folder, state)}{os.getpid()}")
+
+
+def prefix(folder: Path, state: str) -> str:
+    """Return how names made by `beside` begin on this machine, before the number of the process."""
+    return f".{folder.name}.{state}-{platform.node()}-"
+
+
+def clear_after_killed_runs(folder: Path) -> None:
+    """Remove what processes that are gone have left; put back the old folder of one that died between two renames."""
+    for state in (PREVIOUS, UNFINISHED):
+        beginning = prefix(folder, state)
+        for left in [path for path in folder.parent.iterdir() if path.name.startswith(beginning)]:
+            process = left.name.removeprefix(beginning)
+            if not process.isdecimal() or is_running(int(process)):
+                continue
+            if state == PREVIOUS and not folder.exists():
+                left.rename(folder)
+            else:
+                shutil.rmtree(left)
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process of this number runs on this machine, whoever it belongs to."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def replace(unfinished: Path, folder: Path) -> None:
+    """Rename `unfinished` to `folder`, putting an old one aside first: a folder cannot be renamed over a full one."""
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    previous = beside(folder, PREVIOUS)
+    folder.rename(previous)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        previous.rename(folder)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)  # the new one is in place: what is left of the old one harms nobody
