@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
-from benchmarks.measure import quality
+from benchmarks.measure import quality, scoring
 from benchmarks.measure.quality import Scores, quality_figures, score
 from tests.tiny import tiny_gpt2, tiny_tensors
 
@@ -34,7 +34,7 @@ def plain_nll(model: GPT2LMHeadModel, input_ids: torch.Tensor, attention_mask: t
 @pytest.mark.parametrize("chunk", [7, 4096])
 def test_perplexity_equals_that_of_plain_code(monkeypatch, padded, chunk):
     monkeypatch.setattr(quality, "POSITIONS_PER_CHUNK", chunk)
-    monkeypatch.setattr(quality, "TOKENS_PER_BATCH", 40)
+    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", 40)
     model = tiny_gpt2()
     for parameter in model.parameters():  # as initialized, all tokens would be nearly as likely
         parameter.mul_(4)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import transformers
 
-#: Tokens of one batch, and positions whose logits exist at one time: 4,096 x 50,257 logits in FP32 are 0.8 GB.
-TOKENS_PER_BATCH = 16_384
-POSITIONS_PER_CHUNK = 4_096
+from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, target_batches
+
 #: exp() of more is beyond a double.
 LARGEST_LOSS_NATS = math.log(sys.float_info.max)
 
@@ -32,62 +30,45 @@ class Scores:
 
 
 def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Scores:
-    """Score every text target once.
+    """Score every text target once; padding is never scored.
 
-    `input_ids`, `attention_mask`: int64 [samples, tokens] on the model's device, padded at the right. Position t is a
-    target where `attention_mask[t] == 1` and t > 0; padding is never scored. The longest sequences go first and each
-    batch is cut to its longest, so padding is hardly computed either; only text positions reach the output layer.
-    Log-softmax is in FP32, sums are in FP64.
+    `input_ids`, `attention_mask`: int64 [samples, tokens] on the model's device, padded at the right. Log-softmax is in
+    FP32, sums are in FP64 and in one order, so that the same pass gives the same bits.
     """
-    samples = len(input_ids)
-    body, output_layer, tokens_per_batch = halves(model, input_ids[:1], attention_mask[:1])
-    nll = torch.zeros(samples, dtype=torch.float64, device=input_ids.device)
-    nonfinite = torch.zeros((), dtype=torch.int64, device=input_ids.device)
-    lengths = attention_mask.sum(dim=1)
-    order = torch.argsort(lengths, descending=True, stable=True)
-    start = 0
-    while start < samples:
-        longest = max(int(lengths[order[start]]), 1)
-        rows = order[start : start + max(tokens_per_batch // longest, 1)]
-        start += len(rows)
-        ids, mask = input_ids[rows, :longest], attention_mask[rows, :longest]
-        hidden = body(ids, mask)
-        is_target = mask[:, 1:].bool()
-        sequence, _ = torch.nonzero(is_target, as_tuple=True)
-        predicting, wanted = hidden[:, :-1][is_target], ids[:, 1:][is_target]
-        for chunk in range(0, len(wanted), POSITIONS_PER_CHUNK):
-            part = slice(chunk, chunk + POSITIONS_PER_CHUNK)
-            logits = output_layer(predicting[part]).float()
-            nonfinite += (~torch.isfinite(logits)).sum()
-            losses = torch.nn.functional.cross_entropy(logits, wanted[part], reduction="none")
-            nll.index_add_(0, rows[sequence[part]], losses.double())
-    targets = attention_mask[:, 1:].sum(dim=1)
-    return Scores(nll.cpu(), targets.cpu(), int(nonfinite))
+    scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
+    losses: list[torch.Tensor] = []
+    samples: list[torch.Tensor] = []
+    extremes: list[torch.Tensor] = []
+    for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
+        samples.append(batch.sample)
+        wanted = iter(torch.split(batch.wanted, POSITIONS_PER_CHUNK))
+        for logits in scorer.logits(batch, POSITIONS_PER_CHUNK):
+            losses.append(losses_nats(torch.log_softmax(logits, dim=-1, dtype=torch.float32), next(wanted)))
+            extremes += torch.aminmax(logits)
+    nll = sums_by_sample(losses, samples, len(input_ids))
+    finite = not extremes or bool(torch.isfinite(torch.stack(extremes)).all())
+    nonfinite = 0 if finite else count_nonfinite(scorer, input_ids, attention_mask)
+    return Scores(nll, attention_mask[:, 1:].sum(dim=1).cpu(), nonfinite)
 
 
-def halves(
-    model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor
-) -> tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor], int]:
-    """Return the model in two parts, what it computes from ids and mask and its output layer, and tokens per batch.
+def losses_nats(log_probabilities: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return what each position, [positions, vocabulary], loses on the id that it should have predicted."""
+    return -log_probabilities.gather(1, wanted[:, None])[:, 0]
 
-    Some models do more than their two parts say (they scale or cap the logits), which one row tells: then the first
-    part is the whole model, the second does nothing, and batches are smaller because all their logits exist at once.
-    """
 
-    def whole(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        return logits
+def sums_by_sample(values: list[torch.Tensor], samples: list[torch.Tensor], count: int) -> torch.Tensor:
+    """Return the sum of each sample's values, float64 [count] on the CPU, added up in the order given."""
+    total = torch.zeros(count, dtype=torch.float64)
+    return total.index_add_(0, torch.cat(samples), torch.cat(values).cpu().double()) if values else total
 
-    def body(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        hidden: torch.Tensor = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return hidden
 
-    output_layer = model.get_output_embeddings()
-    if model.base_model is not model and output_layer is not None:
-        parts, expected = output_layer(body(input_ids, attention_mask)), whole(input_ids, attention_mask)
-        if parts.shape == expected.shape and torch.allclose(parts, expected, rtol=1e-3, atol=1e-3, equal_nan=True):
-            return body, output_layer, TOKENS_PER_BATCH
-    return whole, torch.nn.Identity(), POSITIONS_PER_CHUNK
+def count_nonfinite(scorer: Scorer, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> int:
+    """Return how many logits are NaN or infinite, in a pass of its own: where there are none, nobody pays for it."""
+    found = torch.zeros((), dtype=torch.int64, device=input_ids.device)
+    for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
+        for logits in scorer.logits(batch, POSITIONS_PER_CHUNK):
+            found += (~torch.isfinite(logits)).sum()
+    return int(found)
 
 
 def quality_figures(scores: Scores) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""One pass over the text: what a model gives every next token, padding neither computed nor scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import transformers
+
+#: Tokens of one batch, and positions whose logits exist at one time: 4,096 x 50,257 logits in FP32 are 0.8 GB.
+TOKENS_PER_BATCH = 16_384
+POSITIONS_PER_CHUNK = 4_096
+
+
+class TargetBatch(NamedTuple):
+    """Some sequences, cut to the longest of them, and their targets.
+
+    `input_ids`, `attention_mask`: int64 [batch, tokens]. For each target, int64 [targets]: `predicting`, the position
+    that predicts it in the flattened batch; `wanted`, its id; `sample`, the row of the dataset that it is in (on the
+    CPU).
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    predicting: torch.Tensor
+    wanted: torch.Tensor
+    sample: torch.Tensor
+
+
+def target_batches(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor, tokens_per_batch: int
+) -> Iterator[TargetBatch]:
+    """Cut a dataset, int64 [samples, tokens], into batches of like length, the longest first.
+
+    Position t is a target where `attention_mask[t] == 1` and t > 0. Everything is worked out on the CPU beforehand: a
+    GPU that had to be asked would be waited for at every batch.
+    """
+    mask, device = attention_mask.cpu(), input_ids.device
+    lengths = mask.sum(dim=1)
+    order = torch.argsort(lengths, descending=True, stable=True)
+    start = 0
+    while start < len(order):
+        longest = max(int(lengths[order[start]]), 1)
+        rows = order[start : start + max(tokens_per_batch // longest, 1)]
+        start += len(rows)
+        sequence, position = torch.nonzero(mask[rows, 1:longest], as_tuple=True)
+        on_device, predicting = rows.to(device), (sequence * longest + position).to(device)
+        ids = input_ids[on_device, :longest]
+        # The token after the one that predicts it.
+        wanted = ids.flatten()[predicting + 1] if len(predicting) else predicting
+        yield TargetBatch(ids, attention_mask[on_device, :longest], predicting, wanted, rows[sequence])
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model in two parts: `body` gives features [batch, tokens, …] from ids and mask, `output_layer` logits."""
+
+    body: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    output_layer: Callable[[torch.Tensor], torch.Tensor]
+    tokens_per_batch: int
+
+    @classmethod
+    def of(cls, model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Scorer:
+        """Take a model apart, so that only text positions reach its output layer.
+
+        Some models do more than their two parts say (they scale or cap the logits), which one row, int64 [1, tokens],
+        tells: then the first part is the whole model, the second does nothing, and batches are smaller because all
+        their logits exist at once.
+        """
+
+        def whole(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            return logits
+
+        def body(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = model.base_model(
+                input_ids=ids, attention_mask=mask, use_cache=False
+            ).last_hidden_state
+            return features
+
+        output_layer = model.get_output_embeddings()
+        if model.base_model is not model and output_layer is not None:
+            parts, expected = output_layer(body(input_ids, attention_mask)), whole(input_ids, attention_mask)
+            if parts.shape == expected.shape and torch.allclose(parts, expected, rtol=1e-3, atol=1e-3, equal_nan=True):
+                return cls(body, output_layer, TOKENS_PER_BATCH)
+        return cls(whole, torch.nn.Identity(), POSITIONS_PER_CHUNK)
+
+    def logits(self, batch: TargetBatch, positions_per_chunk: int) -> Iterator[torch.Tensor]:
+        """Give the logits that predict a batch's targets, [positions, vocabulary] at a time."""
+        features = self.body(batch.input_ids, batch.attention_mask).flatten(0, 1)[batch.predicting]
+        for part in torch.split(features, positions_per_chunk):
+            if len(part):
+                yield self.output_layer(part)
