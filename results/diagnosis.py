@@ -45,7 +45,10 @@ def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for benchmark in benchmarks:
         extra_info = benchmark["extra_info"]
-        found = [*validity_reasons(extra_info.get("validity") or {}), *noise_reasons(extra_info.get("latency") or {})]
+        found = [
+            *validity_reasons(extra_info.get("validity") or {}),
+            *noise_reasons(extra_info.get("latency") or {}, str(extra_info.get("device"))),
+        ]
         if found:
             lines.append(f"{extra_info['precision']}-{extra_info['execution']}: {'; '.join(found)}.")
     return lines
@@ -59,7 +62,7 @@ def validity_reasons(validity: dict[str, Any]) -> list[str]:
     return [f"validity unknown: {'; '.join(sorted(set(unknown.values())))}"] if unknown else []
 
 
-def noise_reasons(latency: dict[str, Any]) -> list[str]:
+def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
     low, median, high = (latency.get(key) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
     if latency.get("converged") is not False or not median:
@@ -71,5 +74,6 @@ def noise_reasons(latency: dict[str, Any]) -> list[str]:
     spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"
     return [
         f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: "
-        "quiet the machine, raise --rounds, or quote the graph execution"
+        "quiet the machine"
+        + (", raise --rounds, or quote the graph execution" if "cuda" in device else " or raise --rounds")
     ]
