@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from data_prep.endpoint import require_endpoint
+from data_prep.errors import InputError
+
 PLUGINS = (
     "fixtures.settings",
     "fixtures.dataset",
@@ -55,6 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the plugins: not by `pytest_plugins`, which `pytest-benchmark compare` would load too, and torch with it."""
+    try:
+        require_endpoint()
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
     for name in PLUGINS:
         config.pluginmanager.register(importlib.import_module(name), name)
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
-from data_prep.prepare import Protocol, prepare
+from data_prep.protocol import Protocol
 
-#: Options that say where text and tokenizer come from.
-SOURCES = ("dataset", "config", "split", "text_file", "tokenizer")
 #: More than any model of GPT-2's family reads, and few enough for 1,940 sequences to fit into memory.
 LONGEST_SEQUENCE = 65_536
 
@@ -29,6 +28,13 @@ def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {minimum} to {maximum:,}")
 
     return parse
+
+
+def not_empty(text: str) -> str:
+    """Return a name, which must not be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; expected a name")
+    return text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,12 +51,16 @@ def parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help=f"folder to write (default: {DEFAULT_FOLDER}, generated data: {STAND_IN_FOLDER})",
     )
-    options.add_argument("--dataset", default=default.dataset, help="dataset on the hub")
-    options.add_argument("--config", default=default.config, help="its configuration")
-    options.add_argument("--split", default=default.split, help="its split")
+    options.add_argument("--dataset", type=not_empty, default=default.dataset, help="dataset on the hub")
+    options.add_argument("--config", type=not_empty, default=default.config, help="its configuration")
+    options.add_argument("--split", type=not_empty, default=default.split, help="its split")
     options.add_argument("--text-file", type=Path, metavar="FILE", help="read a wiki.test.raw instead of the hub")
     options.add_argument(
-        "--tokenizer", default=default.tokenizer, metavar="ID_OR_DIR", help="tokenizer on the hub or folder"
+        "--tokenizer",
+        type=not_empty,
+        default=default.tokenizer,
+        metavar="ID_OR_DIR",
+        help="tokenizer on the hub or folder",
     )
     options.add_argument(
         "--max-length",
@@ -94,12 +104,15 @@ def main() -> int:
     command_line = parser()
     options = vars(command_line.parse_args())
     output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
-    named = [name for name in SOURCES if options[name] != command_line.get_default(name)]
-    if stand_in_mode == "always" and named:
-        option = named[0].replace("_", "-")
-        command_line.error(f"--stand-in always generates the text and its tokenizer; leave --{option} out")
+    protocol = Protocol(**options)
+    if stand_in_mode == "always" and (named := protocol.named_sources()):
+        command_line.error(f"--stand-in always generates the text and its tokenizer; leave {named[0]} out")
     try:
-        folder = prepare(Protocol(**options), output, stand_in_mode)
+        require_endpoint()
+        # Imported late: the hub's clients, which take seconds to load, cannot be imported with a bad HF_ENDPOINT.
+        from data_prep.prepare import prepare
+
+        folder = prepare(protocol, output, stand_in_mode)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

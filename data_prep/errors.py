@@ -9,5 +9,5 @@ class InputError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, which the hub's clients write over many."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, which the hub's clients write over many, or its type's name."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -49,6 +49,14 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[P
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def is_folder(path: str) -> bool:
+    """Tell whether a path is that of a folder; what is too long for the file system is none."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
     """Raise `InputError` when `folder` is a file, cannot be read, or holds anything but `expected_names`."""
     try:
@@ -83,7 +91,7 @@ def clear_after_killed_runs(folder: Path) -> None:
         beginning = prefix(folder, state)
         for left in [path for path in folder.parent.iterdir() if path.name.startswith(beginning)]:
             process = left.name.removeprefix(beginning)
-            if not process.isdecimal() or is_running(int(process)):
+            if not process.isdecimal() or is_other_running(int(process)):
                 continue
             if state == PREVIOUS and not folder.exists():
                 left.rename(folder)
@@ -91,11 +99,16 @@ def clear_after_killed_runs(folder: Path) -> None:
                 shutil.rmtree(left)
 
 
-def is_running(process: int) -> bool:
-    """Tell whether a process of this number runs on this machine, whoever it belongs to."""
+def is_other_running(process: int) -> bool:
+    """Tell whether a process of this number, and not this one, runs on this machine, whoever it belongs to.
+
+    What has this process's own number was left by an earlier one: a container gives the same numbers again.
+    """
+    if process == os.getpid():
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -13,6 +13,7 @@ from functools import cache
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
+from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError, first_line
 
 PROBE_SECONDS = 3.0
@@ -25,11 +26,13 @@ def unreachable_reason() -> str | None:
     """Return why the hub cannot be reached, or None when it answers; asked once in a process, at most 3 seconds.
 
     The hub's clients retry for some 25 s when nobody answers, so they are not used to find out, and are put offline
-    for the rest of the process when nobody does: they then read their caches at once. Raises `InputError` when the hub
-    is reached and says that it is out of order (HTTP 5xx): that passes, and must not go on unnoticed.
+    for the rest of the process when nobody does: they then read their caches at once. Raises `InputError` when its
+    address is none, and when the hub is reached and says that it is out of order (HTTP 5xx): that passes, and must not
+    go on unnoticed.
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
+    require_endpoint()
     reason = probe()
     if reason is not None:
         constants.HF_HUB_OFFLINE = True

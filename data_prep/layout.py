@@ -25,6 +25,10 @@ REQUIRED_METADATA = ("num_samples", "max_length", "dataset_name", "model", "task
 VOCABULARY_SIZE = 50_257
 PADDING_ID = 50_256
 
+#: Metadata that tables show.
+NAMES = ("dataset_name", "model", "task", "tokenizer")
+LONGEST_NAME = 200
+
 #: sha256 of the little-endian int64 bytes of the WikiText-2 test set prepared with every option at its default.
 PUBLISHED_SHA256 = {
     "input_ids": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
@@ -38,6 +42,11 @@ PUBLISHED_PROTOCOL = {
     "seed": 42,
     "tokenizer": "gpt2",
 }
+
+
+def is_name(value: object) -> bool:
+    """Tell whether `value` can be shown in a table: one line of 1 to `LONGEST_NAME` printable characters."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_NAME
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,20 @@ import transformers
 
 from data_prep import stand_in, text, tokens
 from data_prep.errors import InputError
-from data_prep.folders import refuse_foreign_files
+from data_prep.folders import is_folder, refuse_foreign_files
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     DEFAULT_FOLDER,
     FILE_NAMES,
+    LONGEST_NAME,
+    NAMES,
     STAND_IN_FOLDER,
     TENSOR_NAMES,
+    is_name,
     tensor_sha256,
     write_dataset,
 )
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What decides every token: change one of these and the dataset is another one."""
-
-    dataset: str = "Salesforce/wikitext"
-    config: str = "wikitext-2-raw-v1"
-    split: str = "test"
-    text_file: Path | None = None
-    tokenizer: str = "openai-community/gpt2"
-    max_length: int = 128
-    min_chars: int = 50
-    seed: int = 42
+from data_prep.protocol import Protocol
 
 
 def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str = "auto") -> Path:
@@ -62,19 +52,21 @@ def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str =
 def real_source(
     protocol: Protocol, stand_in_mode: str
 ) -> tuple[text.Text, transformers.PreTrainedTokenizerBase] | None:
-    """Return the real text and tokenizer, or None where only generated ones can be had and may be used."""
-    needs_hub = protocol.text_file is None or not Path(protocol.tokenizer).is_dir()
+    """Return the real text and tokenizer, or None where only generated ones can be had and may be used.
+
+    They may be used in place of the published text and tokenizer alone: what was asked for by name is had or is an
+    error.
+    """
+    source = None if protocol.text_file is None else text.from_file(protocol.text_file)
+    needs_hub = source is None or not is_folder(protocol.tokenizer)
     reason = unreachable_reason() if needs_hub else None
     try:
-        if protocol.text_file is not None:
-            source = text.from_file(protocol.text_file)
-        else:
-            source = text.from_hub(protocol.dataset, protocol.config, protocol.split)
+        source = source or text.from_hub(protocol.dataset, protocol.config, protocol.split)
         return source, tokens.load_tokenizer(protocol.tokenizer)
     except InputError as error:
         if reason is None:
             raise
-        if stand_in_mode == "auto" and protocol.text_file is None:
+        if stand_in_mode == "auto" and not protocol.named_sources():
             print(
                 f"The model hub cannot be reached ({reason}) and nothing is cached: generating data.", file=sys.stderr
             )
@@ -96,8 +88,20 @@ def write(
     """Select rows, tokenize them and write the folder."""
     rows = text.select_rows(source.rows, min_chars=protocol.min_chars, seed=protocol.seed)
     tensors = tokens.tokenize(rows, tokenizer, protocol.max_length)
-    write_dataset(folder, tensors, metadata(protocol, source, tokenizer, tensors, is_stand_in=is_stand_in))
+    description = metadata(protocol, source, tokenizer, tensors, is_stand_in=is_stand_in)
+    require_names(description)
+    write_dataset(folder, tensors, description)
     return folder
+
+
+def require_names(description: Mapping[str, Any]) -> None:
+    """Raise `InputError` where a name, which is that of a file or folder, cannot be shown in tables."""
+    for key in NAMES:
+        if not is_name(description[key]):
+            raise InputError(
+                f"The dataset's {key} would be {ascii(description[key])[:80]}; expected one line of 1 to "
+                f"{LONGEST_NAME} printable characters. Rename the text file or the tokenizer's folder."
+            )
 
 
 def metadata(
@@ -109,7 +113,7 @@ def metadata(
     is_stand_in: bool,
 ) -> dict[str, Any]:
     """Return what metadata.json says: the seven keys of the layout first, then ours."""
-    own_name = "stand-in" if is_stand_in else Path(protocol.tokenizer).name
+    own_name = "stand-in" if is_stand_in else Path(protocol.tokenizer).resolve().name
     fits_gpt2 = is_stand_in or tokens.is_gpt2_vocabulary(tokenizer)
     with_padding = tensors["input_ids"].numel()
     without_padding = int(tensors["attention_mask"].sum())

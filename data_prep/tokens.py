@@ -10,24 +10,34 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from data_prep.errors import InputError, first_line
+from data_prep.folders import is_folder
 from data_prep.hub import HUB_ERRORS
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
 
 #: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
-UNLOADABLE: tuple[type[BaseException], ...] = (*HUB_ERRORS, ValueError, KeyError, AttributeError, TypeError)
+UNLOADABLE: tuple[type[BaseException], ...] = (
+    *HUB_ERRORS,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+    ImportError,  # a tokenizer that needs a library which is not installed
+)
 
 
 def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder, the cache or the hub, and pad with its end-of-text token.
 
-    Raises `InputError` when it cannot be had or has no end-of-text token.
+    Raises `InputError` when it cannot be had, cannot tokenize or has no end-of-text token.
     """
-    if Path(name_or_folder).is_dir() and not any(Path(name_or_folder).glob("*.json")):
+    if is_folder(name_or_folder) and not any(Path(name_or_folder).glob("*.json")):
         raise InputError(
             f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it."
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
+        tried = tokenizer("Some damage shows in use alone.")
     except Exception as error:
         # The tokenizers library, which is written in Rust, raises plain `Exception` for a damaged vocabulary.
         if type(error) is not Exception and not isinstance(error, UNLOADABLE):
@@ -35,8 +45,12 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
         raise InputError(
             f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: {first_line(error)}"
         ) from error
-    if tokenizer.eos_token is None:
+    if tokenizer.eos_token_id is None:
         raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")
+    if not {"input_ids", "attention_mask"} <= set(tried):
+        raise InputError(
+            f"The tokenizer {name_or_folder} gives {sorted(tried)}; expected input_ids and attention_mask."
+        )
     tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     return tokenizer

@@ -31,6 +31,8 @@ USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
         ("--quality-samples=0", "--quality-samples is 0; expected a whole number from 1 to *"),
         ("--rounds=1" + "0" * 30, "--rounds is 1000*; expected a whole number from 1 to *"),
         ("--device=cuda:\u00b2", "--device is 'cuda:\u00b2'; expected auto, cpu, cuda or cuda:N."),
+        ("--batch-size=65537", "--batch-size is 65537; expected a whole number from 1 to 65,536."),
+        ("--executions=", "--executions names empty; expected some of eager*"),
         ("--dataset-dir=", "--dataset-dir is empty; expected the path of a folder."),
         ("--results-dir=", "--results-dir is empty; expected the path of a folder."),
         ("--stand-in=always", "--model is *, but --stand-in always uses seeded weights; leave one of them out."),
@@ -47,6 +49,20 @@ def test_a_results_folder_that_cannot_be_written_is_found_before_measuring(run_s
     result = run_suite(f"--results-dir={tmp_path / 'file'}")
     assert result.ret == USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: The folder * cannot be written*--results-dir."])
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--dataset-dir=" + "x" * 300, "The dataset folder x* cannot be read (File name too long)"),
+        ("--model=" + "x" * 300, "The model 'x*' is neither a folder nor a name on the hub"),
+    ],
+)
+def test_a_name_too_long_for_a_folder_is_one_sentence(run_suite, option, sentence):
+    result = run_suite(option)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*{sentence}*"])
+    assert "INTERNALERROR" not in result.stdout.str()
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty"])

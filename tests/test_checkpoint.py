@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import BertConfig, BertLMHeadModel
+from transformers import BertConfig, BertLMHeadModel, GPTNeoConfig, GPTNeoForCausalLM
 
 from data_prep.errors import InputError
-from fixtures.checkpoint import Checkpoint, read_checkpoint
+from fixtures.checkpoint import Checkpoint, hub_folder, read_checkpoint
 from fixtures.models import load_model
 from fixtures.precisions import PRECISIONS
 from tests.tiny import tiny_gpt2
@@ -34,6 +34,19 @@ def test_a_checkpoint_as_the_hub_has_it_loads_with_every_weight(tmp_path):
     found = load_model(read_checkpoint("hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
     for name, tensor in tiny_gpt2().state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor), name
+
+
+def test_masks_stored_by_a_relative_of_gpt2_are_no_weights(tmp_path):
+    config = GPTNeoConfig(
+        vocab_size=50_257, hidden_size=16, num_layers=2, num_heads=2, attention_types=[[["global", "local"], 1]]
+    )
+    model = GPTNeoForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    weights["transformer.h.0.attn.attention.bias"] = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+    weights["transformer.h.0.attn.attention.masked_bias"] = torch.tensor(-1e9)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert load_model(read_checkpoint("neo", tmp_path), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 def test_a_weight_that_no_layer_takes_is_refused(tmp_path):
@@ -70,6 +83,9 @@ def test_only_the_files_of_the_model_count(tmp_path):
         {"n_layer": None},
         {"n_head": 3},
         {"n_head": 0},
+        {"n_head": -1},
+        {"return_dict": False},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
         {"activation_function": "magic"},
         {"id2label": 7},
         {"quantization_config": 7},
@@ -104,6 +120,16 @@ def test_a_config_that_is_no_object_is_one_sentence(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=r"config\.json"):
         read_checkpoint("odd", tmp_path)
+
+
+def test_a_download_that_was_killed_is_no_model(tmp_path, monkeypatch):
+    tiny_gpt2().save_pretrained(tmp_path, max_shard_size="1MB")
+    monkeypatch.setattr("fixtures.checkpoint.snapshot_download", lambda *_, **__: str(tmp_path))
+    monkeypatch.setattr("fixtures.checkpoint.unreachable_reason", lambda: "nobody answers")
+    assert hub_folder("some/model", "auto") == tmp_path
+    min(tmp_path.glob("model-*.safetensors")).unlink()
+    with pytest.raises(InputError, match="some/model is not cached"):
+        hub_folder("some/model", "auto")
 
 
 def test_positions_are_read_under_either_name():

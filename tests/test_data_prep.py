@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from data_prep.stand_in import END_OF_TEXT
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset_folder import DatasetFolder
 from fixtures.integrity import verify
+from tests.tiny import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,7 @@ def test_digest_is_of_little_endian_int64_bytes_in_c_order():
         (["--seed", "\u00b2"], "is not a whole number from 0 to"),
         (["--stand-in", "always", "--text-file", "x"], "leave --text-file out"),
         (["--stand-in", "always", "--tokenizer", "x"], "leave --tokenizer out"),
+        (["--dataset", ""], "argument --dataset: it is empty; expected a name"),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(monkeypatch, capsys, arguments, sentence):
@@ -114,6 +118,9 @@ def test_options_that_make_no_sense_are_usage_errors(monkeypatch, capsys, argume
         ("tokenizer_config.json", b"[]"),
         ("tokenizer.json", b"{}"),
         ("tokenizer.json", b"null"),
+        ("tokenizer.json", b"[" * 100_000),
+        ("tokenizer_config.json", b'{"tokenizer_class": "MarianTokenizer"}'),
+        ("tokenizer_config.json", b'{"tokenizer_class": "GPT2Tokenizer", "model_input_names": ["input_ids"]}'),
     ],
 )
 def test_a_damaged_tokenizer_is_one_sentence(tmp_path, file, content):
@@ -122,13 +129,34 @@ def test_a_damaged_tokenizer_is_one_sentence(tmp_path, file, content):
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
     assert load_tokenizer(str(tmp_path)).pad_token_id == 3
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match="could not be loaded: "):
+    with pytest.raises(InputError, match=r"^The tokenizer \S+ (could not be loaded: \w+: \S|gives )"):
         load_tokenizer(str(tmp_path))
 
 
 @pytest.mark.parametrize("endpoint", ["hello", "http://", "http://a b", "http://x:99999", "http://[::1"])
 def test_an_endpoint_that_is_no_address_is_a_reason_and_no_traceback(endpoint):
     assert isinstance(hub.ask(endpoint), str)
+
+
+@pytest.mark.parametrize("endpoint", ["hello", "", "http://", "http://[", "ftp://x", "data:,", "http://x:99999"])
+def test_a_hub_that_is_set_to_no_web_address_is_one_sentence(monkeypatch, tmp_path, capsys, offline, endpoint):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert run_main(monkeypatch) == 1
+    assert f"error: HF_ENDPOINT is {endpoint!r}; expected an address" in capsys.readouterr().err
+    with pytest.raises(InputError, match="HF_ENDPOINT"):
+        hub.unreachable_reason()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_address_with_which_the_hubs_clients_cannot_be_imported_is_one_sentence(tmp_path):
+    environment = os.environ | {"HF_ENDPOINT": "http://x:99999", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-m", "data_prep"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: HF_ENDPOINT is 'http://x:99999'")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -138,12 +166,14 @@ def test_an_endpoint_that_is_no_address_is_a_reason_and_no_traceback(endpoint):
         (["--text-file", "latin.txt"], "The text file latin.txt is not UTF-8: byte 1 is 0xe9."),
         (["--text-file", "short.txt"], "None of the 2 rows has more than 50 characters; lower --min-chars."),
         (["--text-file", "short.txt", "--tokenizer", "empty"], "The folder empty holds no tokenizer"),
+        (["--text-file", "two\nlines.txt"], r"The dataset's dataset_name would be 'two\nlines'; expected one line"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(monkeypatch, tmp_path, capsys, generated, arguments, sentence):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latin.txt").write_bytes(b"h\xe9las")
     (tmp_path / "short.txt").write_text("a\nb\n")
+    (tmp_path / "two\nlines.txt").write_text("one row that is long enough to be kept, with its 60 characters\n")
     (tmp_path / "empty").mkdir()
     tokenizer = tmp_path / "tokenizer"
     stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(tokenizer)
@@ -167,6 +197,20 @@ def test_without_a_hub_and_with_generated_data_forbidden_it_is_an_error(monkeypa
     assert run_main(monkeypatch, "--stand-in", "never") == 1
     assert "The model hub cannot be reached" in capsys.readouterr().err
     assert not (tmp_path / "datasets").exists()
+
+
+@pytest.mark.parametrize("option", ["--dataset", "--config", "--split", "--tokenizer"])
+def test_without_a_hub_what_was_asked_for_by_name_is_not_replaced(monkeypatch, tmp_path, capsys, offline, option):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch, option, "nobody/nothing") == 1
+    assert "The model hub cannot be reached" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_text_file_is_not_blamed_on_the_hub(monkeypatch, tmp_path, capsys, offline):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch, "--text-file", "missing.txt") == 1
+    assert capsys.readouterr().err.startswith("error: The text file missing.txt cannot be read")
 
 
 def test_a_hub_out_of_order_is_an_error_not_a_reason_to_generate(monkeypatch, tmp_path, capsys, offline):

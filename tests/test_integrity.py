@@ -68,6 +68,11 @@ def labels_are_a_pipe(folder: Path) -> None:
     os.mkfifo(folder / "labels.pt")
 
 
+def metadata_is_a_pipe(folder: Path) -> None:
+    (folder / "metadata.json").unlink()
+    os.mkfifo(folder / "metadata.json")
+
+
 def published_name(folder: Path) -> None:
     tensors = {"input_ids": torch.full((1940, 128), 7), "attention_mask": torch.ones(1940, 128, dtype=torch.int64)}
     for name in TENSOR_NAMES:
@@ -119,6 +124,9 @@ def published_name_with_a_row_missing(folder: Path) -> None:
         (lambda folder: set_metadata(folder, dataset_name=7), "metadata_complete"),
         (lambda folder: set_metadata(folder, tokenizer="x" * 300), "metadata_complete"),
         (lambda folder: set_metadata(folder, stand_in="false"), "metadata_complete"),
+        (lambda folder: set_metadata(folder, seed="42"), "metadata_complete"),
+        (lambda folder: set_metadata(folder, seed=True), "metadata_complete"),
+        (metadata_is_a_pipe, "metadata_complete"),
         (lambda folder: edit(folder, "labels", torch.Tensor.to_sparse), "tensors_load"),
         (lambda folder: edit(folder, "labels", lambda t: t.to("meta")), "tensors_load"),
         (lambda folder: edit(folder, "labels", lambda t: t[:1, :1].clone().expand(6, 16)), "tensors_load"),
@@ -135,6 +143,14 @@ def test_damage_is_found_by_its_check(tiny_dataset, damage, check):
     assert "found" in message or "without" in message
     assert "expected" in message
     assert "python -m data_prep" in message
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, 10**4000, "\x1b[31m"])
+def test_an_odd_value_is_shown_shortly_and_in_one_line(tiny_dataset, value):
+    set_metadata(tiny_dataset, num_samples=value)
+    message = verify(DatasetFolder(tiny_dataset))["sample_count"].message
+    assert message.isprintable()
+    assert len(message) < 600 + len(str(tiny_dataset))
 
 
 def test_totals_and_digests_that_agree_pass(tiny_dataset):
