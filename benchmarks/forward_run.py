@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +18,8 @@ from benchmarks.measure.validity import sm_clock_mhz
 from fixtures.checkpoint import Checkpoint
 from fixtures.dataset import TokenizedDataset
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
-from fixtures.precisions import Precision
+from fixtures.models import load_model
+from fixtures.precisions import BASELINE, PRECISIONS, Precision
 from fixtures.settings import Settings
 
 #: Batches on which another execution's logits are compared with eager ones.
@@ -34,9 +37,8 @@ class ForwardRun:
     checkpoint: Checkpoint
     dataset: TokenizedDataset
     extra_info: dict[str, Any]
-    #: Set by `prepare`, with the seconds it took (compilation, capture, the first forward).
+    #: Set by `prepare`.
     loop: ForwardLoop = field(init=False)
-    preparation_s: float = field(init=False)
     #: Set by `settle`.
     warm_up: WarmUp = field(init=False)
     #: Seconds of each timed round, in their order; empty until they have run.
@@ -53,17 +55,31 @@ class ForwardRun:
         batch = self.dataset.batches[0]
         return EXECUTIONS["eager"].prepare(self.model, batch.input_ids, batch.attention_mask)
 
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the seconds of a block to `extra_info["seconds"]`: where a session's time goes."""
+        start_s = time.perf_counter()
+        yield
+        seconds = self.extra_info.setdefault("seconds", {})
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start_s
+
+    def baseline_model(self) -> transformers.PreTrainedModel:
+        """Return the model in FP32, beside this one: this one itself where its weights are FP32."""
+        baseline = PRECISIONS[BASELINE]
+        if self.precision.weights == baseline.weights:
+            return self.model
+        return load_model(self.checkpoint, baseline, self.settings.device)
+
     def prepare(self) -> None:
         """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
 
         Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not
         compute in what the precision says.
         """
-        batch, start_s = self.dataset.batches[0], time.perf_counter()
+        batch = self.dataset.batches[0]
         forward = EXECUTIONS[self.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
         self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
         self.precision.verify(self.model, self.loop.run_one())
-        self.preparation_s = time.perf_counter() - start_s
 
     def settle(self) -> None:
         """Warm up until the rounds are steady."""

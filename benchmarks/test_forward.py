@@ -54,24 +54,34 @@ def test_forward(run: ForwardRun, benchmark: BenchmarkFixture, pytestconfig: pyt
     with run.precision.running(settings.device):
         try:
             pytestconfig.hook.pytest_forward_starting(run=run)
-            run.prepare()
+            with run.phase("preparation"):
+                run.prepare()
             pytestconfig.hook.pytest_forward_prepared(run=run)
-            run.settle()
-            run.loop.next_index = 0
-            benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next, rounds=settings.rounds)
+            with run.phase("warm_up"):
+                run.settle()
+            with run.phase("rounds"):
+                time_rounds(run, benchmark)
             if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
                 return
-            run.durations_s = benchmark.stats.stats.data
-            while not enough_rounds(run.durations_s):
-                for _ in range(next_look(len(run.durations_s))):
-                    benchmark.stats.update(run.loop.timed_round())
-            for duration_s in run.durations_s:
-                require_positive(duration_s)
             pytestconfig.hook.pytest_forward_timed(run=run)
         except BaseException:
             # pytest-benchmark would save a benchmark that failed after its timing as if it were whole.
             benchmark.has_error = True
             raise
+
+
+def time_rounds(run: ForwardRun, benchmark: BenchmarkFixture) -> None:
+    """Have pytest-benchmark time its rounds, and add more, timed as it times its own, until there are enough."""
+    run.loop.next_index = 0
+    benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next, rounds=run.settings.rounds)
+    if benchmark.stats is None:
+        return
+    run.durations_s = benchmark.stats.stats.data
+    while not enough_rounds(run.durations_s):
+        for _ in range(next_look(len(run.durations_s))):
+            benchmark.stats.update(run.loop.timed_round())
+    for duration_s in run.durations_s:
+        require_positive(duration_s)
 
 
 def test_drift(run: ForwardRun, pytestconfig: pytest.Config) -> None:

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from benchmarks.measure import quality
+from benchmarks.measure import divergence
 from benchmarks.plugins import quality as quality_plugin
 from benchmarks.plugins import reports
 from data_prep.layout import write_dataset
@@ -19,32 +20,29 @@ SUMMARY = "gpt2_benchmark_summary.md"
 
 
 @pytest.fixture
-def second_score(monkeypatch):
-    """Have the scoring of the second benchmark raise."""
+def fp16_raises(monkeypatch):
+    """Have the comparison of the second benchmark with FP32 raise."""
 
     def install(error: BaseException) -> None:
-        calls = []
-
-        def score(*arguments):
-            calls.append(arguments)
-            if len(calls) == 2:
+        def compare(model, *arguments):
+            if model.dtype == torch.float16:
                 raise error
-            return quality.score(*arguments)
+            return divergence.compare(model, *arguments)
 
-        monkeypatch.setattr(quality_plugin, "score", score)
+        monkeypatch.setattr(quality_plugin, "compare", compare)
 
     return install
 
 
-def test_a_benchmark_that_failed_is_named_with_its_reason(run_suite, second_score, tmp_path):
-    second_score(reports.pytest.fail.Exception("the sky fell", pytrace=False))
+def test_a_benchmark_that_failed_is_named_with_its_reason(run_suite, fp16_raises, tmp_path):
+    fp16_raises(reports.pytest.fail.Exception("the sky fell", pytrace=False))
     result = run_suite()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "- fp16-eager failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
 
 
-def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, second_score, tmp_path, saved_run):
-    second_score(KeyboardInterrupt())
+def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, fp16_raises, tmp_path, saved_run):
+    fp16_raises(KeyboardInterrupt())
     result = run_suite("--benchmark-autosave", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]

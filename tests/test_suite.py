@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,32 @@ def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
     ]
     assert saved["machine_info"]["torch"] == torch.__version__
     assert saved["machine_info"]["flags"]["float32_matmul_precision"] == "highest"
+
+
+def test_precisions_are_compared_with_fp32_token_by_token(run_suite, saved_run, tmp_path):
+    assert run_suite("--benchmark-autosave").ret == 0
+    saved = saved_run()
+    baseline = extra_info(saved, "fp32-eager")["quality"]
+    assert baseline["delta_perplexity_vs_fp32"] is None
+    assert baseline["delta_reason"] == "fp32 is what the others are compared with"
+    for name in ("fp16-eager", "mixed-eager"):
+        quality = extra_info(saved, name)["quality"]
+        assert quality["delta_perplexity_ci95_low"] <= quality["delta_perplexity_vs_fp32"]
+        assert quality["delta_perplexity_vs_fp32"] <= quality["delta_perplexity_ci95_high"]
+        assert quality["delta_perplexity_vs_fp32"] == pytest.approx(quality["perplexity"] - baseline["perplexity"])
+        assert quality["verdict"] == "equal"
+        assert -1e-6 < quality["kl_vs_fp32_nats"] < 1e-3
+        assert 0.5 < quality["top1_agreement_vs_fp32"] <= 1
+        assert len(quality["worst_sequences"]) == 5
+        with np.load(quality["per_sequence_file"], allow_pickle=False) as arrays:
+            assert float(arrays["nll_nats"].sum()) / quality["targets"] == pytest.approx(quality["avg_loss_nats"])
+            assert arrays["targets"].tolist() == [length - 1 for length in LENGTHS]
+
+
+def test_more_rows_than_there_are_cannot_be_scored(run_suite):
+    result = run_suite("--quality-samples=7", "--precisions=fp32")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*--quality-samples is 7, but the dataset has 6 rows; expected no more than that*"])
 
 
 def test_energy_without_a_meter_is_null_with_a_reason(run_suite, saved_run):
@@ -152,15 +179,15 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
 
 
 def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monkeypatch, tmp_path):
-    from benchmarks.measure import quality
+    from benchmarks.measure import divergence
     from benchmarks.plugins import quality as plugin
 
-    def score(model, *tensors):
+    def compare(model, *arguments):
         if model.dtype == torch.float16:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has little.")
-        return quality.score(model, *tensors)
+        return divergence.compare(model, *arguments)
 
-    monkeypatch.setattr(plugin, "score", score)
+    monkeypatch.setattr(plugin, "compare", compare)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3e9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"total_memory": 8e9}))
@@ -183,6 +210,9 @@ def test_a_model_of_nan_has_no_perplexity(run_suite, saved_run, tmp_path):
     assert quality["perplexity"] is None
     assert quality["nonfinite_logits"] > 0
     assert "NaN" in quality["reason"]
+    validity = extra_info(saved_run(), "fp32-eager")["validity"]
+    assert (validity["valid"], validity["status"]) == (False, "invalid")
+    assert any("logits are NaN or infinite" in reason for reason in validity["reasons"])
 
 
 def test_batches_wrap_around_the_dataset(run_suite, saved_run):

@@ -10,10 +10,13 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, target_batches
+from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, chunks, target_batches
+from data_prep.layout import VOCABULARY_SIZE
 
 #: exp() of more is beyond a double.
 LARGEST_LOSS_NATS = math.log(sys.float_info.max)
+#: GPT-2's vocabulary is often padded to a multiple of 64 or 128, with tokens that nobody uses.
+LARGEST_VOCABULARY = -(-VOCABULARY_SIZE // 128) * 128
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,38 @@ class Scores:
     nonfinite_logits: int
 
 
+class Tally:
+    """What one model's logits, given chunk by chunk, add up to."""
+
+    def __init__(self) -> None:
+        self._losses: list[torch.Tensor] = []
+        self._extremes: list[torch.Tensor] = []
+
+    def add(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Take logits [positions, vocabulary] and the ids they should have predicted; return log-probabilities.
+
+        Log-softmax is in FP32, whatever the logits are in.
+        """
+        log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+        self._losses.append(-log_probabilities.gather(1, wanted[:, None])[:, 0])
+        self._extremes += torch.aminmax(logits)
+        return log_probabilities
+
+    def has_nonfinite(self) -> bool:
+        """Tell whether any logit was NaN or infinite."""
+        return bool(self._extremes) and not bool(torch.isfinite(torch.stack(self._extremes)).all())
+
+    def nll_nats(self, samples: list[torch.Tensor], count: int) -> torch.Tensor:
+        """Return each sample's summed loss, float64 [count] on the CPU, added up in one order.
+
+        `samples`: the row of each target, in the order in which they were added.
+        """
+        total = torch.zeros(count, dtype=torch.float64)
+        if not self._losses:
+            return total
+        return total.index_add_(0, torch.cat(samples), torch.cat(self._losses).cpu().double())
+
+
 def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Scores:
     """Score every text target once; padding is never scored.
 
@@ -36,39 +71,37 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     FP32, sums are in FP64 and in one order, so that the same pass gives the same bits.
     """
     scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
-    losses: list[torch.Tensor] = []
-    samples: list[torch.Tensor] = []
-    extremes: list[torch.Tensor] = []
+    tally, samples = Tally(), []
     for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
         samples.append(batch.sample)
-        wanted = iter(torch.split(batch.wanted, POSITIONS_PER_CHUNK))
-        for logits in scorer.logits(batch, POSITIONS_PER_CHUNK):
-            losses.append(losses_nats(torch.log_softmax(logits, dim=-1, dtype=torch.float32), next(wanted)))
-            extremes += torch.aminmax(logits)
-    nll = sums_by_sample(losses, samples, len(input_ids))
-    finite = not extremes or bool(torch.isfinite(torch.stack(extremes)).all())
-    nonfinite = 0 if finite else count_nonfinite(scorer, input_ids, attention_mask)
-    return Scores(nll, attention_mask[:, 1:].sum(dim=1).cpu(), nonfinite)
-
-
-def losses_nats(log_probabilities: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return what each position, [positions, vocabulary], loses on the id that it should have predicted."""
-    return -log_probabilities.gather(1, wanted[:, None])[:, 0]
-
-
-def sums_by_sample(values: list[torch.Tensor], samples: list[torch.Tensor], count: int) -> torch.Tensor:
-    """Return the sum of each sample's values, float64 [count] on the CPU, added up in the order given."""
-    total = torch.zeros(count, dtype=torch.float64)
-    return total.index_add_(0, torch.cat(samples), torch.cat(values).cpu().double()) if values else total
+        features = scorer.features(batch)
+        for part in chunks(len(features), POSITIONS_PER_CHUNK):
+            tally.add(scorer.output_layer(features[part]), batch.wanted[part])
+    nonfinite = count_nonfinite(scorer, input_ids, attention_mask) if tally.has_nonfinite() else 0
+    return Scores(tally.nll_nats(samples, len(input_ids)), attention_mask[:, 1:].sum(dim=1).cpu(), nonfinite)
 
 
 def count_nonfinite(scorer: Scorer, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> int:
     """Return how many logits are NaN or infinite, in a pass of its own: where there are none, nobody pays for it."""
     found = torch.zeros((), dtype=torch.int64, device=input_ids.device)
     for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
-        for logits in scorer.logits(batch, POSITIONS_PER_CHUNK):
-            found += (~torch.isfinite(logits)).sum()
+        features = scorer.features(batch)
+        for part in chunks(len(features), POSITIONS_PER_CHUNK):
+            found += (~torch.isfinite(scorer.output_layer(features[part]))).sum()
     return int(found)
+
+
+def meaning(stand_in: bool, vocabulary: int) -> dict[str, Any]:
+    """Return whether a perplexity says anything about a model, and why not."""
+    reason = None
+    if stand_in:
+        reason = "generated text or seeded weights: the perplexity says nothing"
+    elif vocabulary < VOCABULARY_SIZE or vocabulary > LARGEST_VOCABULARY:
+        reason = (
+            f"the text is in GPT-2's {VOCABULARY_SIZE:,} tokens and the model's vocabulary has {vocabulary:,}: the ids "
+            "mean other words to it"
+        )
+    return {"meaningful": reason is None, "meaningful_reason": reason}
 
 
 def quality_figures(scores: Scores) -> dict[str, Any]:

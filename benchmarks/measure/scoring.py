@@ -14,6 +14,11 @@ TOKENS_PER_BATCH = 16_384
 POSITIONS_PER_CHUNK = 4_096
 
 
+def chunks(positions: int, at_once: int) -> Iterator[slice]:
+    """Cut a number of positions into slices of so many at once."""
+    return (slice(start, start + at_once) for start in range(0, positions, at_once))
+
+
 class TargetBatch(NamedTuple):
     """Some sequences, cut to the longest of them, and their targets.
 
@@ -87,9 +92,6 @@ class Scorer:
                 return cls(body, output_layer, TOKENS_PER_BATCH)
         return cls(whole, torch.nn.Identity(), POSITIONS_PER_CHUNK)
 
-    def logits(self, batch: TargetBatch, positions_per_chunk: int) -> Iterator[torch.Tensor]:
-        """Give the logits that predict a batch's targets, [positions, vocabulary] at a time."""
-        features = self.body(batch.input_ids, batch.attention_mask).flatten(0, 1)[batch.predicting]
-        for part in torch.split(features, positions_per_chunk):
-            if len(part):
-                yield self.output_layer(part)
+    def features(self, batch: TargetBatch) -> torch.Tensor:
+        """Return what the output layer makes the logits of a batch's targets from, [targets, …]."""
+        return self.body(batch.input_ids, batch.attention_mask).flatten(0, 1)[batch.predicting]

@@ -125,6 +125,12 @@ def validity(before: Snapshot, after: Snapshot, emulated: str | None) -> dict[st
     }
 
 
+def invalidate(judged: dict[str, Any], reason: str) -> None:
+    """Add a reason not to trust a measurement to what `validity` returned."""
+    judged["reasons"].append(reason)
+    judged.update(valid=False, status="invalid")
+
+
 def violation_share(before: Snapshot, after: Snapshot, name: str, elapsed_s: float) -> float | None:
     """Return the share of the time between two snapshots that a policy held the clocks down, or None if not known."""
     start, end = before.gpu.get(name), after.gpu.get(name)

@@ -17,9 +17,10 @@ def pytest_forward_timed(run: ForwardRun) -> None:
     if settings.energy == "off":
         run.extra_info["energy"] = unavailable("switched off with --energy off", "OFF") | {"status": "off"}
         return
-    energy = measure_energy(
-        run.loop.run_ahead, run.dataset.batch_size, run.dataset.text_tokens_per_batch, settings.device
-    )
+    with run.phase("energy"):
+        energy = measure_energy(
+            run.loop.run_ahead, run.dataset.batch_size, run.dataset.text_tokens_per_batch, settings.device
+        )
     run.extra_info["energy"] = energy
     if settings.energy == "require" and energy["energy_per_sample_mj"] is None:
         pytest.fail(f"--energy require: the energy of {run.name} is not known ({energy['reason']}).", pytrace=False)

@@ -21,5 +21,4 @@ def pytest_forward_timed(run: ForwardRun) -> None:
         "converged": converged(run.durations_s),
         "warmup_rounds": run.warm_up.rounds,
         "warmup_steady": run.warm_up.steady,
-        "preparation_s": run.preparation_s,
     }

@@ -24,6 +24,11 @@ class LimitsPlugin:
     @pytest.hookimpl(trylast=True)  # after the latency is known and the energy metered
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Profile one forward, measure the ceilings where they are not known, and compare."""
+        with run.phase("limits"):
+            self._measure(run)
+        self._compare_with_graph(run.precision.name, run.execution, run.extra_info["latency"])
+
+    def _measure(self, run: ForwardRun) -> None:
         device, compute, latency = run.settings.device, run.precision.compute, run.extra_info["latency"]
         latency.update(kernel_time(run.loop.forward_and_wait, device))
         if compute not in self._peak_flops:
@@ -32,7 +37,6 @@ class LimitsPlugin:
             self._peak_bytes_per_s = peak_bytes_per_s(device)
         work = forward_work(run.model, run.eager, run.dataset.batches[0], compute)
         latency.update(roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency["median_ms"]))
-        self._compare_with_graph(run.precision.name, run.execution, latency)
 
     def _compare_with_graph(self, precision: str, execution: str, latency: dict[str, Any]) -> None:
         self._latencies[precision, execution] = latency

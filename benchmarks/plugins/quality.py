@@ -1,13 +1,24 @@
-"""Writes perplexity, from one untimed pass for each precision."""
+"""Writes perplexity, and how predictions differ from FP32's, from one untimed pass for each precision."""
 
 from __future__ import annotations
 
+import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.quality import quality_figures, score
+from benchmarks.measure.divergence import compare, divergence_figures, no_divergence
+from benchmarks.measure.paired import no_difference, perplexity_difference
+from benchmarks.measure.per_sequence import save_scores
+from benchmarks.measure.quality import Scores, meaning, quality_figures, score
+from benchmarks.measure.validity import invalidate
+from fixtures.decoding import decoder
+from fixtures.precisions import BASELINE, PRECISIONS
+
+FOLDER = "per_sequence"
 
 
 class QualityPlugin:
@@ -15,20 +26,62 @@ class QualityPlugin:
 
     def __init__(self) -> None:
         self._figures: dict[str, dict[str, Any]] = {}
+        self._session = time.strftime("%Y%m%d_%H%M%S")
 
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Score the text once for each precision."""
         name = run.precision.name
         if name not in self._figures:
-            rows = slice(run.settings.quality_samples)
-            scores = score(run.model, run.dataset.input_ids[rows], run.dataset.attention_mask[rows])
-            self._figures[name] = quality_figures(scores)
-        stand_in = run.extra_info["workload"]["stand_in"]
-        run.extra_info["quality"] = {
-            **self._figures[name],
-            "meaningful": not stand_in,
-            "meaningful_reason": "generated text or seeded weights: the perplexity says nothing" if stand_in else None,
+            with run.phase("quality"):
+                self._figures[name] = self._measure(run)
+        workload = run.extra_info["workload"]
+        figures = self._figures[name] | meaning(workload["stand_in"], run.checkpoint.config["vocab_size"])
+        run.extra_info["quality"] = figures
+        if figures["nonfinite_logits"]:
+            invalidate(run.extra_info["validity"], figures["reason"])
+
+    def _measure(self, run: ForwardRun) -> dict[str, Any]:
+        rows = slice(run.settings.quality_rows(run.dataset.num_samples))
+        tensors = run.dataset.input_ids[rows], run.dataset.attention_mask[rows]
+        if run.precision.name == BASELINE:
+            scores = score(run.model, *tensors)
+            reason = f"{BASELINE} is what the others are compared with"
+            return {
+                **quality_figures(scores),
+                **no_difference(reason),
+                **no_divergence(reason),
+                **self._saved(run, scores),
+            }
+        baseline = PRECISIONS[BASELINE]
+        compared = compare(run.model, run.baseline_model(), partial(baseline.running, run.settings.device), *tensors)
+        divergence = divergence_figures(compared)
+        for sequence in divergence["worst_sequences"]:
+            sequence.update(text_of(run, sequence["sample"]))
+        return {
+            **quality_figures(compared.scores),
+            **perplexity_difference(compared.scores, compared.reference),
+            **divergence,
+            **self._saved(run, compared.scores),
         }
+
+    def _saved(self, run: ForwardRun, scores: Scores) -> dict[str, Any]:
+        path: Path = run.settings.results_dir / FOLDER / f"{self._session}_{run.precision.name}.npz"
+        try:
+            save_scores(path, scores)
+        except OSError as error:
+            return {"per_sequence_file": None, "per_sequence_reason": f"{path} cannot be written ({error.strerror})"}
+        return {"per_sequence_file": str(path), "per_sequence_reason": None}
+
+
+def text_of(run: ForwardRun, sample: int) -> dict[str, Any]:
+    """Return a sample's text, or null and the reason."""
+    decode = decoder() if not run.dataset.stand_in else "generated text"
+    if isinstance(decode, str):
+        return {"text": None, "text_reason": decode}
+    return {
+        "text": decode(run.dataset.input_ids[sample, : run.dataset.lengths[sample]].tolist()),
+        "text_reason": None,
+    }
 
 
 def pytest_configure(config: pytest.Config) -> None:

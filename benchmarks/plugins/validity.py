@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.noise import drift
-from benchmarks.measure.validity import Snapshot, snapshot, validity
+from benchmarks.measure.validity import Snapshot, invalidate, snapshot, validity
 from fixtures.precisions import emulation_reason
 
 
@@ -51,12 +51,12 @@ class ValidityPlugin:
         for written in self._written[run.execution]:
             written.update(drift={"sentinel": run.name, **found}, drift_reason=found["reason"])
             if found["drifted"]:
-                written["reasons"].append(
+                invalidate(
+                    written,
                     f"drifted: {run.name} changed by {found['change_rel']:+.1%} ({found['change_ci95_low']:+.1%} to "
                     f"{found['change_ci95_high']:+.1%}) from its first timing to the end of the session; let the "
-                    "machine settle and run again"
+                    "machine settle and run again",
                 )
-                written.update(valid=False, status="invalid")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,162 @@
+"""Differences from FP32 against plain float64 code, and what a paired bootstrap says of them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.measure import divergence, paired
+from benchmarks.measure.divergence import compare, divergence_figures
+from benchmarks.measure.paired import perplexity_difference, verdict
+from benchmarks.measure.per_sequence import save_scores
+from benchmarks.measure.quality import Scores, meaning, score
+from tests.tiny import tiny_gpt2, tiny_tensors
+
+
+def two_models():
+    """A model whose predictions differ between tokens, and one like it."""
+    reference = tiny_gpt2()
+    with torch.no_grad():
+        for parameter in reference.parameters():
+            parameter.mul_(4)
+        other = copy.deepcopy(reference)
+        generator = torch.Generator().manual_seed(3)
+        for parameter in other.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return other, reference
+
+
+@torch.no_grad()
+def plain(model, reference, input_ids, attention_mask):
+    """KL and agreement of every target, one sequence at a time, in float64."""
+    model, reference = copy.deepcopy(model).double(), copy.deepcopy(reference).double()
+    kl, same, rows = [], [], []
+    for row, (ids, mask) in enumerate(zip(input_ids, attention_mask, strict=True)):
+        text = ids[: int(mask.sum())][None]
+        q, p = (torch.log_softmax(m(input_ids=text).logits[0, :-1], dim=-1) for m in (model, reference))
+        kl += (p.exp() * (p - q)).sum(-1).tolist()
+        same += (p.argmax(-1) == q.argmax(-1)).tolist()
+        rows += [row] * (text.shape[1] - 1)
+    return kl, same, rows
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk", [5, 2048])
+def test_divergence_and_agreement_equal_those_of_plain_code(monkeypatch, chunk):
+    monkeypatch.setattr(divergence, "POSITIONS_PER_CHUNK", chunk)
+    model, reference = two_models()
+    tensors = tiny_tensors()
+    ids, mask = tensors["input_ids"], tensors["attention_mask"]
+    found = divergence_figures(compare(model, reference, nullcontext, ids, mask))
+    kl, same, rows = plain(model, reference, ids, mask)
+    assert found["kl_vs_fp32_nats"] == pytest.approx(np.mean(kl), rel=1e-4)
+    assert found["kl_vs_fp32_max_nats"] == pytest.approx(max(kl), rel=1e-4)
+    assert found["kl_vs_fp32_p99_nats"] == pytest.approx(np.quantile(kl, 0.99), rel=1e-4)
+    assert found["top1_agreement_vs_fp32"] == np.mean(same)
+    assert 0 < np.mean(same) < 1
+    by_row = [np.mean([value for value, at in zip(kl, rows, strict=True) if at == row]) for row in range(len(ids))]
+    worst = sorted(range(len(ids)), key=lambda row: -by_row[row])[:5]
+    assert [sequence["sample"] for sequence in found["worst_sequences"]] == worst
+    assert found["worst_sequences"][0]["kl_nats"] == pytest.approx(by_row[worst[0]], rel=1e-4)
+
+
+@torch.no_grad()
+def test_both_sides_are_scored_as_they_are_alone_and_to_the_bit_again():
+    model, reference = two_models()
+    tensors = tiny_tensors()
+    pair = (tensors["input_ids"], tensors["attention_mask"])
+    first, second = (compare(model, reference, nullcontext, *pair) for _ in range(2))
+    assert torch.equal(first.scores.nll_nats, second.scores.nll_nats)
+    assert torch.equal(first.kl_nats, second.kl_nats)
+    torch.testing.assert_close(first.scores.nll_nats, score(model, *pair).nll_nats, rtol=1e-6, atol=0)
+    torch.testing.assert_close(first.reference.nll_nats, score(reference, *pair).nll_nats, rtol=1e-6, atol=0)
+
+
+@torch.no_grad()
+def test_logits_that_are_not_finite_leave_no_divergence():
+    model, reference = two_models()
+    model.transformer.ln_f.weight.fill_(math.inf)
+    tensors = tiny_tensors()
+    compared = compare(model, reference, nullcontext, tensors["input_ids"], tensors["attention_mask"])
+    assert compared.scores.nonfinite_logits > 0
+    assert compared.reference.nonfinite_logits == 0
+    assert divergence_figures(compared)["kl_vs_fp32_nats"] is None
+    assert perplexity_difference(compared.scores, compared.reference)["delta_reason"] == "logits are NaN or infinite"
+
+
+def scores(nll, targets) -> Scores:
+    return Scores(torch.tensor(nll, dtype=torch.float64), torch.tensor(targets), 0)
+
+
+def test_equal_losses_are_equal_for_certain():
+    found = perplexity_difference(scores([10.0, 20.0, 31.0], [5, 9, 12]), scores([10.0, 20.0, 31.0], [5, 9, 12]))
+    assert [found[key] for key in paired.FIGURES] == [0] * 6
+    assert found["verdict"] == "equal"
+
+
+def test_the_difference_by_hand():
+    # 2.0 against 1.9 nats a target: exp(2) - exp(1.9), and exp(0.1) - 1.
+    found = perplexity_difference(scores([20.0, 40.0], [10, 20]), scores([19.0, 38.0], [10, 20]))
+    assert found["delta_perplexity_vs_fp32"] == pytest.approx(math.exp(2) - math.exp(1.9))
+    assert found["delta_perplexity_rel"] == pytest.approx(math.expm1(0.1))
+    # Every sequence differs by the same amount, so every resample does.
+    assert found["delta_perplexity_rel_ci95_low"] == pytest.approx(math.expm1(0.1))
+    assert found["verdict"] == "worse"
+
+
+def test_the_interval_holds_the_true_difference_95_times_in_100():
+    generator, true, hits = random.Random(4), 0.002, 0
+    for _ in range(120):
+        lengths = [generator.randint(5, 120) for _ in range(200)]
+        reference = [length * generator.gauss(3, 0.5) for length in lengths]
+        changes = [length * true + math.sqrt(length) * generator.gauss(0, 0.02) for length in lengths]
+        both = [nll + change for nll, change in zip(reference, changes, strict=True)]
+        found = perplexity_difference(scores(both, lengths), scores(reference, lengths))
+        hits += found["delta_perplexity_rel_ci95_low"] <= math.expm1(true) <= found["delta_perplexity_rel_ci95_high"]
+    assert 105 <= hits <= 120
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.0005, 0.0005, "equal"),
+        (0.0002, 0.0009, "equal"),
+        (0.002, 0.004, "worse"),
+        (-0.004, -0.002, "better"),
+        (-0.002, 0.004, "undecided"),
+    ],
+)
+def test_verdicts(low, high, expected):
+    assert verdict(low, high) == expected
+
+
+def test_one_sequence_has_no_interval():
+    assert "too few" in perplexity_difference(scores([5.0], [3]), scores([5.0], [3]))["delta_reason"]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "meaningful"), [(50_257, True), (50_304, True), (128_256, False), (32_000, False)]
+)
+def test_a_perplexity_over_other_tokens_means_nothing(vocabulary, meaningful):
+    found = meaning(stand_in=False, vocabulary=vocabulary)
+    assert found["meaningful"] is meaningful
+    assert (found["meaningful_reason"] is None) is meaningful
+    assert meaning(stand_in=True, vocabulary=vocabulary)["meaningful"] is False
+
+
+def test_scores_that_cannot_be_written_leave_the_old_file(tmp_path):
+    path = tmp_path / "folder" / "fp16.npz"
+    save_scores(path, scores([1.0], [2]))
+    before = path.read_bytes()
+    broken = scores([1.0], [2])
+    object.__setattr__(broken, "targets", None)
+    with pytest.raises(AttributeError):
+        save_scores(path, broken)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["fp16.npz"]
