@@ -17,6 +17,7 @@ from data_prep.errors import InputError
 PLUGINS = (
     "fixtures.settings",
     "fixtures.dataset",
+    "fixtures.whole_text",
     "fixtures.models",
     "benchmarks.plugins.hooks",
     "benchmarks.plugins.ordering",
@@ -51,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
     group.addoption("--stand-in", default="auto", metavar="auto|always|never", help="generated text and seeded weights")
     group.addoption("--quality-samples", metavar="all|N", help="rows scored (default: all on CUDA, 64 on a CPU)")
+    group.addoption(
+        "--quality-protocol", default="padded", metavar="padded|strided", help="strided: the whole text too"
+    )
+    group.addoption("--quality-context", default="1024", metavar="N", help="its window (default: %(default)s tokens)")
+    group.addoption("--quality-stride", default="512", metavar="N", help="its step (default: %(default)s tokens)")
+    group.addoption("--quality-text", metavar="FILE", help="its wiki.test.raw (default: from the hub or its cache)")
     group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
     group.addoption("--order-seed", metavar="N", help="shuffle the order of the benchmarks by this seed")
     group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")

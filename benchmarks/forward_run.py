@@ -21,6 +21,7 @@ from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.models import load_model
 from fixtures.precisions import BASELINE, PRECISIONS, Precision
 from fixtures.settings import Settings
+from fixtures.whole_text import WholeText
 
 #: Batches on which another execution's logits are compared with eager ones.
 COMPARED_BATCHES = 4
@@ -36,6 +37,7 @@ class ForwardRun:
     model: transformers.PreTrainedModel
     checkpoint: Checkpoint
     dataset: TokenizedDataset
+    whole_text: WholeText | None
     extra_info: dict[str, Any]
     #: Set by `prepare`.
     loop: ForwardLoop = field(init=False)

@@ -15,6 +15,7 @@ from fixtures.dataset import TokenizedDataset
 from fixtures.executions import EXECUTIONS
 from fixtures.precisions import Precision
 from fixtures.settings import SETTINGS, Settings
+from fixtures.whole_text import WholeText
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -38,12 +39,16 @@ def run(
     dataset: TokenizedDataset,
     checkpoint: Checkpoint,
     model: transformers.PreTrainedModel,
+    whole_text: WholeText | None,
 ) -> ForwardRun:
     """Everything one benchmark consists of, ready to run."""
     reason = EXECUTIONS[execution].unavailable_reason(settings.device)
     if reason is not None:
         pytest.skip(reason)
-    return ForwardRun(settings, precision, execution, model, checkpoint, dataset, extra_info={})
+    if whole_text is not None:
+        shorter = "have a shorter window with --quality-context {positions}."
+        checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
+    return ForwardRun(settings, precision, execution, model, checkpoint, dataset, whole_text, extra_info={})
 
 
 @pytest.mark.benchmark(disable_gc=True)

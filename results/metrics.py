@@ -77,6 +77,10 @@ METRICS = (
     Metric("validity", "validity.status", "", None, "valid, invalid or unknown"),
     Metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
     Metric("temperature_c", "validity.temperature_c", "C", None, "GPU temperature after the rounds"),
+    Metric(
+        "strided_perplexity", "quality.strided.perplexity", "", "lower", "of the whole text, by the published protocol"
+    ),
+    Metric("strided_word_perplexity", "quality.strided.word_perplexity", "", "lower", "the same for each word"),
     Metric("delta_perplexity_vs_fp32", "quality.delta_perplexity_vs_fp32", "", "lower", "perplexity minus FP32's"),
     Metric("delta_perplexity_ci95_low", "quality.delta_perplexity_ci95_low", "", None, "lower end of its 95% interval"),
     Metric("delta_perplexity_ci95_high", "quality.delta_perplexity_ci95_high", "", None, "upper end of its interval"),

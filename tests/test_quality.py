@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
 from benchmarks.measure import quality, scoring
 from benchmarks.measure.quality import Scores, quality_figures, score
+from benchmarks.measure.strided import strided_figures
+from data_prep import stand_in
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 
@@ -118,3 +121,46 @@ def test_what_cannot_be_computed_is_null_with_a_reason(bad, reason):
     figures = quality_figures(bad)
     assert figures["perplexity"] is None
     assert reason in figures["reason"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("tokens", "context", "stride"), [(21, 8, 4), (21, 8, 8), (24, 8, 3), (5, 8, 4), (8, 8, 4), (30, 32, 1)]
+)
+def test_strided_perplexity_equals_that_of_one_window_after_another(tokens, context, stride):
+    model = tiny_gpt2()
+    for parameter in model.parameters():
+        parameter.mul_(4)
+    ids = torch.randint(0, 50257, (tokens,), generator=torch.Generator().manual_seed(1))
+    found = strided_figures(model, ids, words=7, context=context, stride=stride)
+    exact, total, targets, scored_until = copy.deepcopy(model).double(), 0.0, 0, 1
+    for begin in range(0, tokens, stride):
+        end = min(begin + context, tokens)
+        log_probabilities = torch.log_softmax(exact(input_ids=ids[None, begin:end]).logits[0], dim=-1)
+        for position in range(max(scored_until, begin + 1), end):
+            total -= float(log_probabilities[position - 1 - begin, ids[position]])
+            targets += 1
+        scored_until = end
+        if end == tokens:
+            break
+    assert found["targets"] == targets
+    assert found["avg_loss_nats"] == pytest.approx(total / targets, abs=1e-6)
+    assert found["perplexity"] == pytest.approx(math.exp(total / targets), rel=1e-5)
+    assert found["word_perplexity"] == pytest.approx(math.exp(total / 7), rel=1e-4)
+    if stride < context:
+        assert targets == tokens - 1  # every token but the first, each once
+
+
+@torch.no_grad()
+def test_lm_evaluation_harness_finds_the_same_losses(tiny_model):
+    """Skipped where the harness is not installed; `pip install lm-eval` brings it."""
+    huggingface = pytest.importorskip("lm_eval.models.huggingface")
+    model, tensors = tiny_gpt2(), tiny_tensors()
+    found = score(model, tensors["input_ids"], tensors["attention_mask"])
+    harness = huggingface.HFLM(
+        pretrained=model, tokenizer=stand_in.tokenizer(stand_in.text(0).rows.select(range(5))), batch_size=2
+    )
+    for row, (ids, mask) in enumerate(zip(tensors["input_ids"], tensors["attention_mask"], strict=True)):
+        text = ids[: int(mask.sum())].tolist()
+        ((loglikelihood, _),) = harness._loglikelihood_tokens([(("", ""), text[:1], text[1:])], disable_tqdm=True)
+        assert float(found.nll_nats[row]) == pytest.approx(-loglikelihood, abs=1e-5 * int(found.targets[row]))

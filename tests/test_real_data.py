@@ -24,6 +24,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from data_prep import text, tokens
 from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
+from fixtures.whole_text import read_whole_text
 from tests.tiny import REPOSITORY
 
 SHARED = Path(os.environ.get("HUB_REPLICA", REPOSITORY.parent / "shared"))
@@ -128,7 +129,7 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
     assert digests(tmp_path / "out") == PUBLISHED_SHA256
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILE_NAMES)
     checked = python(
-        "pytest",
+        "http://127.0.0.1:9",
         "pytest",
         f"{REPOSITORY}/benchmarks",
         *CONFIGURATION,
@@ -144,6 +145,17 @@ def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_onc
     rows = text.select_rows(text.from_file(wiki_test_raw).rows, min_chars=50, seed=42)
     found = tokens.tokenize(rows, tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
     assert {name: tensor_sha256(tensor) for name, tensor in found.items()} == PUBLISHED_SHA256
+
+
+def test_the_whole_text_is_that_of_the_published_protocol(wiki_test_raw, monkeypatch):
+    monkeypatch.setattr("fixtures.whole_text.unreachable_reason", lambda: None)
+    load = tokens.load_tokenizer
+    monkeypatch.setattr("data_prep.tokens.load_tokenizer", lambda name: load(str(TOKENIZER)))
+    found = read_whole_text(wiki_test_raw)
+    assert len(found.ids) == 287_644  # as the documentation of transformers prints it for this text
+    rows = pd.read_parquet(PARQUET)["text"]
+    assert found.ids.tolist() == load(str(TOKENIZER))("\n\n".join(rows), verbose=False)["input_ids"]
+    assert found.words == 241_211
 
 
 def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):

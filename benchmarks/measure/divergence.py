@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ def compare(
         reference_scorer = Scorer.of(reference, input_ids[:1], attention_mask[:1])
     kl, same_top, samples = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=torch.int64)]
     tokens_per_batch = min(scorer.tokens_per_batch, reference_scorer.tokens_per_batch)
-    for batch in target_batches(input_ids, attention_mask, tokens_per_batch):
+    batches = partial(target_batches, input_ids, attention_mask, tokens_per_batch)
+    for batch in batches():
         samples.append(batch.sample)
         features = scorer.features(batch)
         with in_reference():
@@ -63,11 +65,9 @@ def compare(
             same_top.append((found.argmax(dim=-1) == expected.argmax(dim=-1)).cpu())
             kl.append(torch.nn.functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1).cpu())
     targets, count = attention_mask[:, 1:].sum(dim=1).cpu(), len(input_ids)
-    nonfinite = count_nonfinite(scorer, input_ids, attention_mask) if mine.has_nonfinite() else 0
+    nonfinite = count_nonfinite(scorer, batches()) if mine.has_nonfinite() else 0
     with in_reference():
-        reference_nonfinite = (
-            count_nonfinite(reference_scorer, input_ids, attention_mask) if theirs.has_nonfinite() else 0
-        )
+        reference_nonfinite = count_nonfinite(reference_scorer, batches()) if theirs.has_nonfinite() else 0
     return Comparison(
         Scores(mine.nll_nats(samples, count), targets, nonfinite),
         Scores(theirs.nll_nats(samples, count), targets, reference_nonfinite),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import transformers
 
-from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, chunks, target_batches
+from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, TargetBatch, chunks, target_batches
 from data_prep.layout import VOCABULARY_SIZE
 
 #: exp() of more is beyond a double.
@@ -71,24 +73,31 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     FP32, sums are in FP64 and in one order, so that the same pass gives the same bits.
     """
     scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
-    tally, samples = Tally(), []
-    for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
+    return score_batches(
+        scorer, partial(target_batches, input_ids, attention_mask, scorer.tokens_per_batch), count=len(input_ids)
+    )
+
+
+def score_batches(scorer: Scorer, batches: Callable[[], Iterable[TargetBatch]], count: int) -> Scores:
+    """Score the targets of batches, which `batches` gives anew at each call, of `count` samples in all."""
+    tally, samples = Tally(), [torch.zeros(0, dtype=torch.int64)]
+    for batch in batches():
         samples.append(batch.sample)
         features = scorer.features(batch)
         for part in chunks(len(features), POSITIONS_PER_CHUNK):
             tally.add(scorer.output_layer(features[part]), batch.wanted[part])
-    nonfinite = count_nonfinite(scorer, input_ids, attention_mask) if tally.has_nonfinite() else 0
-    return Scores(tally.nll_nats(samples, len(input_ids)), attention_mask[:, 1:].sum(dim=1).cpu(), nonfinite)
+    nonfinite = count_nonfinite(scorer, batches()) if tally.has_nonfinite() else 0
+    return Scores(tally.nll_nats(samples, count), torch.bincount(torch.cat(samples), minlength=count), nonfinite)
 
 
-def count_nonfinite(scorer: Scorer, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> int:
+def count_nonfinite(scorer: Scorer, batches: Iterable[TargetBatch]) -> int:
     """Return how many logits are NaN or infinite, in a pass of its own: where there are none, nobody pays for it."""
-    found = torch.zeros((), dtype=torch.int64, device=input_ids.device)
-    for batch in target_batches(input_ids, attention_mask, scorer.tokens_per_batch):
+    found = 0
+    for batch in batches:
         features = scorer.features(batch)
         for part in chunks(len(features), POSITIONS_PER_CHUNK):
-            found += (~torch.isfinite(scorer.output_layer(features[part]))).sum()
-    return int(found)
+            found += int((~torch.isfinite(scorer.output_layer(features[part]))).sum())
+    return found
 
 
 def meaning(stand_in: bool, vocabulary: int) -> dict[str, Any]:

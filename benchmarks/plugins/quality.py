@@ -14,6 +14,7 @@ from benchmarks.measure.divergence import compare, divergence_figures, no_diverg
 from benchmarks.measure.paired import no_difference, perplexity_difference
 from benchmarks.measure.per_sequence import save_scores
 from benchmarks.measure.quality import Scores, meaning, quality_figures, score
+from benchmarks.measure.strided import strided_figures
 from benchmarks.measure.validity import invalidate
 from fixtures.decoding import decoder
 from fixtures.precisions import BASELINE, PRECISIONS
@@ -33,7 +34,7 @@ class QualityPlugin:
         name = run.precision.name
         if name not in self._figures:
             with run.phase("quality"):
-                self._figures[name] = self._measure(run)
+                self._figures[name] = self._measure(run) | {"strided": strided(run)}
         workload = run.extra_info["workload"]
         figures = self._figures[name] | meaning(workload["stand_in"], run.checkpoint.config["vocab_size"])
         run.extra_info["quality"] = figures
@@ -71,6 +72,16 @@ class QualityPlugin:
         except OSError as error:
             return {"per_sequence_file": None, "per_sequence_reason": f"{path} cannot be written ({error.strerror})"}
         return {"per_sequence_file": str(path), "per_sequence_reason": None}
+
+
+def strided(run: ForwardRun) -> dict[str, Any] | None:
+    """Return the figures of the published protocol, or None where nobody asked for them."""
+    if run.whole_text is None:
+        return None
+    settings, text = run.settings, run.whole_text
+    ids = text.ids.to(settings.device)
+    found = strided_figures(run.model, ids, text.words, settings.quality_context, settings.quality_stride)
+    return found | {"source": text.source}
 
 
 def text_of(run: ForwardRun, sample: int) -> dict[str, Any]:
