@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.measure import divergence, paired
+from benchmarks.measure import paired, scoring
 from benchmarks.measure.divergence import compare, divergence_figures
 from benchmarks.measure.paired import perplexity_difference, verdict
 from benchmarks.measure.per_sequence import save_scores
@@ -49,7 +49,7 @@ def plain(model, reference, input_ids, attention_mask):
 @torch.no_grad()
 @pytest.mark.parametrize("chunk", [5, 2048])
 def test_divergence_and_agreement_equal_those_of_plain_code(monkeypatch, chunk):
-    monkeypatch.setattr(divergence, "POSITIONS_PER_CHUNK", chunk)
+    monkeypatch.setattr(scoring, "POSITIONS_PER_CHUNK", {"cpu": chunk})
     model, reference = two_models()
     tensors = tiny_tensors()
     ids, mask = tensors["input_ids"], tensors["attention_mask"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
-from benchmarks.measure import quality, scoring
+from benchmarks.measure import scoring
 from benchmarks.measure.quality import Scores, quality_figures, score
 from benchmarks.measure.strided import strided_figures
 from data_prep import stand_in
@@ -36,8 +36,8 @@ def plain_nll(model: GPT2LMHeadModel, input_ids: torch.Tensor, attention_mask: t
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("chunk", [7, 4096])
 def test_perplexity_equals_that_of_plain_code(monkeypatch, padded, chunk):
-    monkeypatch.setattr(quality, "POSITIONS_PER_CHUNK", chunk)
-    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", 40)
+    monkeypatch.setattr(scoring, "POSITIONS_PER_CHUNK", {"cpu": chunk})
+    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", {"cpu": 40})
     model = tiny_gpt2()
     for parameter in model.parameters():  # as initialized, all tokens would be nearly as likely
         parameter.mul_(4)

@@ -14,8 +14,6 @@ import transformers
 from benchmarks.measure.quality import Scores, Tally, count_nonfinite
 from benchmarks.measure.scoring import Scorer, chunks, target_batches
 
-#: Positions compared at one time: each tensor of 2,048 x 50,257 in FP32 is 0.4 GB, and six of them exist at once.
-POSITIONS_PER_CHUNK = 2_048
 WORST_SEQUENCES = 5
 
 
@@ -51,6 +49,8 @@ def compare(
     with in_reference():
         reference_scorer = Scorer.of(reference, input_ids[:1], attention_mask[:1])
     kl, same_top, samples = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=torch.int64)]
+    # Half as many as for one model: six tensors of positions x vocabulary exist at once, two for one model.
+    positions_per_chunk = -(-min(scorer.positions_per_chunk, reference_scorer.positions_per_chunk) // 2)
     tokens_per_batch = min(scorer.tokens_per_batch, reference_scorer.tokens_per_batch)
     batches = partial(target_batches, input_ids, attention_mask, tokens_per_batch)
     for batch in batches():
@@ -58,7 +58,7 @@ def compare(
         features = scorer.features(batch)
         with in_reference():
             reference_features = reference_scorer.features(batch)
-        for part in chunks(len(features), POSITIONS_PER_CHUNK):
+        for part in chunks(len(features), positions_per_chunk):
             found = mine.add(scorer.output_layer(features[part]), batch.wanted[part])
             with in_reference():
                 expected = theirs.add(reference_scorer.output_layer(reference_features[part]), batch.wanted[part])

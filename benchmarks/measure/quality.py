@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.measure.scoring import POSITIONS_PER_CHUNK, Scorer, TargetBatch, chunks, target_batches
+from benchmarks.measure.scoring import Scorer, TargetBatch, chunks, target_batches
 from data_prep.layout import VOCABULARY_SIZE
 
 #: exp() of more is beyond a double.
@@ -84,7 +84,7 @@ def score_batches(scorer: Scorer, batches: Callable[[], Iterable[TargetBatch]], 
     for batch in batches():
         samples.append(batch.sample)
         features = scorer.features(batch)
-        for part in chunks(len(features), POSITIONS_PER_CHUNK):
+        for part in chunks(len(features), scorer.positions_per_chunk):
             tally.add(scorer.output_layer(features[part]), batch.wanted[part])
     nonfinite = count_nonfinite(scorer, batches()) if tally.has_nonfinite() else 0
     return Scores(tally.nll_nats(samples, count), torch.bincount(torch.cat(samples), minlength=count), nonfinite)
@@ -95,7 +95,7 @@ def count_nonfinite(scorer: Scorer, batches: Iterable[TargetBatch]) -> int:
     found = 0
     for batch in batches:
         features = scorer.features(batch)
-        for part in chunks(len(features), POSITIONS_PER_CHUNK):
+        for part in chunks(len(features), scorer.positions_per_chunk):
             found += int((~torch.isfinite(scorer.output_layer(features[part]))).sum())
     return found
 

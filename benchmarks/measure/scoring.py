@@ -9,9 +9,10 @@ from typing import NamedTuple
 import torch
 import transformers
 
-#: Tokens of one batch, and positions whose logits exist at one time: 4,096 x 50,257 logits in FP32 are 0.8 GB.
-TOKENS_PER_BATCH = 16_384
-POSITIONS_PER_CHUNK = 4_096
+#: Tokens of one batch, and positions whose logits exist at one time (4,096 x 50,257 in FP32 are 0.8 GB). A GPU needs
+#: many to be busy; a CPU is busy with few, and fewer sequences a batch are cut closer to their lengths.
+TOKENS_PER_BATCH = {"cuda": 16_384, "cpu": 512}
+POSITIONS_PER_CHUNK = {"cuda": 4_096, "cpu": 512}
 
 
 def chunks(positions: int, at_once: int) -> Iterator[slice]:
@@ -60,11 +61,15 @@ def target_batches(
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model in two parts: `body` gives features [batch, tokens, …] from ids and mask, `output_layer` logits."""
+    """A model in two parts: `body` gives features [batch, tokens, …] from ids and mask, `output_layer` logits.
+
+    The sizes are those that suit its device.
+    """
 
     body: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     output_layer: Callable[[torch.Tensor], torch.Tensor]
     tokens_per_batch: int
+    positions_per_chunk: int
 
     @classmethod
     def of(cls, model: transformers.PreTrainedModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Scorer:
@@ -85,12 +90,13 @@ class Scorer:
             ).last_hidden_state
             return features
 
-        output_layer = model.get_output_embeddings()
+        device, output_layer = input_ids.device.type, model.get_output_embeddings()
+        positions = POSITIONS_PER_CHUNK[device]
         if model.base_model is not model and output_layer is not None:
             parts, expected = output_layer(body(input_ids, attention_mask)), whole(input_ids, attention_mask)
             if parts.shape == expected.shape and torch.allclose(parts, expected, rtol=1e-3, atol=1e-3, equal_nan=True):
-                return cls(body, output_layer, TOKENS_PER_BATCH)
-        return cls(whole, torch.nn.Identity(), POSITIONS_PER_CHUNK)
+                return cls(body, output_layer, TOKENS_PER_BATCH[device], positions)
+        return cls(whole, torch.nn.Identity(), positions, positions)
 
     def features(self, batch: TargetBatch) -> torch.Tensor:
         """Return what the output layer makes the logits of a batch's targets from, [targets, …]."""

@@ -50,7 +50,7 @@ def windows(ids: torch.Tensor, context: int, stride: int) -> Iterator[TargetBatc
         if end == len(ids):
             break
     whole = [span for span in spans if span[2] - span[0] == context]
-    at_once = max(TOKENS_PER_BATCH // context, 1)
+    at_once = max(TOKENS_PER_BATCH[ids.device.type] // context, 1)
     groups = [whole[start : start + at_once] for start in range(0, len(whole), at_once)]
     groups += [[span] for span in spans if span[2] - span[0] < context]
     for group in groups:
