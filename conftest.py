@@ -58,6 +58,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--quality-context", default="1024", metavar="N", help="its window (default: %(default)s tokens)")
     group.addoption("--quality-stride", default="512", metavar="N", help="its step (default: %(default)s tokens)")
     group.addoption("--quality-text", metavar="FILE", help="its wiki.test.raw (default: from the hub or its cache)")
+    group.addoption(
+        "--metric-fail",
+        action="append",
+        default=[],
+        metavar="METRIC:PERCENT%",
+        help="with --benchmark-compare: fail where a metric got worse by more, such as perplexity:0.5%% (repeatable)",
+    )
     group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
     group.addoption("--order-seed", metavar="N", help="shuffle the order of the benchmarks by this seed")
     group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")

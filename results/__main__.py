@@ -6,13 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from results.changes import changes
+from results.compare import as_json, as_markdown
 from results.errors import ResultsError
+from results.gates import failures, parse_gate
 from results.noise import noise_markdown
 from results.report import write_report
 from results.runs import load, select
 
 
-def report(options: argparse.Namespace) -> None:
+def report(options: argparse.Namespace) -> int:
     """Write the tables of one saved run, the newest without a name."""
     run = load(select(options.runs)[-1])
     try:
@@ -20,29 +23,65 @@ def report(options: argparse.Namespace) -> None:
     except OSError as error:
         raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))
+    return 0
 
 
-def noise(options: argparse.Namespace) -> None:
+def noise(options: argparse.Namespace) -> int:
     """Print the run-to-run spread of every metric."""
     print(noise_markdown([load(path) for path in select(options.runs)]))
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare saved runs: `compare A B`, or several a side with `compare A… --to B…`."""
+    if options.to is None and len(options.runs) != 2:
+        raise ResultsError(
+            f"compare got {len(options.runs)} run(s) and no --to; expected two, or `compare A… --to B…` for several a "
+            "side."
+        )
+    selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
+    gates = [parse_gate(expression) for expression in options.fail]
+    before, after = ([load(path) for path in select(side)] for side in selectors)
+    found = changes(before, after)
+    print(as_json(before, after, found) if options.format == "json" else as_markdown(before, after, found))
+    lines = failures(found, gates, allow_missing=options.allow_missing)
+    for line in lines:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if lines else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the commands and their options."""
+    runs_help = "paths, numbers such as 0001, or globs"
+    options = argparse.ArgumentParser(prog="python -m results", description="Tables and comparisons of saved runs.")
+    commands = options.add_subparsers(required=True)
+    for command in (report, noise, compare):
+        added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        added.add_argument("runs", nargs="*", help=runs_help)
+        added.set_defaults(run=command)
+        if command is report:
+            added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
+        if command is compare:
+            added.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")
+            added.add_argument(
+                "--fail", action="append", default=[], metavar="METRIC:PERCENT%", help="exit code 1 beyond"
+            )
+            added.add_argument("--allow-missing", action="store_true", help="a metric may be missing on a side")
+            added.add_argument(
+                "--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s"
+            )
+    return options
 
 
 def main() -> int:
-    """Run the command line; return 0, or 1 after one sentence on what went wrong."""
-    parser = argparse.ArgumentParser(prog="python -m results", description="Tables from saved runs.")
-    commands = parser.add_subparsers(required=True)
-    for command in (report, noise):
-        added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
-        added.add_argument("runs", nargs="*", help="paths, numbers such as 0001, or globs; all runs without one")
-        added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
-        added.set_defaults(run=command)
-    options = parser.parse_args()
+    """Run the command line; return 0, or 1 after one sentence on what went wrong or each limit that was passed."""
+    options = parser().parse_args()
     try:
-        options.run(options)
+        code: int = options.run(options)
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -1,39 +1,67 @@
-"""Warns where a run that is compared with by `--benchmark-compare` was made under other conditions."""
+"""Compares with a saved run (`--benchmark-compare`): warns of other conditions, and fails beyond `--metric-fail`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.forward_run import ForwardRun
+from results.changes import changes
 from results.comparability import differences
+from results.errors import ResultsError
+from results.gates import Gate, failures, parse_gate
+from results.runs import Run, is_own
+
+THIS_RUN = "this run"
 
 
 class ComparisonPlugin:
     """Keeps the saved runs that pytest-benchmark compares with, and this run's benchmarks."""
 
-    def __init__(self) -> None:
-        self._benchmarks: list[tuple[str, dict[str, Any]]] = []
-        self._saved: list[tuple[str, dict[str, Any]]] = []
+    def __init__(self, gates: list[Gate]) -> None:
+        self._gates = gates
+        self._benchmarks: list[dict[str, Any]] = []
+        self._saved: list[Run] = []
+        self._failures: list[str] = []
 
     def pytest_benchmark_compare_machine_info(self, compared_benchmark: dict[str, Any]) -> bool:
         """Keep a saved run; returning a value keeps pytest-benchmark from a warning at every change of CPU clock."""
-        side = f"the run of {compared_benchmark.get('datetime')}"
-        self._saved += [(side, item.get("extra_info", {})) for item in compared_benchmark["benchmarks"]]
+        own = tuple(item for item in compared_benchmark["benchmarks"] if is_own(item))
+        self._saved.append(Run(Path(f"the run of {compared_benchmark.get('datetime')}"), own, {}))
         return True
 
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Keep a benchmark of this run; it is read when all of it has been written."""
-        self._benchmarks.append(("this run", run.extra_info))
+        self._benchmarks.append({"extra_info": run.extra_info})
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hold the changes against the limits."""
+        if not self._gates or session.config.option.collectonly:
+            return
+        found = changes(self._saved, [Run(Path(THIS_RUN), tuple(self._benchmarks), {})]) if self._saved else []
+        self._failures = failures(found, self._gates)
+        if self._failures:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what makes the figures differ by itself."""
+        """Say what makes the figures differ by itself, and which limits were passed."""
         if self._saved and self._benchmarks:
-            for line in differences([*self._benchmarks, *self._saved]):
+            saved = [(str(run.path), item["extra_info"]) for run in self._saved for item in run.benchmarks]
+            own = [(THIS_RUN, item["extra_info"]) for item in self._benchmarks]
+            for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
+        for line in self._failures:
+            terminalreporter.write_line(f"failed: {line}", red=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch over comparisons."""
-    config.pluginmanager.register(ComparisonPlugin(), "forward-comparison")
+    """Check the limits, and watch over comparisons."""
+    try:
+        gates = [parse_gate(expression) for expression in config.option.metric_fail]
+    except ResultsError as error:
+        raise pytest.UsageError(f"--metric-fail: {error}") from error
+    if gates and not config.option.benchmark_compare:
+        raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
+    config.pluginmanager.register(ComparisonPlugin(gates), "forward-comparison")

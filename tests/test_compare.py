@@ -1,0 +1,189 @@
+"""Changes between runs, their verdicts, and the limits that they must not pass."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.__main__ import main
+from results.changes import change, changes
+from results.errors import ResultsError
+from results.gates import Gate, failures, parse_gate
+from results.runs import Run
+from tests.test_results import benchmark
+from tests.test_runs import save
+
+
+def latency(before: list[float], after: list[float]):
+    return change("fp16-eager", "median_latency_ms", "lower", np.array(before), np.array(after))
+
+
+def test_a_change_by_hand():
+    found = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    assert found.change_rel == pytest.approx(1.0)
+    assert (found.ci95_low, found.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert found.verdict == "worse"
+    # Logs 0, 0.1, 0.2 and 1, 1.1, 1.2: difference 1, each variance 0.01, t(4) = 2.776.
+    logs = [math.exp(x) for x in (0.0, 0.1, 0.2)], [math.exp(x) for x in (1.0, 1.1, 1.2)]
+    found = latency(*logs)
+    half = 2.77645 * math.sqrt(0.01 / 3 + 0.01 / 3)
+    assert found.change_rel == pytest.approx(math.expm1(1))
+    assert found.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
+    assert found.noise_floor_rel == pytest.approx(math.expm1(0.1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([1.00, 1.01, 0.99], [0.50, 0.51, 0.49], "better"),
+        ([1.00, 1.001, 0.999], [1.001, 1.0, 1.002], "same"),
+        ([1.0, 1.2, 0.8], [1.1, 1.3, 0.9], "undecided"),
+        ([1.0, 1.0], [2.0, 2.0, 2.0], "indicative"),
+        ([1.0], [2.0], "indicative"),
+        ([], [2.0], "missing"),
+        ([0.0, 1.0, 1.0], [1.0, 1.0, 1.0], "undecided"),
+    ],
+)
+def test_verdicts(before, after, verdict):
+    assert latency(before, after).verdict == verdict
+
+
+def test_more_is_better_where_it_is():
+    found = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
+    assert found.verdict == "better"
+    assert found.worsening_rel == pytest.approx(-1, abs=1e-3)
+
+
+def test_runs_of_the_same_thing_are_seldom_called_different():
+    generator = random.Random(6)
+    wrong = sum(
+        latency(*([generator.gauss(1, 0.03) for _ in range(5)] for _ in range(2))).verdict in ("better", "worse")
+        for _ in range(400)
+    )
+    assert wrong / 400 <= 0.06
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=3, max_size=6), st.lists(st.floats(0.1, 10), min_size=3, max_size=6))
+def test_a_change_there_and_back_is_none(first, second):
+    there, back = latency(first, second), latency(second, first)
+    assert (1 + there.change_rel) * (1 + back.change_rel) == pytest.approx(1)
+    assert (1 + there.ci95_low) * (1 + back.ci95_high) == pytest.approx(1)
+
+
+def run(*benchmarks: dict) -> Run:
+    return Run(Path("run.json"), benchmarks, {})
+
+
+def test_every_benchmark_of_either_side_is_compared():
+    found = changes([run(benchmark("fp32", 4.0), benchmark("fp16", 1.0))], [run(benchmark("fp32", 2.0))])
+    by_name = {(item.benchmark, item.metric): item for item in found}
+    assert by_name["fp32-eager", "median_latency_ms"].change_rel == pytest.approx(-0.5)
+    assert by_name["fp16-eager", "median_latency_ms"].verdict == "missing"
+    assert ("fp32-eager", "energy_per_sample_mj") not in by_name  # on neither side
+
+
+@pytest.mark.parametrize(
+    ("expression", "gate"),
+    [
+        ("perplexity:0.5%", Gate("perplexity", 0.005)),
+        ("median_ms:3%", Gate("median_latency_ms", 0.03)),
+        (" energy_per_sample_mj : 5 %", Gate("energy_per_sample_mj", 0.05)),
+        ("speedup_vs_fp32:1%", Gate("speedup_vs_fp32", 0.01)),
+    ],
+)
+def test_limits_are_read(expression, gate):
+    assert parse_gate(expression) == gate
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_limit_or_one_error(text):
+    try:
+        gate = parse_gate(text)
+    except ResultsError:
+        return
+    assert gate.limit_rel >= 0
+
+
+@pytest.mark.parametrize("expression", ["perplexity", "perplexity:-1%", "perplexity:1", "rounds:1%", "nonsense:1%", ""])
+def test_what_is_no_limit_is_an_error(expression):
+    with pytest.raises(ResultsError, match="expected"):
+        parse_gate(expression)
+
+
+def test_a_limit_fails_beyond_it_and_not_within_the_noise_of_several_runs():
+    gate = [Gate("median_latency_ms", 0.03)]
+    (line,) = failures([latency([1.0], [1.05])], gate)
+    assert line == "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00%; at most 3.00% allowed."
+    assert failures([latency([1.0], [1.02])], gate) == []
+    assert failures([latency([1.0], [0.5])], gate) == []
+    assert failures([latency([0.9, 1.0, 1.1], [0.95, 1.05, 1.15])], gate) == []
+    assert failures([latency([0.999, 1.0, 1.001], [1.05, 1.05, 1.05])], gate) != []
+
+
+def test_what_one_side_lacks_fails_unless_it_may():
+    gate = [Gate("median_latency_ms", 0.03)]
+    assert "missing before; expected it on both sides" in failures([latency([], [1.0])], gate)[0]
+    assert failures([latency([], [1.0])], gate, allow_missing=True) == []
+    assert failures([], gate) == ["median_latency_ms: no benchmark has it; expected it on both sides."]
+
+
+@pytest.fixture
+def storage(tmp_path, monkeypatch):
+    """Three runs before and three after, in pytest-benchmark's layout; the command line run there."""
+    folder = tmp_path / ".benchmarks" / "Linux"
+    for number, median in enumerate((1.0, 1.01, 0.99, 2.0, 2.02, 1.98), start=1):
+        save(folder, number, benchmark("fp16", median, 9.0))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["results", "compare", *arguments])
+        return main()
+
+    return command
+
+
+def test_the_command_line_compares_sides_and_fails_beyond_limits(storage, capsys):
+    sides = ("0001", "0002", "0003", "--to", "0004", "0005", "0006")
+    assert storage(*sides) == 0
+    assert "slower" in capsys.readouterr().out
+    assert storage(*sides, "--fail", "median_ms:3%", "--fail", "perplexity:1%") == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("failed: ") == 1
+    assert "fp16-eager median_latency_ms: 1 to 2, worse by 100" in captured.err
+    assert storage("0001", "0002", "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["changes"][0]["runs"] == [1, 1]
+    assert storage("0001") == 1
+    assert "expected two, or" in capsys.readouterr().err
+    assert storage("0001", "0004", "--fail", "what") == 1
+    assert "error: The limit 'what' cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_fails_beyond_its_limits_and_says_so(run_suite):
+    assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
+    same = run_suite("--benchmark-compare", "--metric-fail=perplexity:0.1%", "--precisions=fp32")
+    assert same.ret == 0
+    gone = run_suite("--benchmark-compare", "--metric-fail=energy_per_sample_mj:5%", "--precisions=fp32")
+    assert gone.ret == pytest.ExitCode.TESTS_FAILED
+    gone.stdout.fnmatch_lines(["failed: energy_per_sample_mj: no benchmark has it; expected it on both sides."])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--metric-fail=perplexity:1%"], "--metric-fail needs a saved run to compare with; add --benchmark-compare."),
+        (["--benchmark-compare", "--metric-fail=speed"], "--metric-fail: The limit 'speed' cannot be read;*"),
+    ],
+)
+def test_limits_that_cannot_be_held_are_usage_errors(run_suite, options, sentence):
+    result = run_suite(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
