@@ -71,6 +71,6 @@ def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
     if is_noise:
         return None
     return (
-        f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at most "
-        f"{gate.limit_rel:.2%} allowed."
+        f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at "
+        f"most {gate.limit_rel:.2%} allowed."
     )
