@@ -31,6 +31,7 @@ PLUGINS = (
     "benchmarks.plugins.environment",
     "benchmarks.plugins.validity",
     "benchmarks.plugins.comparison",
+    "benchmarks.plugins.journal",
     "benchmarks.plugins.header",
     "benchmarks.plugins.reports",
 )

@@ -10,6 +10,7 @@ from results.changes import changes
 from results.compare import as_json, as_markdown
 from results.errors import ResultsError
 from results.gates import failures, parse_gate
+from results.journal import recovered
 from results.noise import noise_markdown
 from results.report import write_report
 from results.runs import load, select
@@ -50,16 +51,28 @@ def compare(options: argparse.Namespace) -> int:
     return 1 if lines else 0
 
 
+def recover(options: argparse.Namespace) -> int:
+    """Make saved runs of the journals that killed runs have left."""
+    try:
+        lines = recovered(options.results_dir, [Path(path) for path in options.runs])
+    except OSError as error:
+        raise ResultsError(
+            f"{error.filename} cannot be written ({error.strerror}); the journal is untouched."
+        ) from error
+    print("\n".join(lines))
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the commands and their options."""
     runs_help = "paths, numbers such as 0001, or globs"
     options = argparse.ArgumentParser(prog="python -m results", description="Tables and comparisons of saved runs.")
     commands = options.add_subparsers(required=True)
-    for command in (report, noise, compare):
+    for command in (report, noise, compare, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         added.add_argument("runs", nargs="*", help=runs_help)
         added.set_defaults(run=command)
-        if command is report:
+        if command in (report, recover):
             added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
         if command is compare:
             added.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")

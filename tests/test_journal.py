@@ -1,0 +1,133 @@
+"""A run that is killed loses the benchmark in progress and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.__main__ import main
+from results.errors import ResultsError
+from results.journal import append, left_behind, read, recover
+from tests.tiny import REPOSITORY
+
+GONE = 2**22 + 1  # above the largest number that Linux gives to a process
+
+
+def line(*names: str) -> str:
+    return json.dumps({"machine_info": {}, "benchmarks": [{"fullname": name} for name in names], "version": "5"})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "results" / "journal" / f"20261123_101112-{GONE}.jsonl"
+    for name in ("fp32", "fp16"):
+        append(path, line(name))
+    return path
+
+
+def test_every_finished_benchmark_is_recovered_into_one_run(journal, tmp_path):
+    path, count = recover(journal, tmp_path / "saved")
+    assert count == 2
+    assert path.name == f"0001_recovered_20261123_101112-{GONE}.json"
+    document = json.loads(path.read_text())
+    assert [item["fullname"] for item in document["benchmarks"]] == ["fp32", "fp16"]
+    assert document["version"] == "5"
+    assert not journal.exists()
+
+
+def test_half_a_line_is_left_out(journal):
+    with journal.open("a") as handle:
+        handle.write(line("mixed")[:40])
+    assert len(read(journal)) == 2
+
+
+def test_what_is_no_journal_is_one_sentence(journal):
+    append(journal, "[1]")
+    with pytest.raises(ResultsError, match="is no journal: line 3"):
+        read(journal)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("fuzz") / "1-2.jsonl"
+    path.write_bytes(content)
+    try:
+        read(path)
+    except ResultsError:
+        return
+
+
+def test_the_journal_of_a_running_session_is_left_alone(journal):
+    append(journal.with_name(f"20261123_101112-{os.getpid()}.jsonl"), line("fp32"))
+    assert left_behind(journal.parent.parent) == [journal]
+
+
+def test_runs_that_are_there_are_not_overwritten(journal, tmp_path):
+    first, _ = recover(journal, tmp_path / "saved")
+    append(journal, line("fp32"))
+    second, _ = recover(journal, tmp_path / "saved")
+    assert (first.name[:4], second.name[:4]) == ("0001", "0002")
+    assert len(json.loads(first.read_text())["benchmarks"]) == 2
+
+
+def test_a_run_that_ends_well_leaves_no_journal(run_suite, tmp_path):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert list((tmp_path / "results" / "journal").iterdir()) == []
+
+
+def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeypatch, tmp_path):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "run.json")
+
+    monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    result.stdout.fnmatch_lines(
+        ["What was measured is kept in *; `python -m results recover` makes a saved run of it."]
+    )
+    (path,) = (tmp_path / "results" / "journal").iterdir()
+    assert [item["param"] for document in read(path) for item in document["benchmarks"]] == ["fp32-eager"]
+
+
+def test_a_killed_run_is_recovered_and_compared(tiny_dataset, tiny_model, tmp_path, monkeypatch, capsys):
+    options = (
+        f"--rootdir={REPOSITORY}",
+        f"--config-file={REPOSITORY / 'pyproject.toml'}",
+        "--device=cpu",
+        "--energy=off",
+    )
+    command = [sys.executable, "-m", "pytest", str(REPOSITORY / "benchmarks"), *options, "--benchmark-autosave"]
+    command += [f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "--allow-emulated", "-pno:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (journals := list(tmp_path.glob("results/journal/*.jsonl"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    finished = len(read(journals[0]))
+    assert finished >= 1
+    assert not (tmp_path / ".benchmarks").exists() or not list((tmp_path / ".benchmarks").rglob("*.json"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["results", "recover"])
+    assert main() == 0
+    assert f"recovered {finished} benchmark(s)" in capsys.readouterr().out
+    compared = subprocess.run(
+        [sys.executable, "-c", "from pytest_benchmark.cli import main; main()", "compare"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compared.returncode == 0, compared.stderr
+    assert "test_forward[fp32-eager]" in compared.stdout
+    assert main() == 1  # there is nothing more to recover
+    assert "There is no journal of a killed run" in capsys.readouterr().err
