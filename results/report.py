@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from results.diagnosis import explanations, warnings
+from results.recommendation import dominated, recommendation
 from results.table import table
 
 CSV_NAME = "gpt2_quantization_benchmark_results.csv"
@@ -63,7 +64,7 @@ def summary(
         parts.append(f"> **{STAND_IN_NOTICE}**")
     parts.append("\n".join(f"- {line}" for line in conditions(benchmarks, environment)))
     parts.append(compact(frame).to_markdown(index=False, disable_numparse=True))
-    parts.extend(explanations(frame))
+    parts.extend(advice(frame))
     notes = [
         *warnings(benchmarks),
         *missing_figures(frame),
@@ -72,6 +73,12 @@ def summary(
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
+
+
+def advice(frame: pd.DataFrame) -> list[str]:
+    """Return the sentences that say what the table means."""
+    recommended = recommendation(frame)
+    return [*([recommended] if recommended else []), *explanations(frame)]
 
 
 def conditions(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any]) -> list[str]:
@@ -91,16 +98,18 @@ def conditions(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, A
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table that people read: formatted, with intervals, and with marks on rows that need one."""
-    shown: pd.DataFrame = pd.DataFrame([compact_row(item) for _, item in frame.iterrows()])
+    beaten = dominated(frame)
+    shown: pd.DataFrame = pd.DataFrame([compact_row(item, beaten.get(item["name"])) for _, item in frame.iterrows()])
     return shown
 
 
-def compact_row(item: pd.Series[Any]) -> dict[str, str]:
+def compact_row(item: pd.Series[Any], beaten_by: str | None) -> dict[str, str]:
     """Return one benchmark as text."""
     marks = [
         *(["stand-in"] if item["stand_in"] else []),
         *(["emulated"] if item["native"] in (False, 0) else []),
         *([item["validity"]] if item["validity"] in ("invalid", "unknown") else []),
+        *([f"dominated by {beaten_by}"] if beaten_by else []),
     ]
     low, high = (number(item[f"median_ci95_{end}_ms"], "{:.3f}") for end in ("low", "high"))
     interval = "no interval" if low == "-" else f"{low} to {high}"
@@ -114,10 +123,19 @@ def compact_row(item: pd.Series[Any]) -> dict[str, str]:
         "samples/s": number(item["throughput"], "{:.1f}"),
         "tokens/s": number(item["tokens_per_sec"], "{:,.0f}"),
         "perplexity": number(item["perplexity"], "{:.3f}") + meaning,
+        "perplexity vs FP32 (95%)": quality_change(item),
         "energy mJ": number(item["energy_per_sample_mj"], "{:.1f}") + uncertainty,
         "power W": number(item["mean_power_w"], "{:.0f}"),
         "size MB": number(item["model_size_mb"], "{:.2f}"),
     }
+
+
+def quality_change(item: pd.Series[Any]) -> str:
+    """Return by how much perplexity differs from FP32's, with its interval and verdict."""
+    if pd.isna(item["delta_perplexity_vs_fp32"]):
+        return "-"
+    low, high = item["delta_perplexity_ci95_low"], item["delta_perplexity_ci95_high"]
+    return f"{item['delta_perplexity_vs_fp32']:+.4f} ({low:+.4f} to {high:+.4f}), {item['quality_verdict']}"
 
 
 def number(

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
 from fixtures.settings import SETTINGS
-from results.diagnosis import explanations, warnings
-from results.report import CSV_NAME, HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, compact, write_report
+from results.diagnosis import warnings
+from results.report import CSV_NAME, HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, advice, compact, write_report
 from results.table import table
 
 
@@ -92,8 +92,8 @@ class ReportPlugin:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
             terminalreporter.write_line(HOW_TO_GET_THE_REAL_THING)
         terminalreporter.write_line(compact(frame).to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
-        for explanation in explanations(frame):
-            terminalreporter.write_line(explanation)
+        for sentence in advice(frame):
+            terminalreporter.write_line(sentence)
         for warning in warnings(self._benchmarks):
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
 

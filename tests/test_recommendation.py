@@ -1,0 +1,69 @@
+"""The sentence that people act on."""
+
+from __future__ import annotations
+
+import pytest
+
+from results.recommendation import dominated, recommendation
+from results.report import compact
+from results.table import table
+from tests.test_results import benchmark
+
+
+def measured(
+    precision: str, execution: str, median_ms: float, energy_mj: float | None = None, **changes: object
+) -> dict:
+    """A benchmark whose quality is equal and whose measurement is valid, unless told otherwise."""
+    made = benchmark(precision, median_ms, energy_mj)
+    info = made["extra_info"]
+    info["execution"] = execution
+    info["size"] = {"model_size_mb": changes.get("size", 500.0)}
+    info["validity"] = {"native": True, "status": changes.get("status", "valid")}
+    info["workload"]["stand_in"] = changes.get("stand_in", False)
+    info["quality"].update(verdict=changes.get("verdict", "equal"), delta_perplexity_rel=0.02)
+    return made
+
+
+def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
+    rows = [
+        measured("fp32", "eager", 5.0),
+        measured("fp16", "eager", 6.0),
+        measured("fp32", "graph", 3.0, 900.0),
+        measured("fp16", "graph", 1.0, 250.0, size=250.0),
+        measured("mixed", "graph", 1.2, 300.0),
+    ]
+    frame = table(rows)
+    assert recommendation(frame) == (
+        "Use fp16-graph: 3.00x the speed of fp32, 72% less energy, perplexity equal within 0.1%."
+    )
+    assert dominated(frame) == {"fp16-eager": "fp32-eager", "fp32-graph": "fp16-graph", "mixed-graph": "fp16-graph"}
+    assert "mixed-graph (dominated by fp16-graph)" in compact(frame)["benchmark"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"verdict": "worse"}, "at the cost of +2.00% perplexity: yours to weigh."),
+        ({"verdict": "undecided"}, "with a quality that is undecided: score more rows (--quality-samples all)."),
+        ({"verdict": None}, "with a quality that was not compared with FP32's."),
+        ({"verdict": "better"}, "Use fp16-graph: 2.00x the speed of fp32, perplexity no worse."),
+        ({"stand_in": True}, "cannot be told on generated text or seeded weights."),
+    ],
+)
+def test_quality_has_its_say(changes, sentence):
+    frame = table([measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, **changes)])
+    assert recommendation(frame).endswith(sentence)
+    if changes.get("verdict") in ("worse", "undecided"):
+        assert dominated(frame) == {}
+
+
+def test_a_precision_that_is_no_faster_is_not_recommended():
+    frame = table([measured("fp32", "eager", 2.0), measured("fp16", "eager", 2.0)])
+    assert recommendation(frame) == "Stay with fp32-eager: no other precision is faster here (1.00x the speed of fp32)."
+
+
+def test_an_invalid_measurement_recommends_nothing():
+    rows = [measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, status="invalid")]
+    assert recommendation(table(rows)) is None
+    assert recommendation(table(rows[:1])) is None
+    assert dominated(table(rows)) == {}
