@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from data_prep.errors import InputError
 
 UNFINISHED, PREVIOUS = "unfinished", "previous"
@@ -87,32 +89,18 @@ def prefix(folder: Path, state: str) -> str:
 
 def clear_after_killed_runs(folder: Path) -> None:
     """Remove what processes that are gone have left; put back the old folder of one that died between two renames."""
+    # What has this process's own number was left by an earlier one: a container gives the same numbers again.
+    others = {str(number) for number in psutil.pids() if number != os.getpid()}
     for state in (PREVIOUS, UNFINISHED):
         beginning = prefix(folder, state)
         for left in [path for path in folder.parent.iterdir() if path.name.startswith(beginning)]:
             process = left.name.removeprefix(beginning)
-            if not process.isdecimal() or is_other_running(int(process)):
+            if not process.isdecimal() or process in others:
                 continue
             if state == PREVIOUS and not folder.exists():
                 left.rename(folder)
             else:
                 shutil.rmtree(left)
-
-
-def is_other_running(process: int) -> bool:
-    """Tell whether a process of this number, and not this one, runs on this machine, whoever it belongs to.
-
-    What has this process's own number was left by an earlier one: a container gives the same numbers again.
-    """
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def replace(unfinished: Path, folder: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from results.errors import ResultsError
 from results.runs import STORAGE
 
@@ -27,21 +29,9 @@ def append(path: Path, line: str) -> None:
 
 def left_behind(results_dir: Path) -> list[Path]:
     """Return the journals of sessions that are over, oldest first: one that runs still writes its own."""
-    return [path for path in sorted((results_dir / FOLDER).glob("*.jsonl")) if not is_running(path)]
-
-
-def is_running(journal: Path) -> bool:
-    """Tell whether the process that a journal is named after still runs on this machine."""
-    process = journal.stem.rpartition("-")[2]
-    if not process.isdecimal():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    running = {str(number) for number in psutil.pids() if number != os.getpid()}
+    journals = sorted((results_dir / FOLDER).glob("*.jsonl"))
+    return [path for path in journals if path.stem.rpartition("-")[2] not in running]
 
 
 def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
