@@ -53,6 +53,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, fp16_
 
 def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):
     assert run_suite("--precisions=fp32").ret == 0
+    assert "earlier run" not in run_suite("--collect-only").stdout.str()
     (tiny_dataset / "labels.pt").unlink()
     run_suite("--precisions=fp32").stdout.fnmatch_lines(["No benchmark was measured: the tables in * earlier run."])
 

@@ -241,4 +241,5 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     monkeypatch.setattr("benchmarks.plugins.header.find_checkpoint", refuse)
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0
+    assert "No benchmark was measured" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*test_forward?fp32-eager?"])

@@ -27,7 +27,9 @@ class ReportPlugin:
         self._lines: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what is to run."""
+        """Note what is to run; where tests are collected alone, nothing is."""
+        if session.config.option.collectonly:
+            return
         forwards = [item for item in session.items if isinstance(item, pytest.Function)]
         names = [item.callspec.id for item in forwards if item.originalname == "test_forward"]
         self._fates = dict.fromkeys(names, "was not run: the session ended before it")
