@@ -7,7 +7,6 @@ import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.forward_run import ForwardRun
-from benchmarks.measure import steady_state
 from benchmarks.measure.steady_state import enough_rounds, next_look
 from benchmarks.measure.timing import require_positive
 from fixtures.checkpoint import Checkpoint
@@ -20,8 +19,8 @@ from fixtures.whole_text import WholeText
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")
 
-#: Rounds, at least, of the sentinel that tells whether the machine has drifted since the beginning.
-SENTINEL_ROUNDS = 40
+#: Rounds and seconds, at least, of the sentinel that tells whether the machine has drifted since the beginning.
+SENTINEL_ROUNDS, SENTINEL_S = 40, 0.5
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -95,6 +94,6 @@ def test_drift(run: ForwardRun, pytestconfig: pytest.Config) -> None:
         run.prepare()
         run.settle()
         run.loop.next_index = 0
-        while len(run.durations_s) < SENTINEL_ROUNDS or sum(run.durations_s) < steady_state.SHORTEST_S:
+        while len(run.durations_s) < SENTINEL_ROUNDS or sum(run.durations_s) < SENTINEL_S:
             run.durations_s.append(run.loop.timed_round())
     pytestconfig.hook.pytest_forward_timed_again(run=run)

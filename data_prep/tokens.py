@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -13,6 +13,9 @@ from data_prep.errors import InputError, first_line
 from data_prep.folders import is_folder
 from data_prep.hub import HUB_ERRORS
 from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
+
+if TYPE_CHECKING:  # it takes a second or more to load, and a tokenizer alone does not need it
+    import datasets
 
 #: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
 UNLOADABLE: tuple[type[BaseException], ...] = (

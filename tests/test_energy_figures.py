@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure.energy_figures import drift, figures, relative_u95
+from benchmarks.measure.energy_figures import drift, figures, power_series, relative_u95
 from benchmarks.measure.metered_loop import Window, forwards_between
 from benchmarks.measure.meters import Reading
 
@@ -61,6 +61,11 @@ def test_power_that_is_hardly_above_idle_has_no_net_energy():
     found = figures(windows, (idle(190), idle(192)), 1, 50)
     assert found["energy_per_sample_net_mj"] is None
     assert "not clearly above the idle power" in found["net_reason"]
+
+
+def test_power_over_time_is_at_the_middle_of_each_reading():
+    readings = [Reading(5.0, 5.5, 50_000, 5, 0.0), Reading(6.0, 7.0, 250_000, 10, 0.0)]
+    assert power_series(readings) == [(0.25, 100.0), (1.5, 250.0)]
 
 
 def test_resolution_adds_to_the_spread_as_errors_do():

@@ -45,14 +45,14 @@ def test_a_constant_power_integrates_to_power_times_time(meter):
         "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_000)],
         "nvmlDeviceGetPowerUsage": lambda handle: 150_000,
     }
-    reading = meter(gpu(**board)).measure(0.05)
+    reading = meter(gpu(**board)).measure(0.05, 1)[0]
     assert reading.energy_mj == pytest.approx(150_000 * (reading.end_s - reading.start_s))
     assert reading.power_w == pytest.approx(150)
 
 
 def test_a_power_of_zero_is_no_energy():
     with pytest.raises(meters.MeterError, match="showed 0 W"):
-        InstantPower(gpu()).measure(0.01)
+        InstantPower(gpu()).measure(0.01, 1)
 
 
 def rapl_package(folder, number: int, energy_uj: int) -> None:
@@ -76,14 +76,14 @@ def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
         (tmp_path / "intel-rapl:1" / "energy_uj").write_text("120000")
 
     monkeypatch.setattr("time.sleep", pass_time)
-    assert meter.measure(1.0).energy_mj == pytest.approx(170)
+    assert meter.measure(1.0, 1)[0].energy_mj == pytest.approx(170)
     assert "machine" in meter.scope
 
 
 def test_cpu_packages_that_stand_still_are_no_energy_of_zero(tmp_path):
     rapl_package(tmp_path, 0, 5)
     with pytest.raises(meters.MeterError, match="stood still"):
-        Rapl(tmp_path).measure(0.001)
+        Rapl(tmp_path).measure(0.001, 1)
 
 
 def test_a_machine_without_rapl_says_so(tmp_path):

@@ -21,8 +21,8 @@ def rounds(*lengths_s: float):
 
 
 def test_warm_up_ends_when_two_blocks_agree():
-    found = warm_up(rounds(0.2, 0.15, 0.05), 3, lambda: None)
-    # Blocks of five rounds: the first has a median of 0.05, and so has the second.
+    found = warm_up(rounds(0.1, 0.075, 0.025), 3, lambda: None)
+    # Blocks of five rounds: the first has a median of 0.025, and so has the second.
     assert (found.rounds, found.steady) == (10, True)
 
 
@@ -33,9 +33,9 @@ def test_warm_up_goes_on_while_the_rounds_get_faster():
 
 
 def test_warm_up_goes_on_while_the_clock_rises():
-    clocks = iter([300, 900, 1500, 1980, 1980])
+    clocks = iter([900, 1500, 1980, 1980])
     found = warm_up(rounds(0.02), 1, lambda: next(clocks))
-    assert (found.rounds, found.steady) == (25, True)
+    assert (found.rounds, found.steady) == (20, True)
 
 
 def test_warm_up_never_ends_before_the_minimum_and_never_outlasts_its_cap():
@@ -56,10 +56,10 @@ def test_equal_rounds_converge_and_scattered_ones_do_not():
 
 
 def test_rounds_stop_when_converged_after_the_shortest_time_or_at_the_cap():
-    assert not enough_rounds([0.01] * 190)  # converged, but 1.9 s is too short
-    assert enough_rounds([0.01] * 210)
+    assert not enough_rounds([0.01] * 140)  # converged, but 1.4 s is too short
+    assert enough_rounds([0.01] * 160)
     assert not enough_rounds([0.01, 0.02] * 80)  # 2.4 s and not converged
-    assert enough_rounds([0.01, 0.02] * 101)  # 3 s: the cap
+    assert enough_rounds([0.01, 0.02] * 84)  # 2.52 s: the cap
 
 
 def test_the_interval_reaches_as_far_as_its_farther_end():
@@ -77,6 +77,11 @@ def test_a_99th_percentile_needs_299_rounds(count, known):
 def test_blocks_keep_the_order_of_rounds():
     assert block_medians([float(i) for i in range(100)]) == [4.5 + 10 * block for block in range(10)]
     assert block_medians([3.0, 1.0, 2.0]) == [3.0, 1.0, 2.0]
+
+
+def test_the_series_for_the_eye_is_in_milliseconds_and_in_order():
+    assert noise([0.003, 0.001, 0.002])["series_ms"] == [3.0, 1.0, 2.0]
+    assert noise([0.001 * (i // 10) for i in range(2000)])["series_ms"] == pytest.approx(list(range(200)))
 
 
 def test_noise_sees_slow_waves_and_outliers():

@@ -55,6 +55,7 @@ def figures(
         "forwards": sum(window.forwards for window in windows),
         "ticks": sum(window.reading.ticks for window in windows),
         "window_energies_mj": per_sample_mj,
+        "power_series": power_series([idle[0], *(window.reading for window in windows), idle[1]]),
         "rel_u95": energy_u95(windows),
         "drift_rel": drifted,
         "drift_u95_rel": drift_u95 if math.isfinite(drift_u95) else None,
@@ -63,6 +64,12 @@ def figures(
         "tokens_per_joule": 1000 / energy_mj * tokens_per_forward / samples_per_forward,
         "energy_delay_product_mj_ms": energy_mj * 1000 * total_s / samples,
     }
+
+
+def power_series(readings: Sequence[Reading]) -> list[tuple[float, float]]:
+    """Return [seconds, watts] for each reading: its middle, counted from the start of the first, and its mean power."""
+    begun_s = readings[0].start_s
+    return [((reading.start_s + reading.end_s) / 2 - begun_s, reading.power_w) for reading in readings]
 
 
 def energy_u95(windows: Sequence[Window]) -> float:

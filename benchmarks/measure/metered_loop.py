@@ -13,7 +13,7 @@ from benchmarks.measure.meters import Meter, Reading
 
 #: The loop runs so long before the first window, for clocks and power to settle.
 LEAD_IN_S = 0.3
-#: Windows start at a random moment within this time of each other.
+#: Windows start at a random moment within this time.
 PHASE_S = 0.1
 
 
@@ -25,19 +25,15 @@ class Window:
     forwards: float
 
 
-def metered_loop(jobs: Sequence[tuple[Meter, float]], run_one: Callable[[], object]) -> list[Window]:
-    """Run the loop while one meter after another measures a window of at least so many seconds; one window a job.
+def metered_loop(meter: Meter, duration_s: float, count: int, run_one: Callable[[], object]) -> list[Window]:
+    """Run the loop while a meter measures so many windows of at least so many seconds.
 
     Raises what the meter raised (`NvmlError`, `MeterError`), as soon as it has.
     """
 
     def read() -> list[Reading]:
-        time.sleep(LEAD_IN_S)
-        readings = []
-        for meter, duration_s in jobs:
-            time.sleep(random.uniform(0, PHASE_S))  # noqa: S311
-            readings.append(meter.measure(duration_s))
-        return readings
+        time.sleep(LEAD_IN_S + random.uniform(0, PHASE_S))  # noqa: S311
+        return meter.measure(duration_s, count)
 
     completions_s = [time.perf_counter()]
     with ThreadPoolExecutor(max_workers=1) as beside:

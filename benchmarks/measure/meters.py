@@ -55,8 +55,11 @@ class Meter(Protocol):
         """Seconds that one read takes on this device, or None before the first."""
         ...
 
-    def measure(self, duration_s: float) -> Reading:
-        """Return the energy of at least `duration_s` from now on. Raises `NvmlError` or `MeterError`."""
+    def measure(self, duration_s: float, count: int) -> list[Reading]:
+        """Return the energy of `count` windows, one after another, each of at least `duration_s`.
+
+        Raises `NvmlError` or `MeterError`.
+        """
         ...
 
 
@@ -85,24 +88,29 @@ class EnergyCounter:
         costs = sorted(self._read_costs_s)
         return costs[len(costs) // 2] if costs else None
 
-    def measure(self, duration_s: float) -> Reading:
-        """Wait for a tick, let `duration_s` pass, wait for the next one.
+    def measure(self, duration_s: float, count: int) -> list[Reading]:
+        """Wait for a tick, let `duration_s` pass, wait for the next one, where the following window begins.
 
         The loop goes on meanwhile. Between the ends nothing is read: the sensor samples in a rhythm of its own, and a
         read of 3 ms in the same rhythm would be seen by every sample or by none.
         """
         if self.tick_period_s is None:
             self.tick_period_s = self._find_tick_period()
+        readings: list[Reading] = []
         start_mj, start_s, _ = self._next_tick()
-        due_s = start_s + math.ceil(duration_s / self.tick_period_s) * self.tick_period_s
-        time.sleep(max(0.0, due_s - self.EARLY_S - time.perf_counter()))
-        end_mj, end_s, spacing_s = self._next_tick()
-        if end_mj <= start_mj:
-            raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
-        elapsed_s = end_s - start_s
-        # Each end is known to lie between two reads; the difference of two such uniform errors.
-        rel_u = spacing_s / math.sqrt(6) / elapsed_s
-        return Reading(start_s, end_s, end_mj - start_mj, round(elapsed_s / self.tick_period_s), rel_u)
+        for _ in range(count):
+            due_s = start_s + math.ceil(duration_s / self.tick_period_s) * self.tick_period_s
+            time.sleep(max(0.0, due_s - self.EARLY_S - time.perf_counter()))
+            end_mj, end_s, spacing_s = self._next_tick()
+            if end_mj <= start_mj:
+                raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
+            elapsed_s = end_s - start_s
+            # Each end is known to lie between two reads; the difference of two such uniform errors.
+            rel_u = spacing_s / math.sqrt(6) / elapsed_s
+            ticks = round(elapsed_s / self.tick_period_s)
+            readings.append(Reading(start_s, end_s, end_mj - start_mj, ticks, rel_u))
+            start_mj, start_s = end_mj, end_s
+        return readings
 
     def _find_tick_period(self) -> float:
         """Return the mean time between a few ticks: one pair would be off by the time that a read takes."""
@@ -152,8 +160,11 @@ class InstantPower:
         self.read_cost_s: float | None = None
         self._power_w()
 
-    def measure(self, duration_s: float) -> Reading:
+    def measure(self, duration_s: float, count: int) -> list[Reading]:
         """Sample at irregular moments and integrate by trapezoids."""
+        return [self._window(duration_s) for _ in range(count)]
+
+    def _window(self, duration_s: float) -> Reading:
         time.sleep(self.SETTLING_S)
         moments, powers = [time.perf_counter()], [self._power_w()]
         self.read_cost_s = time.perf_counter() - moments[0]

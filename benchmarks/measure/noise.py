@@ -12,6 +12,8 @@ from scipy.stats import t as student
 
 #: Neighbouring rounds resemble each other, so the spread is taken between blocks of them.
 BLOCKS = 10
+#: What a plot of the rounds in their order shows at most.
+BLOCKS_OF_SERIES = 200
 #: Beyond so many robust standard deviations a round is an outlier. Latencies have long tails: the 2.5 to 3 that are
 #: usual (Leys et al., 2013) would mark ordinary rounds.
 OUTLIER_DEVIATIONS = 5
@@ -21,15 +23,18 @@ MAD_TO_SD = 1.4826
 SMALLEST_DRIFT = 0.02
 
 
-def block_medians(durations_s: Sequence[float]) -> list[float]:
-    """Return the medians of ten blocks of successive rounds, or of each round where there are fewer than twenty."""
-    count = BLOCKS if len(durations_s) >= 2 * BLOCKS else len(durations_s)
+def block_medians(durations_s: Sequence[float], blocks: int = BLOCKS) -> list[float]:
+    """Return the medians of blocks of successive rounds, or each round where there are fewer than two a block."""
+    count = blocks if len(durations_s) >= 2 * blocks else len(durations_s)
     edges = [len(durations_s) * block // count for block in range(count + 1)]
     return [statistics.median(durations_s[low:high]) for low, high in pairwise(edges)]
 
 
 def noise(durations_s: Sequence[float]) -> dict[str, Any]:
-    """Return `noise_rel`, the standard deviation of block medians over their mean, and the share of outliers."""
+    """Return `noise_rel`, the standard deviation of block medians over their mean, and the share of outliers.
+
+    `series_ms` is for the eye: the rounds in their order, many of them as block medians.
+    """
     medians = block_medians(durations_s)
     centre = statistics.median(durations_s)
     spread = MAD_TO_SD * statistics.median(abs(duration - centre) for duration in durations_s)
@@ -38,6 +43,7 @@ def noise(durations_s: Sequence[float]) -> dict[str, Any]:
         "noise_rel": statistics.stdev(medians) / statistics.fmean(medians) if len(medians) > 1 else None,
         "noise_reason": None if len(medians) > 1 else "1 round has no spread",
         "outlier_share": outliers / len(durations_s),
+        "series_ms": [1000 * median for median in block_medians(durations_s, BLOCKS_OF_SERIES)],
     }
 
 

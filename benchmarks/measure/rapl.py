@@ -28,8 +28,11 @@ class Rapl:
         self._ranges_uj = [int((path / "max_energy_range_uj").read_text()) for path in self._domains]
         self._read_uj()
 
-    def measure(self, duration_s: float) -> Reading:
+    def measure(self, duration_s: float, count: int) -> list[Reading]:
         """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""
+        return [self._window(duration_s) for _ in range(count)]
+
+    def _window(self, duration_s: float) -> Reading:
         start_s, start_uj = time.perf_counter(), self._read_uj()
         time.sleep(duration_s)
         end_s, end_uj = time.perf_counter(), self._read_uj()

@@ -11,11 +11,11 @@ from benchmarks.measure.timing import median_interval_ratio
 #: Successive blocks of warm-up rounds whose medians are this close are steady, if the SM clock is flat as well.
 AGREEMENT = 0.01
 BLOCK_ROUNDS, BLOCK_S = 5, 0.1
-WARM_UP_CAP_S = 1.0
+WARM_UP_CAP_S = 0.5
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
 #: Seconds span many periods of the GPU's power management; a median over less depends on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 2.0, 3.0
+SHORTEST_S, ROUNDS_CAP_S = 1.5, 2.5
 #: Rounds between two looks at the interval, as a share of those done.
 GROWTH = 0.1
 
@@ -29,7 +29,7 @@ class WarmUp:
 
 
 def warm_up(timed_round: Callable[[], float], minimum_rounds: int, sm_clock_mhz: Callable[[], int | None]) -> WarmUp:
-    """Run rounds until two successive blocks agree and the SM clock stands still, or a cap of 1 s is reached.
+    """Run rounds until two successive blocks agree and the SM clock stands still, or a cap of 0.5 s is reached.
 
     `timed_round` runs one round and returns its seconds; `sm_clock_mhz` returns None where no clock can be read, which
     leaves the blocks to decide. At least `minimum_rounds` run in any case.
