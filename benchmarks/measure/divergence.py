@@ -48,7 +48,10 @@ def compare(
     scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
     with in_reference():
         reference_scorer = Scorer.of(reference, input_ids[:1], attention_mask[:1])
-    kl, same_top, samples = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=torch.int64)]
+    samples = [torch.zeros(0, dtype=torch.int64)]
+    # Kept on the device until the end: a GPU that had to hand over each chunk's would be waited for.
+    kl = [torch.zeros(0, device=input_ids.device)]
+    same_top = [torch.zeros(0, dtype=torch.bool, device=input_ids.device)]
     # Half as many as for one model: six tensors of positions x vocabulary exist at once, two for one model.
     positions_per_chunk = -(-min(scorer.positions_per_chunk, reference_scorer.positions_per_chunk) // 2)
     tokens_per_batch = min(scorer.tokens_per_batch, reference_scorer.tokens_per_batch)
@@ -62,8 +65,8 @@ def compare(
             found = mine.add(scorer.output_layer(features[part]), batch.wanted[part])
             with in_reference():
                 expected = theirs.add(reference_scorer.output_layer(reference_features[part]), batch.wanted[part])
-            same_top.append((found.argmax(dim=-1) == expected.argmax(dim=-1)).cpu())
-            kl.append(torch.nn.functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1).cpu())
+            same_top.append(found.argmax(dim=-1) == expected.argmax(dim=-1))
+            kl.append(torch.nn.functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1))
     targets, count = attention_mask[:, 1:].sum(dim=1).cpu(), len(input_ids)
     nonfinite = count_nonfinite(scorer, batches()) if mine.has_nonfinite() else 0
     with in_reference():
@@ -71,8 +74,8 @@ def compare(
     return Comparison(
         Scores(mine.nll_nats(samples, count), targets, nonfinite),
         Scores(theirs.nll_nats(samples, count), targets, reference_nonfinite),
-        torch.cat(kl),
-        torch.cat(same_top),
+        torch.cat(kl).cpu(),
+        torch.cat(same_top).cpu(),
         torch.cat(samples),
     )
 

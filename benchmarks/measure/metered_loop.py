@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from benchmarks.measure.meters import Meter, Reading
 
 #: The loop runs so long before the first window, for clocks and power to settle.
-LEAD_IN_S = 0.3
+LEAD_IN_S = 0.2
 #: Windows start at a random moment within this time.
 PHASE_S = 0.1
 
@@ -26,7 +26,7 @@ class Window:
 
 
 def metered_loop(meter: Meter, duration_s: float, count: int, run_one: Callable[[], object]) -> list[Window]:
-    """Run the loop while a meter measures so many windows of at least so many seconds.
+    """Run the loop while a meter measures so many windows of about so many seconds.
 
     Raises what the meter raised (`NvmlError`, `MeterError`), as soon as it has.
     """

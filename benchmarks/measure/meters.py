@@ -56,7 +56,7 @@ class Meter(Protocol):
         ...
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Return the energy of `count` windows, one after another, each of at least `duration_s`.
+        """Return the energy of `count` windows, one after another, each of about `duration_s`.
 
         Raises `NvmlError` or `MeterError`.
         """
@@ -89,7 +89,7 @@ class EnergyCounter:
         return costs[len(costs) // 2] if costs else None
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Wait for a tick, let `duration_s` pass, wait for the next one, where the following window begins.
+        """Wait for a tick, let as many pass as come nearest to `duration_s`: there the following window begins.
 
         The loop goes on meanwhile. Between the ends nothing is read: the sensor samples in a rhythm of its own, and a
         read of 3 ms in the same rhythm would be seen by every sample or by none.
@@ -99,7 +99,7 @@ class EnergyCounter:
         readings: list[Reading] = []
         start_mj, start_s, _ = self._next_tick()
         for _ in range(count):
-            due_s = start_s + math.ceil(duration_s / self.tick_period_s) * self.tick_period_s
+            due_s = start_s + max(1, round(duration_s / self.tick_period_s)) * self.tick_period_s
             time.sleep(max(0.0, due_s - self.EARLY_S - time.perf_counter()))
             end_mj, end_s, spacing_s = self._next_tick()
             if end_mj <= start_mj:

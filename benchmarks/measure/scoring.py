@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import torch
 import transformers
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 #: Tensor cores take a matrix whose rows begin at multiples of 16 bytes; for GPT-2's 50,257 columns of FP16 cuBLAS falls
 #: back to a kernel that needed 3.0 ms for 4,096 positions on an H100 where 50,264 columns took 0.57 ms.
 ALIGNED_COLUMNS = 64
+#: Not cuDNN's attention, which plans anew for every shape of batch: 3.2 s for the first pass in FP16 on an H100.
+ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 #: Tokens of one batch, and positions whose logits exist at one time (4,096 x 50,257 in FP32 are 0.8 GB). A GPU needs
 #: many to be busy; a CPU is busy with few, and fewer sequences a batch are cut closer to their lengths.
 TOKENS_PER_BATCH = {"cuda": 16_384, "cpu": 512}
@@ -55,7 +58,7 @@ def target_batches(
         rows = order[start : start + max(tokens_per_batch // longest, 1)]
         start += len(rows)
         sequence, position = torch.nonzero(mask[rows, 1:longest], as_tuple=True)
-        on_device, predicting = rows.to(device), (sequence * longest + position).to(device)
+        on_device, predicting = (part.to(device, non_blocking=True) for part in (rows, sequence * longest + position))
         ids = input_ids[on_device, :longest]
         # The token after the one that predicts it.
         wanted = ids.flatten()[predicting + 1] if len(predicting) else predicting
@@ -99,13 +102,14 @@ class Scorer:
         """
 
         def whole(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            with sdpa_kernel(ATTENTIONS):
+                logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
             return logits
 
         def body(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            features: torch.Tensor = model.base_model(
-                input_ids=ids, attention_mask=mask, use_cache=False
-            ).last_hidden_state
+            with sdpa_kernel(ATTENTIONS):
+                found = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            features: torch.Tensor = found.last_hidden_state
             return features
 
         device, output_layer = input_ids.device.type, model.get_output_embeddings()
