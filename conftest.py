@@ -84,13 +84,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_benchmark_group_stats(
     config: pytest.Config | None, benchmarks: Iterable[dict[str, Any]], group_by: str
 ) -> list[tuple[str | None, list[dict[str, Any]]]]:
-    """Group as pytest-benchmark does; on its command line, say first what makes the runs differ by itself."""
+    """Group as pytest-benchmark does; on its command line, show first what is not time, and what makes runs differ."""
     from pytest_benchmark.plugin import pytest_benchmark_group_stats as group
 
     listed = list(benchmarks)
     if config is None:
         from results.comparability import differences
+        from results.side_by_side import side_by_side
 
+        shown = side_by_side(listed)
+        if shown is not None:
+            print(f"{shown}\n")
         for line in differences((item["source"], item.get("extra_info", {})) for item in listed):
             print(f"warning: {line}")
     grouped: list[tuple[str | None, list[dict[str, Any]]]] = group(config, listed, group_by)

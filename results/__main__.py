@@ -8,8 +8,11 @@ from pathlib import Path
 
 from results.changes import changes
 from results.compare import as_json, as_markdown
+from results.deployment import Tariff
 from results.errors import ResultsError
+from results.findings import Findings
 from results.gates import failures, parse_gate
+from results.history import write_history
 from results.journal import recovered
 from results.noise import noise_markdown
 from results.report import write_report
@@ -17,10 +20,11 @@ from results.runs import load, select
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the tables of one saved run, the newest without a name."""
+    """Write tables, pictures and page of one saved run, the newest without a name."""
+    tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
     run = load(select(options.runs)[-1])
     try:
-        paths = write_report(options.results_dir, run.benchmarks, run.environment, {})
+        paths = write_report(options.results_dir, Findings(run.benchmarks, run.environment, {}, tariff))
     except OSError as error:
         raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))
@@ -51,6 +55,18 @@ def compare(options: argparse.Namespace) -> int:
     return 1 if lines else 0
 
 
+def history(options: argparse.Namespace) -> int:
+    """Plot every metric over saved runs, and list them with commit and versions."""
+    runs = [load(path) for path in select(options.runs)]
+    try:
+        listed, paths = write_history(options.results_dir, runs)
+    except OSError as error:
+        raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
+    print(listed)
+    print("\n".join(f"wrote {path}" for path in paths))
+    return 0
+
+
 def recover(options: argparse.Namespace) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
@@ -68,12 +84,17 @@ def parser() -> argparse.ArgumentParser:
     runs_help = "paths, numbers such as 0001, or globs"
     options = argparse.ArgumentParser(prog="python -m results", description="Tables and comparisons of saved runs.")
     commands = options.add_subparsers(required=True)
-    for command in (report, noise, compare, recover):
+    for command in (report, noise, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         added.add_argument("runs", nargs="*", help=runs_help)
         added.set_defaults(run=command)
-        if command in (report, recover):
+        if command in (report, history, recover):
             added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
+        if command is report:
+            added.add_argument(
+                "--tariff", type=float, metavar="PRICE", help="of a kWh, for the cost of a million tokens"
+            )
+            added.add_argument("--currency", default="EUR", help="of the tariff (default: %(default)s)")
         if command is compare:
             added.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")
             added.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,10 +30,15 @@ class Metric:
     unit: str
     better: Literal["lower", "higher"] | None
     description: str
+    #: Whether it is a number; the others are text, yes or no.
+    is_number: bool = True
 
     def value(self, extra_info: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Return this metric of a benchmark, or None where it is missing."""
-        return lookup(extra_info, self.path)
+        """Return this metric of a benchmark, or None where it is missing or, being a number, is none that is finite."""
+        found = lookup(extra_info, self.path)
+        if self.is_number:
+            return found if type(found) in (int, float) and math.isfinite(found) else None
+        return found if isinstance(found, (str, bool)) else None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Ratio:
     of: str
     form: Literal["gain", "saving"]
     description: str
+    unit: str = ""
+    better: Literal["lower", "higher"] = "higher"
 
 
 METRICS = (
@@ -64,7 +72,9 @@ METRICS = (
     Metric("p99_latency_ms", "latency.p99_ms", "ms", "lower", "99th percentile of the rounds"),
     Metric("rounds", "latency.rounds", "", None, "timed rounds"),
     Metric("warmup_rounds", "latency.warmup_rounds", "", None, "untimed rounds before the first of them"),
-    Metric("converged", "latency.converged", "", None, "whether the median's interval is within 1% of it"),
+    Metric(
+        "converged", "latency.converged", "", None, "whether the median's interval is within 1% of it", is_number=False
+    ),
     Metric("noise_rel", "latency.noise_rel", "", "lower", "standard deviation of block medians over their mean"),
     Metric("outlier_share", "latency.outlier_share", "", "lower", "rounds far outside the others (5 MAD)"),
     Metric("preparation_s", "seconds.preparation", "s", "lower", "capture or compilation, and the first forward"),
@@ -74,7 +84,7 @@ METRICS = (
     Metric("roofline_fraction", "latency.roofline_fraction", "", "higher", "the device's own limit over the latency"),
     Metric("limit_ms", "latency.limit_ms", "ms", None, "least time the device needs for the work"),
     Metric("casts", "proof.casts", "", None, "conversions between floating-point dtypes in one forward"),
-    Metric("validity", "validity.status", "", None, "valid, invalid or unknown"),
+    Metric("validity", "validity.status", "", None, "valid, invalid or unknown", is_number=False),
     Metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
     Metric("temperature_c", "validity.temperature_c", "C", None, "GPU temperature after the rounds"),
     Metric(
@@ -85,7 +95,9 @@ METRICS = (
     Metric("delta_perplexity_ci95_low", "quality.delta_perplexity_ci95_low", "", None, "lower end of its 95% interval"),
     Metric("delta_perplexity_ci95_high", "quality.delta_perplexity_ci95_high", "", None, "upper end of its interval"),
     Metric("delta_perplexity_rel", "quality.delta_perplexity_rel", "", "lower", "the same, as a share of FP32's"),
-    Metric("quality_verdict", "quality.verdict", "", None, "equal within 0.1%, worse, better or undecided"),
+    Metric(
+        "quality_verdict", "quality.verdict", "", None, "equal within 0.1%, worse, better or undecided", is_number=False
+    ),
     Metric("kl_vs_fp32_nats", "quality.kl_vs_fp32_nats", "nats", "lower", "mean divergence from FP32 a token"),
     Metric("kl_vs_fp32_p99_nats", "quality.kl_vs_fp32_p99_nats", "nats", "lower", "its 99th percentile"),
     Metric("kl_vs_fp32_max_nats", "quality.kl_vs_fp32_max_nats", "nats", "lower", "the largest"),
@@ -93,24 +105,31 @@ METRICS = (
     Metric("nonfinite_logits", "quality.nonfinite_logits", "", "lower", "logits that are NaN or infinite"),
     Metric("avg_loss_nats", "quality.avg_loss_nats", "nats", "lower", "mean loss over text targets"),
     Metric("targets", "quality.targets", "", None, "text targets scored"),
-    Metric("quality_meaningful", "quality.meaningful", "", None, "false with generated text or seeded weights"),
-    Metric("quality_reason", "quality.reason", "", None, "why there is no perplexity"),
-    Metric("energy_method", "energy.method", "", None, "what measured the energy"),
+    Metric(
+        "quality_meaningful",
+        "quality.meaningful",
+        "",
+        None,
+        "false with generated text or seeded weights",
+        is_number=False,
+    ),
+    Metric("quality_reason", "quality.reason", "", None, "why there is no perplexity", is_number=False),
+    Metric("energy_method", "energy.method", "", None, "what measured the energy", is_number=False),
     Metric("energy_rel_u95", "energy.rel_u95", "", None, "relative 95% uncertainty of the energy"),
-    Metric("energy_status", "energy.status", "", None, "ok, disputed, unavailable or off"),
+    Metric("energy_status", "energy.status", "", None, "ok, disputed, unavailable or off", is_number=False),
     Metric("energy_net_mj", "energy.energy_per_sample_net_mj", "mJ", "lower", "energy of one sample above idle"),
     Metric("idle_power_w", "energy.idle_power_w", "W", None, "power with the model loaded and the loop stopped"),
     Metric("samples_per_joule", "energy.samples_per_joule", "samples/J", "higher", "samples for one joule"),
     Metric("tokens_per_joule", "energy.tokens_per_joule", "tokens/J", "higher", "text tokens for one joule"),
     Metric("energy_delay_product_mj_ms", "energy.energy_delay_product_mj_ms", "mJ ms", "lower", "energy times time"),
     Metric("cross_check_rel", "energy.cross_check_rel", "", None, "integrated power against the counter"),
-    Metric("energy_reason", "energy.reason", "", None, "why there is no energy"),
+    Metric("energy_reason", "energy.reason", "", None, "why there is no energy", is_number=False),
     Metric("checkpoint_size_mb", "size.checkpoint_size_mb", "MB", None, "weight files on disk"),
     Metric("peak_memory_mb", "size.peak_memory_mb", "MB", "lower", "most memory PyTorch held during the rounds"),
     Metric("batch_size", "batch_size", "", None, "sequences a forward"),
-    Metric("device", "device", "", None, "where it ran"),
-    Metric("native", "validity.native", "", None, "false where the hardware emulates the precision"),
-    Metric("stand_in", "workload.stand_in", "", None, "true with generated text or seeded weights"),
+    Metric("device", "device", "", None, "where it ran", is_number=False),
+    Metric("native", "validity.native", "", None, "false where the hardware emulates the precision", is_number=False),
+    Metric("stand_in", "workload.stand_in", "", None, "true with generated text or seeded weights", is_number=False),
 )
 
 RATIOS = (
@@ -134,3 +153,8 @@ LEADING_COLUMNS = (
     "model_size_mb",
     "size_reduction_vs_fp32",
 )
+
+
+def catalogued(column: str) -> Metric | Ratio:
+    """Return the metric or ratio of a table's column. Raises `KeyError` where there is none."""
+    return {entry.column: entry for entry in (*METRICS, *RATIOS)}[column]

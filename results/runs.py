@@ -20,6 +20,9 @@ class Run:
     path: Path
     benchmarks: tuple[dict[str, Any], ...]
     environment: dict[str, Any]
+    #: When it was saved, and from which commit, where the file says so.
+    saved_at: str = ""
+    commit: str = ""
 
 
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
@@ -62,11 +65,19 @@ def load(path: Path) -> Run:
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
-    environment = document.get("machine_info")
-    return Run(path, own, environment if isinstance(environment, dict) else {})
+    environment, commit = document.get("machine_info"), document.get("commit_info")
+    return Run(
+        path,
+        own,
+        environment if isinstance(environment, dict) else {},
+        str(document.get("datetime") or ""),
+        str(commit.get("id") or "") if isinstance(commit, dict) else "",
+    )
 
 
 def is_own(item: object) -> bool:
     """Tell whether a benchmark of a saved run was made by this suite."""
     extra_info = item.get("extra_info") if isinstance(item, dict) else None
-    return isinstance(extra_info, dict) and {"precision", "execution"} <= set(extra_info)
+    return isinstance(extra_info, dict) and all(
+        isinstance(extra_info.get(key), str) for key in ("precision", "execution")
+    )

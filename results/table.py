@@ -20,8 +20,11 @@ def table(benchmarks: Sequence[dict[str, Any]]) -> pd.DataFrame:
     rows = [row(benchmark["extra_info"]) for benchmark in benchmarks if "precision" in benchmark.get("extra_info", {})]
     columns = ["name", "precision", "execution", *(metric.column for metric in METRICS)]
     frame = pd.DataFrame(rows, columns=columns)
+    for metric in METRICS:
+        if metric.is_number:
+            frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
     for ratio in RATIOS:
-        values = pd.to_numeric(frame[ratio.of])
+        values = frame[ratio.of]
         baseline = pd.to_numeric(frame["execution"].map(baselines(frame, ratio.of)))
         frame[ratio.column] = baseline / values if ratio.form == "gain" else 1 - values / baseline
     ordered: pd.DataFrame = frame.reindex(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from results.layout import compact
 from results.recommendation import dominated, recommendation
-from results.report import compact
 from results.table import table
 from tests.test_results import benchmark
 

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from results.report import compact, summary
+from results.findings import Findings
+from results.layout import compact
+from results.report import summary
 from results.table import table
 from tests.tiny import REPOSITORY
 
@@ -58,7 +60,7 @@ def test_a_missing_figure_is_empty_and_never_zero():
 
 def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():
     benchmarks = [benchmark("fp32", 5.0)]
-    text = summary(table(benchmarks), benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"})
+    text = summary(Findings(benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"}))
     assert "no energy for fp32-eager: no meter." in text
     assert "fp16-eager was not run: not native here." in text
 

@@ -99,10 +99,9 @@ def test_the_command_line_prints_tables_and_errors(storage, monkeypatch, capsys,
     assert "## eager" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", ["results", "report", "0002", "--results-dir", "out"])
     assert main() == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "gpt2_benchmark_summary.md",
-        "gpt2_quantization_benchmark_results.csv",
-    ]
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    tables = {"gpt2_benchmark_summary.md", "gpt2_quantization_benchmark_results.csv", "report.html"}
+    assert {*tables, "latency.png", "latency.svg", "speedup.png", "speedup.svg"} <= written
     monkeypatch.setattr(sys, "argv", ["results", "noise", "0099"])
     assert main() == 1
     assert capsys.readouterr().err.startswith("error: No saved run matches '0099'")

@@ -9,7 +9,7 @@ from fixtures.checkpoint import find_checkpoint
 from fixtures.dataset import dataset_folder
 from fixtures.dataset_folder import DatasetFolder, IntegrityError
 from fixtures.settings import SETTINGS
-from results.report import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
+from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
 from fixtures.settings import SETTINGS
-from results.diagnosis import warnings
-from results.report import CSV_NAME, HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, advice, compact, write_report
-from results.table import table
+from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings
+from results.layout import terse
+from results.report import CSV_NAME, write_report
 
 
 class ReportPlugin:
@@ -25,6 +25,7 @@ class ReportPlugin:
         #: Every benchmark that was to run, and what became of it where it was not measured.
         self._fates: dict[str, str] = {}
         self._lines: list[str] = []
+        self._findings: Findings | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run; where tests are collected alone, nothing is."""
@@ -69,8 +70,8 @@ class ReportPlugin:
         measured = {benchmark["name"] for benchmark in self._benchmarks}
         missing = {name: fate for name, fate in self._fates.items() if name not in measured}
         if self._benchmarks:
-            written = write_report(folder, self._benchmarks, environment(self._settings.device), missing)
-            self._lines += [f"wrote {path}" for path in written]
+            self._findings = Findings(self._benchmarks, environment(self._settings.device), missing)
+            self._lines += [f"wrote {path}" for path in write_report(folder, self._findings)]
         elif missing and (folder / CSV_NAME).exists():
             self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
 
@@ -83,20 +84,20 @@ class ReportPlugin:
         if not self._benchmarks and not self._lines:
             return
         terminalreporter.section("GPT-2 precision benchmark")
-        if self._benchmarks:
-            self._show_table(terminalreporter)
+        if self._findings is not None:
+            self._show_table(terminalreporter, self._findings)
         for line in self._lines:
             terminalreporter.write_line(line, red=line.startswith("error"))
 
-    def _show_table(self, terminalreporter: pytest.TerminalReporter) -> None:
-        frame = table(self._benchmarks)
-        if frame["stand_in"].any():
+    def _show_table(self, terminalreporter: pytest.TerminalReporter, findings: Findings) -> None:
+        if findings.stand_in:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
             terminalreporter.write_line(HOW_TO_GET_THE_REAL_THING)
-        terminalreporter.write_line(compact(frame).to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
-        for sentence in advice(frame):
+        short = terse(findings.frame)
+        terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
+        for sentence in findings.advice:
             terminalreporter.write_line(sentence)
-        for warning in warnings(self._benchmarks):
+        for warning in findings.warnings:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
 
 

@@ -1,0 +1,75 @@
+"""Pictures of one run. A new one is one more entry in PLOTS; matplotlib is loaded when the first is drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from results.files import write
+from results.findings import Findings
+from results.plots.bars import bars
+from results.plots.courses import latency_course, power_course
+from results.plots.frontier import frontier
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Dots per inch of the PNG: sharp in print at the width of a page.
+DPI = 130
+FORMATS = ("svg", "png")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: its file's name, its title, and what draws it, or returns None where there is nothing to draw."""
+
+    name: str
+    title: str
+    draw: Callable[[Findings, str], Figure | None]
+
+
+PLOTS = (
+    Plot("latency", "Median latency of a forward", partial(bars, column="median_latency_ms", form="{:.3f}")),
+    Plot(
+        "speedup", "Speed against FP32 in the same execution", partial(bars, column="speedup_vs_fp32", form="{:.2f}x")
+    ),
+    Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.0f}")),
+    Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.0f}")),
+    Plot("perplexity", "Perplexity", partial(bars, column="perplexity", form="{:.2f}")),
+    Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
+    Plot("frontier_quality", "Latency against perplexity", partial(frontier, x="median_latency_ms", y="perplexity")),
+    Plot(
+        "frontier_energy", "Energy against latency", partial(frontier, x="energy_per_sample_mj", y="median_latency_ms")
+    ),
+    Plot("latency_course", "Latency over the rounds", latency_course),
+    Plot("power_course", "Power over time", power_course),
+)
+
+
+def write_plots(folder: Path, findings: Findings, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
+    """Write every picture that there is something for as PNG and SVG; return the SVGs by the pictures' titles.
+
+    Raises `OSError` where the folder cannot be written.
+    """
+    drawn = {}
+    for plot in plots:
+        figure = plot.draw(findings, plot.title)
+        if figure is None:
+            continue
+        for form in FORMATS:
+            content = rendered(figure, form)
+            write(folder / f"{plot.name}.{form}", content)
+            if form == "svg":
+                drawn[plot.title] = content
+    return drawn
+
+
+def rendered(figure: Figure, form: str) -> bytes:
+    """Return a figure as a file of the format, the same bytes for the same figure."""
+    file = io.BytesIO()
+    figure.savefig(file, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else None)
+    return file.getvalue()

@@ -1,0 +1,94 @@
+"""One metric of every benchmark side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from results.findings import Findings
+from results.metrics import Metric, Ratio, catalogued
+from results.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Share of an execution's place that its bars fill.
+FILLED = 0.84
+HEIGHT_IN = 3.3
+
+
+def bars(findings: Findings, title: str, column: str, form: str) -> Figure | None:
+    """Draw a metric as bars from 0, grouped by execution, with its 95% interval where it has one.
+
+    A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
+    """
+    frame, metric = findings.frame, catalogued(column)
+    values = pd.to_numeric(frame[column], errors="coerce")
+    if not values.notna().any():
+        return None
+    figure, foot = new_figure(findings, title, HEIGHT_IN, [meaning(metric), *marks(frame), *gaps(frame, column)])
+    axes = add_axes(figure, foot)
+    executions, precisions = numbered(frame["execution"]), numbered(frame["precision"])
+    width = FILLED / len(precisions)
+    top = float((values + reach(frame, column)).max())
+    for (_, row), value in zip(frame.iterrows(), values, strict=True):
+        number = precisions[row["precision"]]
+        x = executions[row["execution"]] + (number - (len(precisions) - 1) / 2) * width
+        if pd.isna(value):
+            axes.text(x, 0.02 * top, "no figure", rotation=90, ha="center", va="bottom", size=8, color="#666")
+            continue
+        axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
+        low, high = interval(row, column, value)
+        if high > low:
+            axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
+        mark = "*" if row["validity"] == "invalid" else ""
+        axes.text(x, high + 0.01 * top, form.format(value) + mark, ha="center", va="bottom", size=8)
+    for precision, number in precisions.items():
+        colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
+        axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
+    axes.set_xticks(list(executions.values()), [literal(name) for name in executions])
+    axes.set_xlim(-0.5, len(executions) - 0.5)
+    axes.set_ylim(0, 1.14 * top)
+    axes.set_ylabel(metric.unit, size=8)
+    figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
+    return figure
+
+
+def meaning(metric: Metric | Ratio) -> str:
+    """Return what a metric is, for the foot of a picture."""
+    return f"{metric.column}: {metric.description}"
+
+
+def interval(row: pd.Series[Any], column: str, value: float) -> tuple[float, float]:
+    """Return the 95% interval of a row's figure, or the figure twice where it has none that holds it."""
+    low, high = value, value
+    if column == "median_latency_ms":
+        low, high = row["median_ci95_low_ms"], row["median_ci95_high_ms"]
+    elif column == "energy_per_sample_mj":
+        low, high = value * (1 - row["energy_rel_u95"]), value * (1 + row["energy_rel_u95"])
+    return (low, high) if low <= value <= high else (value, value)
+
+
+def reach(frame: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Return how far each row's interval reaches above its figure."""
+    values = pd.to_numeric(frame[column], errors="coerce")
+    above = [interval(row, column, value)[1] - value for (_, row), value in zip(frame.iterrows(), values, strict=True)]
+    found: pd.Series[float] = pd.Series(above, index=frame.index).fillna(0)
+    return found
+
+
+def marks(frame: pd.DataFrame) -> list[str]:
+    """Return a line that explains the asterisk, where there is one."""
+    invalid = frame[frame["validity"] == "invalid"]
+    return [f"* not valid (reasons in the table): {', '.join(invalid['name'])}"] if len(invalid) else []
+
+
+def gaps(frame: pd.DataFrame, column: str) -> list[str]:
+    """Return why each missing figure is missing, where the run says so."""
+    lines = []
+    for _, row in frame[frame[column].isna()].iterrows():
+        reason = row["energy_reason"] if column.startswith("energy") else row["quality_reason"]
+        stated = "" if pd.isna(reason) or column not in ("energy_per_sample_mj", "perplexity") else f": {reason}"
+        lines.append(f"no figure for {row['name']}{stated}")
+    return lines

@@ -1,0 +1,72 @@
+"""Two costs against each other: what nothing else beats in both lies on the frontier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from results.findings import Findings
+from results.metrics import catalogued
+from results.plots.bars import gaps, interval, marks, meaning
+from results.plots.style import COLOURS, MARKERS, add_axes, literal, new_figure, numbered, pick
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEIGHT_IN = 3.9
+
+
+def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
+    """Draw every benchmark that has both figures, and a line through those that no other beats in both.
+
+    Of both, less is better. None where fewer than two benchmarks have them.
+    """
+    shown = findings.frame.dropna(subset=[x, y])
+    if len(shown) < 2:
+        return None
+    notes = [
+        *(meaning(catalogued(column)) for column in (x, y)),
+        *marks(shown),
+        *(line for column in (x, y) for line in gaps(findings.frame, column)),
+    ]
+    figure, foot = new_figure(findings, title, HEIGHT_IN, notes)
+    axes = add_axes(figure, foot, left=0.13)
+    precisions, executions = numbered(findings.frame["precision"]), numbered(findings.frame["execution"])
+    best = undominated(shown, x, y)
+    axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1, label="frontier")
+    for _, row in shown.iterrows():
+        errors: dict[str, Any] = {}
+        for side, column in (("xerr", x), ("yerr", y)):
+            low, high = interval(row, column, row[column])
+            errors[side] = [[row[column] - low], [high - row[column]]]
+        axes.errorbar(
+            row[x],
+            row[y],
+            fmt=pick(MARKERS, executions[row["execution"]]),
+            color=pick(COLOURS, precisions[row["precision"]]),
+            markeredgecolor="black",
+            markersize=8,
+            capsize=2,
+            elinewidth=0.8,
+            **errors,
+        )
+    axes.margins(0.12, 0.15)
+    for number, (_, row) in enumerate(shown.sort_values([x, y]).iterrows()):
+        mark = "*" if row["validity"] == "invalid" else ""
+        # In turn above and below, because neighbours are often close.
+        beside, label = (7, 6 if number % 2 else -12), literal(row["name"]) + mark
+        axes.annotate(label, (row[x], row[y]), xytext=beside, textcoords="offset points", size=8)
+    for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
+        metric = catalogued(column)
+        axis.set_label_text(f"{metric.column}{f' [{metric.unit}]' if metric.unit else ''}", fontsize=8)
+    axes.ticklabel_format(useOffset=False, style="plain")
+    axes.legend(loc="upper right", frameon=False, fontsize=8)
+    return figure
+
+
+def undominated(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Return the rows that no other row beats in both figures, by rising x. Of equal rows the first stays."""
+    ordered = frame.sort_values([x, y], kind="stable")
+    found: pd.DataFrame = ordered[ordered[y] < ordered[y].cummin().shift(fill_value=float("inf"))]
+    return found

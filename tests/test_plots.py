@@ -1,0 +1,133 @@
+"""Pictures: what they show of a run, and that they say what is missing."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from results.findings import Findings
+from results.history import overview, values_over_runs, write_history
+from results.plots import PLOTS, Plot, write_plots
+from results.plots.bars import bars
+from results.plots.courses import limits
+from results.plots.frontier import undominated
+from results.runs import Run
+from tests.test_results import benchmark
+
+
+def findings(*benchmarks: dict) -> Findings:
+    return Findings(benchmarks, {"torch": "2", "torch_threads": 2}, {})
+
+
+def texts(image: bytes) -> str:
+    """All text of an SVG, which matplotlib writes as text."""
+    return " ".join(ElementTree.fromstring(image).itertext())  # noqa: S314
+
+
+def whole_run(**more: object) -> Findings:
+    figures = {"throughput_samples_per_s": 200.0, "ci95_low_ms": 2.0, "ci95_high_ms": 6.0, "series_ms": [5.0, 5.1, 5.0]}
+    made = [benchmark("fp32", 5.0, 400.0, **more), benchmark("fp16", 2.5, 100.0, **more)]
+    for item in made:
+        item["extra_info"]["latency"].update(figures)
+        item["extra_info"]["energy"] |= {"rel_u95": 0.02, "power_series": [[0.2, 100.0], [1.0, 260.0]]}
+        item["extra_info"]["size"] = {"model_size_mb": 497.76}
+    return findings(*made)
+
+
+def test_every_picture_of_a_whole_run_is_written_as_png_and_svg(tmp_path):
+    drawn = write_plots(tmp_path, whole_run())
+    assert list(drawn) == [plot.title for plot in PLOTS]
+    for plot in PLOTS:
+        assert (tmp_path / f"{plot.name}.png").read_bytes().startswith(b"\x89PNG")
+        assert plot.title in texts((tmp_path / f"{plot.name}.svg").read_bytes())
+    assert len(list(tmp_path.iterdir())) == 2 * len(PLOTS)  # nothing unfinished is left
+
+
+def test_pictures_carry_figures_units_and_conditions(tmp_path):
+    drawn = write_plots(tmp_path, whole_run())
+    latency = texts(drawn["Median latency of a forward"])
+    assert "5.000" in latency
+    assert "ms" in latency
+    assert "CPU, 2 threads; PyTorch 2" in latency
+    assert "2.00x" in texts(drawn["Speed against FP32 in the same execution"])
+    assert "STAND-IN" not in latency
+
+
+def test_a_stand_in_is_marked_in_every_picture(tmp_path):
+    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"stand_in": True}
+    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    assert len(drawn) == len(PLOTS)
+    assert all("STAND-IN" in texts(image) for image in drawn.values())
+
+
+def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():
+    figure = bars(findings(benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.0)), "t", "energy_per_sample_mj", "{}")
+    assert figure is not None
+    shown = " ".join(text.get_text() for text in [*figure.texts, *figure.axes[0].texts])
+    assert "no figure for fp16-eager: no meter" in shown
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights.count(400.0) == 1
+    assert all(height in (0, 400.0) for height in heights)  # 0: those of the legend
+
+
+def test_an_invalid_row_has_a_mark():
+    judged = {"status": "invalid", "valid": False, "reasons": ["hot"]}
+    figure = bars(findings(benchmark("fp32", 5.0, validity=judged)), "t", "median_latency_ms", "{:.1f}")
+    assert figure is not None
+    assert "5.0*" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_figure_that_nobody_has_makes_no_picture():
+    assert bars(findings(benchmark("fp32", 5.0)), "t", "energy_per_sample_mj", "{}") is None
+
+
+def test_the_frontier_holds_what_nothing_else_beats_in_both():
+    frame = pd.DataFrame({"x": [3.0, 1.0, 2.0, 4.0, 1.0], "y": [1.0, 3.0, 4.0, 1.0, 3.0], "name": list("abcde")})
+    assert undominated(frame, "x", "y")["name"].tolist() == ["b", "a"]
+
+
+def test_an_axis_shows_a_drift_of_a_percent_and_does_not_blow_up_noise():
+    low, high = limits([1.0, 1.001, 0.999])
+    assert high - low == pytest.approx(0.08, abs=0.002)
+    low, high = limits([1.0, 2.0])
+    assert low < 1.0
+    assert high > 2.0
+
+
+def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
+    item = benchmark("$\\frac{1}$<script>", 5.0)
+    item["extra_info"]["latency"]["series_ms"] = ["x", None]
+    item["extra_info"]["energy"]["power_series"] = [[0.1], 7]
+    drawn = write_plots(tmp_path, findings(item))
+    assert "Latency over the rounds" not in drawn
+    assert "$\\frac{1}$<script>" in texts(drawn["Median latency of a forward"]).replace("\\$", "$")
+
+
+def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:
+    return Run(
+        tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), {}, "2026-01-02T03:04:05", commit
+    )
+
+
+def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):
+    runs = [saved(tmp_path, "a.json", 5.0), saved(tmp_path, "b.json", 6.0)]
+    values = values_over_runs(runs)
+    assert values["median_latency_ms"]["fp32-eager"].tolist() == [5.0, 6.0]
+    assert values["speedup_vs_fp32"]["fp16-eager"].tolist() == [5.0, 6.0]
+    assert "energy_per_sample_mj" not in values
+    assert overview(runs)["commit"].tolist() == ["cccccccc", "cccccccc"]
+
+
+def test_history_writes_a_picture_that_names_the_commits(tmp_path):
+    listed, paths = write_history(tmp_path / "out", [saved(tmp_path, "a.json", 5.0, "abcdef0123")])
+    assert [path.name for path in paths] == ["history.svg", "history.png"]
+    assert "abcdef01" in listed
+    assert "abcdef01" in texts(paths[0].read_bytes())
+
+
+def test_a_new_plot_is_one_more_entry(tmp_path):
+    extra = Plot("extra", "Mean latency", lambda run, title: bars(run, title, "mean_latency_ms", "{:.1f}"))
+    assert list(write_plots(tmp_path, whole_run(), [extra])) == ["Mean latency"]
