@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from results.metrics import finite
+
 #: Above this share of launches in an eager forward, what the kernels compute in hardly matters.
 LAUNCH_BOUND = 0.5
 
@@ -45,9 +47,10 @@ def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for benchmark in benchmarks:
         extra_info = benchmark["extra_info"]
+        validity, latency = (extra_info.get(part) for part in ("validity", "latency"))
         found = [
-            *validity_reasons(extra_info.get("validity") or {}),
-            *noise_reasons(extra_info.get("latency") or {}, str(extra_info.get("device"))),
+            *(validity_reasons(validity) if isinstance(validity, dict) else []),
+            *(noise_reasons(latency, str(extra_info.get("device"))) if isinstance(latency, dict) else []),
         ]
         if found:
             lines.append(f"{extra_info['precision']}-{extra_info['execution']}: {'; '.join(found)}.")
@@ -56,21 +59,23 @@ def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
 
 def validity_reasons(validity: dict[str, Any]) -> list[str]:
     """Return why a measurement is invalid, or that its validity is unknown and why."""
-    if validity.get("reasons"):
-        return [str(reason) for reason in validity["reasons"]]
-    unknown = validity.get("unknown") or {}
-    return [f"validity unknown: {'; '.join(sorted(set(unknown.values())))}"] if unknown else []
+    reasons, unknown = validity.get("reasons"), validity.get("unknown")
+    if isinstance(reasons, list) and reasons:
+        return [str(reason) for reason in reasons]
+    if isinstance(unknown, dict) and unknown:
+        return [f"validity unknown: {'; '.join(sorted({str(reason) for reason in unknown.values()}))}"]
+    return []
 
 
 def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
-    low, median, high = (latency.get(key) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
+    low, median, high = (finite(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
     if latency.get("converged") is not False or not median:
         return []
     if low is None or high is None:
         return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
     width = max(median - low, high - median) / median
-    noise_rel = latency.get("noise_rel")
+    noise_rel = finite(latency.get("noise_rel"))
     spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"
     return [
         f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,11 @@ def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
             return None
         found = found.get(key)
     return found
+
+
+def finite(value: Any) -> int | float | None:  # noqa: ANN401
+    """Return a value where it is a number that a float can hold, else None: a saved run may hold anything."""
+    return value if type(value) in (int, float) and abs(value) <= sys.float_info.max else None
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Metric:
         """Return this metric of a benchmark, or None where it is missing or, being a number, is none that is finite."""
         found = lookup(extra_info, self.path)
         if self.is_number:
-            return found if type(found) in (int, float) and math.isfinite(found) else None
+            return finite(found)
         return found if isinstance(found, (str, bool)) else None
 
 

@@ -88,9 +88,12 @@ def validity(findings: Findings) -> pd.DataFrame:
             "drift": "validity.drift.change_rel",
         },
     )
-    judged = [lookup(item["extra_info"], "validity") or {} for item in findings.benchmarks]
     shown["why"] = [
-        "; ".join(map(str, [*listed(found.get("reasons")), *listed(found.get("unknown"))])) or "-" for found in judged
+        "; ".join(
+            part for path in ("reasons", "unknown") for part in listed(lookup(item["extra_info"], f"validity.{path}"))
+        )
+        or "-"
+        for item in findings.benchmarks
     ]
     return shown
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.findings import Findings
-from results.metrics import lookup
+from results.metrics import finite, lookup
 from results.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def latency_course(findings: Findings, title: str) -> Figure | None:
         values = lookup(extra_info, "latency.series_ms")
         if not is_series(values):
             return None
-        rounds = lookup(extra_info, "latency.rounds") or len(values)
+        rounds = finite(lookup(extra_info, "latency.rounds")) or len(values)
         return [rounds * (i + 0.5) / len(values) for i in range(len(values))], values
 
     return panels(findings, title, series, "round", "ms")
@@ -49,11 +48,7 @@ def power_course(findings: Findings, title: str) -> Figure | None:
 
 def is_series(values: object) -> bool:
     """Tell whether a value of a saved run is a list of finite numbers, and not an empty one."""
-    return (
-        isinstance(values, list)
-        and bool(values)
-        and all(type(value) in (int, float) and math.isfinite(value) for value in values)
-    )
+    return isinstance(values, list) and bool(values) and all(finite(value) is not None for value in values)
 
 
 def panels(
