@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from results.metrics import METRICS, RATIOS
 from results.runs import Run
-from results.table import table
+from results.table import tables
 
 #: Fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
@@ -48,7 +48,7 @@ class Change:
 
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     """Return the change of every metric with a better and a worse, of every benchmark that either side has."""
-    sides = [tables(runs) for runs in (before, after)]
+    sides = [tables([run.benchmarks for run in runs]) for runs in (before, after)]
     names = list(dict.fromkeys(name for side in sides for name in side["name"]))
     metrics = [(metric.column, metric.better) for metric in METRICS if metric.better]
     metrics += [(ratio.column, "higher") for ratio in RATIOS]
@@ -60,11 +60,6 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
             if len(values[0]) or len(values[1]):
                 found.append(change(name, column, better, values[0], values[1]))
     return found
-
-
-def tables(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the rows of all runs, one below the other."""
-    return pd.concat([table(run.benchmarks) for run in runs], ignore_index=True)
 
 
 def change(

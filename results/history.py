@@ -11,7 +11,7 @@ import pandas as pd
 from results.files import write
 from results.metrics import METRICS, RATIOS, catalogued, lookup
 from results.runs import Run
-from results.table import table
+from results.table import tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,16 +60,15 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
 
 def values_over_runs(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """Return for each metric that has a better and a worse, and any value, a column a benchmark and a row a run."""
-    tables = [table(run.benchmarks).drop_duplicates("name").set_index("name") for run in runs]
-    names = list(dict.fromkeys(name for found in tables for name in found.index))
+    frame = tables([run.benchmarks for run in runs]).drop_duplicates(["run", "name"])
+    frame["run"] += 1
     found = {}
     for metric in (*METRICS, *RATIOS):
         if metric.better is None:
             continue
-        rows = [pd.to_numeric(part[metric.column], errors="coerce").reindex(names) for part in tables]
-        values = pd.DataFrame([row.to_list() for row in rows], columns=names, index=range(1, len(runs) + 1))
-        if values.notna().any(axis=None):
-            found[metric.column] = values.dropna(axis="columns", how="all")
+        values = frame.pivot(index="run", columns="name", values=metric.column).dropna(axis="columns", how="all")
+        if len(values.columns):
+            found[metric.column] = values
     return found
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from results.metrics import METRICS, RATIOS
 from results.runs import Run
-from results.table import table
+from results.table import tables
 
 
 def noise(runs: Sequence[Run]) -> pd.DataFrame:
@@ -17,7 +17,7 @@ def noise(runs: Sequence[Run]) -> pd.DataFrame:
     A run counts as one observation. A metric missing in a run counts in none of its columns; with fewer than two
     values there is no deviation.
     """
-    frame = pd.concat([table(run.benchmarks).assign(run=str(run.path)) for run in runs], ignore_index=True)
+    frame = tables([run.benchmarks for run in runs])
     names = [metric.column for metric in METRICS if metric.better] + [ratio.column for ratio in RATIOS]
     long = frame.melt(id_vars=["execution", "name", "run"], value_vars=names, var_name="metric")
     long["value"] = pd.to_numeric(long["value"])

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
 from fixtures.settings import SETTINGS
-from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings
+from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
 from results.layout import terse
 from results.report import CSV_NAME, write_report
 
@@ -99,6 +99,8 @@ class ReportPlugin:
             terminalreporter.write_line(sentence)
         for warning in findings.warnings:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
+        for sentence in missing_figures(findings.frame):
+            terminalreporter.write_line(sentence)
 
 
 def require_writable(config: pytest.Config) -> None:
