@@ -1,0 +1,35 @@
+"""What `pytest-benchmark compare` shows beside the times."""
+
+from __future__ import annotations
+
+from results.side_by_side import side_by_side
+from tests.test_results import benchmark
+
+
+def listed(source: str, precision: str, energy_mj: float | None) -> dict:
+    judged = {"status": "valid", "native": True}
+    return benchmark(precision, 1.0, energy_mj, validity=judged) | {"source": source}
+
+
+def cells(text: str, source: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if f" {source} " in line]
+    return line.split()
+
+
+def test_differences_are_from_the_first_run_of_that_name():
+    shown = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", 110.0), listed("0003", "fp32", 400.0)])
+    assert shown is not None
+    assert "100.0" in cells(shown, "0001")
+    assert cells(shown, "0002")[-5:-2] == ["110.0", "(+10.00%)", "-"]
+    assert "(+" not in " ".join(cells(shown, "0003"))  # another benchmark: nothing to differ from
+    assert cells(shown, "0003")[-1] == "valid"
+
+
+def test_a_missing_figure_is_a_dash_without_a_difference():
+    shown = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", None)])
+    assert shown is not None
+    assert "%" not in shown
+
+
+def test_other_suites_are_left_alone():
+    assert side_by_side([{"name": "other", "extra_info": {}}, {"name": "older"}]) is None
