@@ -143,5 +143,5 @@ def text(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return number(value, "{:,}" if isinstance(value, int) else "{:.6g}")
+        return number(value, "{:,}" if isinstance(value, int) else "{:.7g}")
     return "-" if value is None or pd.isna(value) else str(value)

@@ -13,7 +13,7 @@ from results.history import overview, values_over_runs, write_history
 from results.plots import PLOTS, Plot, write_plots
 from results.plots.bars import bars
 from results.plots.courses import limits
-from results.plots.frontier import undominated
+from results.plots.frontier import above_neighbour, undominated
 from results.runs import Run
 from tests.test_results import benchmark
 
@@ -87,6 +87,11 @@ def test_a_figure_that_nobody_has_makes_no_picture():
 def test_the_frontier_holds_what_nothing_else_beats_in_both():
     frame = pd.DataFrame({"x": [3.0, 1.0, 2.0, 4.0, 1.0], "y": [1.0, 3.0, 4.0, 1.0, 3.0], "name": list("abcde")})
     assert undominated(frame, "x", "y")["name"].tolist() == ["b", "a"]
+
+
+def test_names_stand_where_their_points_have_room():
+    frame = pd.DataFrame({"x": [1.0, 1.1, 9.0], "y": [5.0, 4.9, 1.0]})
+    assert above_neighbour(frame, "x", "y") == [True, False, False]
 
 
 def test_an_axis_shows_a_drift_of_a_percent_and_does_not_blow_up_noise():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from results.findings import Findings
@@ -52,10 +53,9 @@ def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
             **errors,
         )
     axes.margins(0.12, 0.15)
-    for number, (_, row) in enumerate(shown.sort_values([x, y]).iterrows()):
+    for (_, row), is_above in zip(shown.iterrows(), above_neighbour(shown, x, y), strict=True):
         mark = "*" if row["validity"] == "invalid" else ""
-        # In turn above and below, because neighbours are often close.
-        beside, label = (7, 6 if number % 2 else -12), literal(row["name"]) + mark
+        beside, label = (7, 6 if is_above else -12), literal(row["name"]) + mark
         axes.annotate(label, (row[x], row[y]), xytext=beside, textcoords="offset points", size=8)
     for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
         metric = catalogued(column)
@@ -63,6 +63,18 @@ def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.legend(loc="upper right", frameon=False, fontsize=8)
     return figure
+
+
+def above_neighbour(frame: pd.DataFrame, x: str, y: str) -> list[bool]:
+    """Tell for each point whether it lies above its nearest neighbour: there its name finds room, else below it."""
+    points = frame[[x, y]].to_numpy(dtype=float)
+    spans = np.ptp(points, axis=0)
+    scaled = points / np.where(spans > 0, spans, 1)
+    distances = np.linalg.norm(scaled[:, None] - scaled[None], axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return [
+        bool(point >= neighbour) for point, neighbour in zip(points[:, 1], points[distances.argmin(1), 1], strict=True)
+    ]
 
 
 def undominated(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
