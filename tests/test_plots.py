@@ -111,6 +111,11 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
     assert "$\\frac{1}$<script>" in texts(drawn["Median latency of a forward"]).replace("\\$", "$")
 
 
+def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
+    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "模型 \U0001f600"}
+    assert len(write_plots(tmp_path, whole_run(workload=workload))) == len(PLOTS)
+
+
 def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:
     return Run(
         tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), {}, "2026-01-02T03:04:05", commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,5 +72,8 @@ def write_plots(folder: Path, findings: Findings, plots: Sequence[Plot] = PLOTS)
 def rendered(figure: Figure, form: str) -> bytes:
     """Return a figure as a file of the format, the same bytes for the same figure."""
     file = io.BytesIO()
-    figure.savefig(file, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else None)
+    with warnings.catch_warnings():
+        # A model may have a name that the font cannot show; it is in the tables all the same.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else None)
     return file.getvalue()
