@@ -71,6 +71,13 @@ def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_i
     assert len(saved_run()["benchmarks"]) == 1
 
 
+def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, saved_run):
+    saved_by_then = []
+    monkeypatch.setattr(reports, "write_report", lambda *_: saved_by_then.append(saved_run()) or [])
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager"]
+
+
 def test_a_run_that_cannot_be_saved_fails_in_one_sentence_and_its_tables_are_there(run_suite, monkeypatch, tmp_path):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "run.json")

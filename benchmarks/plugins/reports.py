@@ -55,16 +55,17 @@ class ReportPlugin:
 
     @pytest.hookimpl(wrapper=True)  # around pytest-benchmark's own, which saves the run
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Write the tables, then have the run saved; what cannot be written is said and fails the session."""
+        """Have the run saved, then write tables and pictures; what cannot be written is said and fails the session."""
         folder = self._settings.results_dir
-        try:
-            self._write_tables(folder)
-        except OSError as error:
-            self._fail(session, f"{folder} cannot be written ({error.strerror}); the tables were not saved")
         try:
             yield
         except OSError as error:
             self._fail(session, f"{error.filename} cannot be written ({error.strerror}); the run was not saved")
+        finally:  # a limit on the times that was passed is raised here too
+            try:
+                self._write_tables(folder)
+            except OSError as error:
+                self._fail(session, f"{folder} cannot be written ({error.strerror}); the tables were not saved")
 
     def _write_tables(self, folder: Path) -> None:
         measured = {benchmark["name"] for benchmark in self._benchmarks}
