@@ -31,8 +31,8 @@ def deployment(frame: pd.DataFrame, tariff: Tariff | None) -> pd.DataFrame:
 
     kWh = tokens / (tokens per joule) / 3.6e6. It is the energy that was metered: a GPU's without the machine around it.
     """
-    known = frame.dropna(subset=["tokens_per_joule"])
-    energy_kwh = TOKENS / known["tokens_per_joule"].astype(float) / JOULES_PER_KWH
+    known = frame[frame["tokens_per_joule"] > 0]
+    energy_kwh = TOKENS / known["tokens_per_joule"] / JOULES_PER_KWH
     found: pd.DataFrame = pd.DataFrame(
         {"benchmark": known["name"], "kWh for a million tokens": [f"{value:.4g}" for value in energy_kwh]}
     )

@@ -17,7 +17,7 @@ def explanations(frame: pd.DataFrame) -> list[str]:
     """Return one sentence on FP16 in eager execution, where FP16 and FP32 were measured in both executions."""
     rows = frame.set_index("name").to_dict("index")
     wanted = [f"{precision}-{execution}" for execution in ("eager", "graph") for precision in ("fp32", "fp16")]
-    if not all(name in rows and not pd.isna(rows[name]["median_latency_ms"]) for name in wanted):
+    if not all(name in rows and rows[name]["median_latency_ms"] > 0 for name in wanted):
         return []
     fp32, fp16, fp32_graph, fp16_graph = (rows[name]["median_latency_ms"] for name in wanted)
     share = rows["fp16-eager"]["launch_bound_share"]

@@ -77,7 +77,7 @@ def marks(item: pd.Series[Any], beaten_by: str | None) -> str:
 def median(item: pd.Series[Any]) -> str:
     """Return a row's median latency and how far its 95% interval reaches from it."""
     shown = number(item["median_latency_ms"], "{:.3f}")
-    if pd.isna(item["median_ci95_low_ms"]) or pd.isna(item["median_latency_ms"]):
+    if pd.isna(item["median_ci95_low_ms"]) or not item["median_latency_ms"] > 0:
         return shown
     reach = max(
         item["median_latency_ms"] - item["median_ci95_low_ms"], item["median_ci95_high_ms"] - item["median_latency_ms"]

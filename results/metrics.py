@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Literal
+
+#: No figure comes near it, and products and margins of figures below it are finite.
+LARGEST = 1e100
 
 
 def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
@@ -18,8 +20,8 @@ def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
 
 
 def finite(value: Any) -> int | float | None:  # noqa: ANN401
-    """Return a value where it is a number that a float can hold, else None: a saved run may hold anything."""
-    return value if type(value) in (int, float) and abs(value) <= sys.float_info.max else None
+    """Return a value where it is a number that can be reckoned with, else None: a saved run may hold anything."""
+    return value if type(value) in (int, float) and abs(value) <= LARGEST else None
 
 
 @dataclass(frozen=True)

@@ -83,5 +83,5 @@ def beats(rival: pd.Series[Any], row: pd.Series[Any]) -> bool:
     is_harmless = rival["precision"] == BASELINE or rival["quality_verdict"] in HARMLESS
     if not is_harmless or rival["validity"] == "invalid":
         return False
-    ratios = [rival[cost] / row[cost] for cost in COSTS if not (pd.isna(rival[cost]) or pd.isna(row[cost]))]
+    ratios = [rival[cost] / row[cost] for cost in COSTS if rival[cost] > 0 and row[cost] > 0]
     return bool(ratios) and max(ratios) <= 1 and min(ratios) < 1 - MARGIN

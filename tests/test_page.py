@@ -111,6 +111,7 @@ def test_in_a_browser_it_sorts_fits_a_phone_and_says_nothing_on_the_console(brow
         "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     )
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.execute_script("return arguments[0].width", images[0]) >= 600  # its small print can be read
     assert float(browser.execute_script("return parseFloat(getComputedStyle(document.body).fontSize)")) >= 16
     printed = browser.execute_cdp_cmd("Page.printToPDF", {})
     assert len(printed["data"]) > 10_000

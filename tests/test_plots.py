@@ -14,6 +14,7 @@ from results.plots import PLOTS, Plot, write_plots
 from results.plots.bars import bars
 from results.plots.courses import limits
 from results.plots.frontier import above_neighbour, undominated
+from results.report import write_report
 from results.runs import Run
 from tests.test_results import benchmark
 
@@ -80,6 +81,20 @@ def test_an_invalid_row_has_a_mark():
     assert "5.0*" in [text.get_text() for text in figure.axes[0].texts]
 
 
+def test_an_emulated_row_has_another_mark():
+    figure = bars(findings(benchmark("fp32", 5.0, validity={"native": False})), "t", "median_latency_ms", "{:.1f}")
+    assert figure is not None
+    assert "5.0†" in [text.get_text() for text in figure.axes[0].texts]
+    assert "† emulated" in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_a_picture_of_an_earlier_run_does_not_stay_among_those_of_this_one(tmp_path):
+    write_plots(tmp_path, whole_run())
+    write_plots(tmp_path, findings(benchmark("fp32", 5.0)))
+    assert not list(tmp_path.glob("energy.*"))
+    assert len(list(tmp_path.glob("latency.*"))) == 2
+
+
 def test_a_figure_that_nobody_has_makes_no_picture():
     assert bars(findings(benchmark("fp32", 5.0)), "t", "energy_per_sample_mj", "{}") is None
 
@@ -109,6 +124,17 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
     drawn = write_plots(tmp_path, findings(item))
     assert "Latency over the rounds" not in drawn
     assert "$\\frac{1}$<script>" in texts(drawn["Median latency of a forward"]).replace("\\$", "$")
+
+
+@pytest.mark.parametrize("odd", [0, -1, -1.0, 1e-320, 1e300, 10**400])
+def test_impossible_figures_do_no_harm(tmp_path, odd):
+    item = benchmark("fp16", odd, odd)
+    figures = {"series_ms": [odd, odd], "ci95_low_ms": odd, "ci95_high_ms": odd, "throughput_samples_per_s": odd}
+    item["extra_info"]["latency"].update(figures)
+    item["extra_info"]["energy"] |= {"power_series": [[0.1, odd]], "tokens_per_joule": odd, "rel_u95": odd}
+    item["extra_info"]["quality"]["perplexity"] = odd
+    written = write_report(tmp_path, findings(item, benchmark("fp32", odd, odd)))
+    assert "fp16-eager" in written[-1].read_text()
 
 
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):

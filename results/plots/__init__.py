@@ -54,16 +54,20 @@ PLOTS = (
 def write_plots(folder: Path, findings: Findings, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
     """Write every picture that there is something for as PNG and SVG; return the SVGs by the pictures' titles.
 
+    One that there is nothing for is removed: it would be an earlier run's among this one's.
+
     Raises `OSError` where the folder cannot be written.
     """
     drawn = {}
     for plot in plots:
         figure = plot.draw(findings, plot.title)
-        if figure is None:
-            continue
         for form in FORMATS:
+            path = folder / f"{plot.name}.{form}"
+            if figure is None:
+                path.unlink(missing_ok=True)
+                continue
             content = rendered(figure, form)
-            write(folder / f"{plot.name}.{form}", content)
+            write(path, content)
             if form == "svg":
                 drawn[plot.title] = content
     return drawn

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Share of an execution's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
+#: What `interval` knows an interval of.
+WITH_INTERVAL = ("median_latency_ms", "energy_per_sample_mj")
 
 
 def bars(findings: Findings, title: str, column: str, form: str) -> Figure | None:
@@ -42,14 +44,13 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
         low, high = interval(row, column, value)
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
-        mark = "*" if row["validity"] == "invalid" else ""
-        axes.text(x, high + 0.01 * top, form.format(value) + mark, ha="center", va="bottom", size=8)
+        axes.text(x, high + 0.01 * top, form.format(value) + mark(row), ha="center", va="bottom", size=8)
     for precision, number in precisions.items():
         colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
         axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
     axes.set_xticks(list(executions.values()), [literal(name) for name in executions])
     axes.set_xlim(-0.5, len(executions) - 0.5)
-    axes.set_ylim(0, 1.14 * top)
+    axes.set_ylim(0, 1.14 * top if top > 0 else 1)
     axes.set_ylabel(metric.unit, size=8)
     figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
     return figure
@@ -57,7 +58,8 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
 
 def meaning(metric: Metric | Ratio) -> str:
     """Return what a metric is, for the foot of a picture."""
-    return f"{metric.column}: {metric.description}"
+    whiskers = "; whiskers: its 95% interval" if metric.column in WITH_INTERVAL else ""
+    return f"{metric.column}: {metric.description}{whiskers}"
 
 
 def interval(row: pd.Series[Any], column: str, value: float) -> tuple[float, float]:
@@ -78,10 +80,16 @@ def reach(frame: pd.DataFrame, column: str) -> pd.Series[float]:
     return found
 
 
+def mark(row: pd.Series[Any]) -> str:
+    """Return the signs that stand beside a row's figure."""
+    return ("*" if row["validity"] == "invalid" else "") + ("†" if row["native"] in (False, 0) else "")
+
+
 def marks(frame: pd.DataFrame) -> list[str]:
-    """Return a line that explains the asterisk, where there is one."""
-    invalid = frame[frame["validity"] == "invalid"]
-    return [f"* not valid (reasons in the table): {', '.join(invalid['name'])}"] if len(invalid) else []
+    """Return a line that explains each sign, where there is one."""
+    meanings = {"*": "not valid, for the reasons in the table", "†": "emulated: this hardware lacks the precision"}
+    signs = [mark(row) for _, row in frame.iterrows()]
+    return [f"{sign} {meaning}" for sign, meaning in meanings.items() if any(sign in found for found in signs)]
 
 
 def gaps(frame: pd.DataFrame, column: str) -> list[str]:

@@ -83,7 +83,7 @@ def panels(
         axes = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
         tidy(axes)
         axes.plot(x, y, color=pick(COLOURS, precisions[extra_info["precision"]]), linewidth=1, marker=marker, ms=3)
-        axes.set_ylim(*((0, 1.15 * max(y)) if from_zero else limits(y)))
+        axes.set_ylim(*((0, 1.15 * max(1, *y)) if from_zero else limits(y)))
         axes.set_title(literal(f"{extra_info['precision']}-{extra_info['execution']} [{y_label}]"), size=8, loc="left")
         axes.set_xlabel(x_label, size=7, labelpad=1)
         axes.tick_params(labelsize=7)
@@ -95,4 +95,4 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     missing = max(0.0, SMALLEST_SPAN * statistics.median(values) - (high - low)) / 2
     margin = 0.08 * (high - low) + missing
-    return low - margin, high + margin
+    return low - (margin or 1), high + (margin or 1)
