@@ -22,6 +22,11 @@ from results.runs import load, select
 def report(options: argparse.Namespace) -> int:
     """Write tables, pictures and page of one saved run, the newest without a name."""
     tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
+    if len(options.runs) > 1:
+        raise ResultsError(
+            f"report got {len(options.runs)} runs; expected one, or none for the newest. `python -m results history` "
+            "shows several."
+        )
     run = load(select(options.runs)[-1])
     try:
         paths = write_report(options.results_dir, Findings(run.benchmarks, run.environment, {}, tariff))

@@ -54,6 +54,9 @@ def load(path: Path) -> Run:
     """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(
+            document, ensure_ascii=False
+        ).encode()  # an escaped half of a letter is no text, and none could write it
     except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{path} is not a saved run: {type(error).__name__}: {error}.") from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
@@ -64,6 +67,13 @@ def load(path: Path) -> Run:
         raise ResultsError(
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
+        )
+    names = [f"{item['extra_info']['precision']}-{item['extra_info']['execution']}" for item in own]
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise ResultsError(
+            f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
+            "`python -m benchmarks --repeats N`."
         )
     environment, commit = document.get("machine_info"), document.get("commit_info")
     return Run(

@@ -58,6 +58,7 @@ def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
         ('{"benchmarks": {}}', "holds no list of benchmarks"),
         ('{"benchmarks": []}', "none of this suite"),
         ('{"benchmarks": [{"name": "sort", "extra_info": {}}, 3]}', "holds 2 benchmark(s), but none of this suite"),
+        ('{"benchmarks": [], "datetime": "\\ud800"}', "is not a saved run: UnicodeEncodeError"),
     ],
 )
 def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentence):
@@ -66,6 +67,12 @@ def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentenc
     with pytest.raises(ResultsError) as caught:
         load(path)
     assert sentence in str(caught.value)
+
+
+def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):
+    path = save(tmp_path, 1, benchmark("fp32", 1.0), benchmark("fp32", 2.0), benchmark("fp16", 1.0))
+    with pytest.raises(ResultsError, match="holds fp32-eager more than once; expected each benchmark once"):
+        load(path)
 
 
 @given(st.binary(max_size=200))
@@ -105,6 +112,14 @@ def test_the_command_line_prints_tables_and_errors(storage, monkeypatch, capsys,
     monkeypatch.setattr(sys, "argv", ["results", "noise", "0099"])
     assert main() == 1
     assert capsys.readouterr().err.startswith("error: No saved run matches '0099'")
+    monkeypatch.setattr(sys, "argv", ["results", "report", "0001", "0002"])
+    assert main() == 1
+    assert capsys.readouterr().err.startswith("error: report got 2 runs; expected one")
+    (tmp_path / "file").touch()
+    for command in ("report", "history"):
+        monkeypatch.setattr(sys, "argv", ["results", command, "--results-dir", "file"])
+        assert main() == 1
+        assert capsys.readouterr().err.startswith("error: file cannot be written (")
 
 
 def executed(precision: str, execution: str, median_ms: float, **latency: object) -> dict:
