@@ -20,6 +20,8 @@ STAND_IN_FOLDER = DATASETS_FOLDER / "gpt2_stand_in_data"
 TENSOR_NAMES = ("input_ids", "attention_mask", "labels")
 METADATA_FILE = "metadata.json"
 FILE_NAMES = (*(f"{name}.pt" for name in TENSOR_NAMES), METADATA_FILE)
+#: Under this key the metadata holds the digest of all its others.
+METADATA_DIGEST = "metadata_sha256"
 REQUIRED_METADATA = ("num_samples", "max_length", "dataset_name", "model", "task", "seed", "tokenizer")
 
 VOCABULARY_SIZE = 50_257
@@ -52,6 +54,15 @@ def is_name(value: object) -> bool:
 def tensor_sha256(tensor: torch.Tensor) -> str:
     """Return the sha256 of an integer tensor's values as little-endian int64 in C order, whatever the machine."""
     return hashlib.sha256(tensor.cpu().contiguous().numpy().astype("<i8").tobytes()).hexdigest()
+
+
+def metadata_sha256(metadata: Mapping[str, Any]) -> str:
+    """Return the sha256 of everything that metadata says, its own digest left out, as JSON with sorted keys.
+
+    Raises `RecursionError` where it is nested too deeply.
+    """
+    others = {key: value for key, value in metadata.items() if key != METADATA_DIGEST}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def dataset_sha256(digests: Mapping[str, str]) -> str:

@@ -21,10 +21,12 @@ from data_prep.layout import (
     DEFAULT_FOLDER,
     FILE_NAMES,
     LONGEST_NAME,
+    METADATA_DIGEST,
     NAMES,
     STAND_IN_FOLDER,
     TENSOR_NAMES,
     is_name,
+    metadata_sha256,
     tensor_sha256,
     write_dataset,
 )
@@ -112,12 +114,12 @@ def metadata(
     *,
     is_stand_in: bool,
 ) -> dict[str, Any]:
-    """Return what metadata.json says: the seven keys of the layout first, then ours."""
+    """Return what metadata.json says: the seven keys of the layout first, then ours, their digest last."""
     own_name = "stand-in" if is_stand_in else Path(protocol.tokenizer).resolve().name
     fits_gpt2 = is_stand_in or tokens.is_gpt2_vocabulary(tokenizer)
     with_padding = tensors["input_ids"].numel()
     without_padding = int(tensors["attention_mask"].sum())
-    return {
+    facts = {
         "num_samples": len(tensors["input_ids"]),
         "max_length": protocol.max_length,
         "dataset_name": source.name,
@@ -141,3 +143,4 @@ def metadata(
             "transformers": transformers.__version__,
         },
     }
+    return facts | {METADATA_DIGEST: metadata_sha256(facts)}

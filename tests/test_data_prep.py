@@ -15,7 +15,7 @@ import torch
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
 from data_prep.errors import InputError
-from data_prep.layout import PADDING_ID, VOCABULARY_SIZE, tensor_sha256
+from data_prep.layout import METADATA_DIGEST, PADDING_ID, VOCABULARY_SIZE, metadata_sha256, tensor_sha256
 from data_prep.prepare import Protocol, prepare
 from data_prep.stand_in import END_OF_TEXT
 from data_prep.tokens import load_tokenizer
@@ -67,6 +67,7 @@ def test_generated_data_says_so(generated):
     assert metadata["stand_in"] is True
     assert metadata["dataset_name"] == "stand-in"
     assert metadata["tokenizer"] == "stand-in"
+    assert metadata_sha256(metadata) == metadata[METADATA_DIGEST]
 
 
 def test_generated_text_depends_on_its_seed_alone():
