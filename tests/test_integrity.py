@@ -12,9 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.layout import TENSOR_NAMES, tensor_sha256
+from data_prep.layout import METADATA_DIGEST, TENSOR_NAMES, tensor_sha256, write_dataset
+from fixtures.dataset import TokenizedDataset
 from fixtures.dataset_folder import DatasetFolder, IntegrityError
 from fixtures.integrity import CHECKS, verify
+from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
 def failed(folder: Path) -> set[str]:
@@ -73,6 +75,10 @@ def metadata_is_a_pipe(folder: Path) -> None:
     os.mkfifo(folder / "metadata.json")
 
 
+def nested(levels: int) -> list:
+    return json.loads("[" * levels + "7" + "]" * levels)
+
+
 def published_name(folder: Path) -> None:
     tensors = {"input_ids": torch.full((1940, 128), 7), "attention_mask": torch.ones(1940, 128, dtype=torch.int64)}
     for name in TENSOR_NAMES:
@@ -126,6 +132,7 @@ def published_name_with_a_row_missing(folder: Path) -> None:
         (lambda folder: set_metadata(folder, stand_in="false"), "metadata_complete"),
         (lambda folder: set_metadata(folder, seed="42"), "metadata_complete"),
         (lambda folder: set_metadata(folder, seed=True), "metadata_complete"),
+        (lambda folder: set_metadata(folder, note=nested(900)), "metadata_complete"),
         (metadata_is_a_pipe, "metadata_complete"),
         (lambda folder: edit(folder, "labels", torch.Tensor.to_sparse), "tensors_load"),
         (lambda folder: edit(folder, "labels", lambda t: t.to("meta")), "tensors_load"),
@@ -206,3 +213,25 @@ def test_no_bytes_in_a_tensor_file_escape_as_another_error(tmp_path_factory, con
     except IntegrityError:
         return
     assert isinstance(loaded, torch.Tensor)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+keys = st.sampled_from([*ORIGINAL_METADATA, "stand_in", "sha256", "min_chars", METADATA_DIGEST, "tokens_with_padding"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes=st.dictionaries(keys, json_values, max_size=4))
+def test_no_value_in_the_metadata_escapes_as_another_error(tmp_path_factory, changes):
+    folder = tmp_path_factory.mktemp("fuzz")
+    write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
+    (folder / "metadata.json").write_text(json.dumps(ORIGINAL_METADATA | changes))
+    findings = verify(DatasetFolder(folder))
+    if any(finding.passed is False for finding in findings.values()):
+        return
+    dataset = TokenizedDataset(DatasetFolder(folder), findings, torch.device("cpu"), batch_size=2)
+    assert dataset.name.isprintable()
+    assert dataset.stand_in in (True, False)
