@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import BertConfig, BertLMHeadModel, GPTNeoConfig, GPTNeoForCausalLM
 
@@ -14,6 +16,7 @@ from data_prep.errors import InputError
 from fixtures.checkpoint import Checkpoint, hub_folder, read_checkpoint
 from fixtures.models import load_model
 from fixtures.precisions import PRECISIONS
+from tests.json_values import json_values
 from tests.tiny import tiny_gpt2
 
 
@@ -115,6 +118,27 @@ def use(folder: Path) -> None:
     load_model(checkpoint, PRECISIONS["fp32"], torch.device("cpu"))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("n_layer", 10**9, "says n_layer 1000000000; expected 1,000 at most"),
+        ("n_layer", 10**90, "expected 1,000 at most"),
+        ("num_labels", 10**9, "says num_labels 1000000000; expected 1,000 at most"),
+        ("n_positions", 10**8, "describes 1,600,810,704 values, but its weight files have"),
+        ("n_inner", 10**9, "describes 66,000,806,992 values"),
+        ("vocab_size", 10**9, "describes 16,000,007,104 values"),
+        ("n_embd", 2 * 10**9, "could not be loaded"),
+    ],
+)
+def test_a_config_of_something_vast_is_refused_before_any_memory_is_taken(tmp_path, monkeypatch, key, value, sentence):
+    tiny_gpt2().save_pretrained(tmp_path / "vast")
+    path = tmp_path / "vast" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    monkeypatch.setattr("transformers.GPT2LMHeadModel.from_pretrained", lambda *_, **__: pytest.fail("was loaded"))
+    with pytest.raises(InputError, match=sentence):
+        load_model(read_checkpoint("vast", tmp_path / "vast"), PRECISIONS["fp32"], torch.device("cpu"))
+
+
 @pytest.mark.parametrize("content", ["[1]", "7", "{", "[" * 100_000, '"x"'])
 def test_a_config_that_is_no_object_is_one_sentence(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
@@ -136,3 +160,16 @@ def test_positions_are_read_under_either_name():
     checkpoint = Checkpoint("llama", Path(), {"vocab_size": 100, "max_position_embeddings": 8}, ())
     with pytest.raises(InputError, match="reads 8 positions, but sequences have 16"):
         checkpoint.require_room_for(largest_id=9, sequence_length=16)
+
+
+keys = st.sampled_from(["architectures", "model_type", "stand_in", "n_layer", "num_labels", "attn_implementation", "x"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(config=json_values | st.dictionaries(keys, json_values | st.just("gpt2")), index=json_values)
+def test_any_json_is_a_model_or_one_sentence(tmp_path_factory, config, index):
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    with pytest.raises(InputError):
+        read_checkpoint("fuzz", folder)  # no index names a file that is there

@@ -16,6 +16,7 @@ from data_prep.layout import METADATA_DIGEST, TENSOR_NAMES, tensor_sha256, write
 from fixtures.dataset import TokenizedDataset
 from fixtures.dataset_folder import DatasetFolder, IntegrityError
 from fixtures.integrity import CHECKS, verify
+from tests.json_values import json_values
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
@@ -215,11 +216,6 @@ def test_no_bytes_in_a_tensor_file_escape_as_another_error(tmp_path_factory, con
     assert isinstance(loaded, torch.Tensor)
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 keys = st.sampled_from([*ORIGINAL_METADATA, "stand_in", "sha256", "min_chars", METADATA_DIGEST, "tokens_with_padding"])
 
 
