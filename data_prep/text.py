@@ -9,6 +9,7 @@ from pathlib import Path
 
 import datasets
 from huggingface_hub import HfApi, is_offline_mode
+from yaml import YAMLError
 
 from data_prep.errors import InputError, first_line
 from data_prep.hub import HUB_ERRORS
@@ -37,10 +38,13 @@ def from_hub(dataset: str, config: str, split: str) -> Text:
         revision = None if is_offline_mode() else HfApi().dataset_info(dataset, timeout=10).sha
     except ValueError as error:  # what `datasets` raises for an unknown config or split
         raise InputError(f"{dataset} has no config {config!r} with split {split!r}: {error}") from error
-    except (*HUB_ERRORS, datasets.exceptions.DatasetsError) as error:
+    except (*HUB_ERRORS, datasets.exceptions.DatasetsError, YAMLError, RuntimeError) as error:
+        # YAMLError: a damaged dataset card, or one that asks for code; RuntimeError: a dataset that is a script.
         raise InputError(f"The text {dataset} ({config}, {split}) could not be loaded: {first_line(error)}") from error
     if "text" not in rows.column_names:
         raise InputError(f"{dataset} has the columns {rows.column_names}; expected one named 'text'.")
+    if getattr(rows.features["text"], "dtype", None) not in ("string", "large_string"):
+        raise InputError(f"The column 'text' of {dataset} holds {rows.features['text']}; expected text.")
     is_wikitext2 = (dataset.split("/")[-1], config, split) == ("wikitext", "wikitext-2-raw-v1", "test")
     name = "wikitext-2" if is_wikitext2 else f"{dataset.split('/')[-1]}/{config}/{split}"
     return Text(rows, name, f"{dataset} {config} {split}", revision)
@@ -64,8 +68,13 @@ def from_file(path: Path) -> Text:
 
 
 def select_rows(rows: datasets.Dataset, *, min_chars: int, seed: int) -> datasets.Dataset:
-    """Keep rows with more than `min_chars` characters (surrounding space not counted) and shuffle them by `seed`."""
-    kept = rows.filter(lambda row: len(row["text"].strip()) > min_chars, keep_in_memory=True, desc="Filtering rows")
+    """Keep rows with more than `min_chars` characters (surrounding space not counted) and shuffle them by `seed`.
+
+    A row that is null has none.
+    """
+    kept = rows.filter(
+        lambda row: len((row["text"] or "").strip()) > min_chars, keep_in_memory=True, desc="Filtering rows"
+    )
     if len(kept) == 0:
         raise InputError(f"None of the {len(rows)} rows has more than {min_chars} characters; lower --min-chars.")
     return kept.shuffle(seed=seed, keep_in_memory=True)

@@ -39,7 +39,7 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
             f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it."
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, trust_remote_code=False)
         tried = tokenizer("Some damage shows in use alone.")
     except Exception as error:
         # The tokenizers library, which is written in Rust, raises plain `Exception` for a damaged vocabulary.
