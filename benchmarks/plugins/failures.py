@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 import torch
 
@@ -12,23 +13,27 @@ from benchmarks.measure.size import BYTES_PER_MB
 from benchmarks.measure.timing import ClockError
 from data_prep.errors import InputError
 from fixtures.executions import CaptureError
+from fixtures.models import is_out_of_memory
 from fixtures.precisions import PrecisionError
 
 
 @contextmanager
 def one_sentence(item: pytest.Item) -> Iterator[None]:
-    """Fail with the amounts where GPU memory runs out, and with the message where a user made a mistake."""
+    """Fail with the amounts where memory runs out, and with the message where a user made a mistake."""
     try:
         yield
         return
-    except torch.OutOfMemoryError as error:
-        message = out_of_memory(item.name, error)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        is_gpu = isinstance(error, torch.OutOfMemoryError)
+        message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
     except (InputError, PrecisionError, CaptureError, ClockError) as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
 
 
-def out_of_memory(name: str, error: torch.OutOfMemoryError) -> str:
+def out_of_gpu_memory(name: str, error: BaseException) -> str:
     """Return what was asked for, what is held and what there is."""
     device = torch.cuda.current_device()
     total = torch.cuda.get_device_properties(device).total_memory / BYTES_PER_MB
@@ -37,6 +42,17 @@ def out_of_memory(name: str, error: torch.OutOfMemoryError) -> str:
     return (
         f"Out of GPU memory in {name}: {asked}; PyTorch holds {held:,.0f} MB of {total:,.0f} MB. "
         "Lower --batch-size, or free the GPU (nvidia-smi lists who uses it)."
+    )
+
+
+def out_of_cpu_memory(name: str, error: BaseException) -> str:
+    """Return what was asked for, what is free and what there is."""
+    memory = psutil.virtual_memory()
+    free, total = memory.available / BYTES_PER_MB, memory.total / BYTES_PER_MB
+    asked = str(error).rpartition("DefaultCPUAllocator: ")[2]
+    return (
+        f"Out of memory in {name}: {asked}; {free:,.0f} MB of {total:,.0f} MB are free. "
+        "Lower --batch-size or --quality-samples, or close other programs."
     )
 
 
