@@ -13,6 +13,13 @@ from typing import Any
 import pytest
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Turn warnings into errors, here alone: a library's deprecation must not cost a user the measurement."""
+    config.addinivalue_line("filterwarnings", "error")
+    # pytest-benchmark tells its users by warnings, such as that there was nothing to save.
+    config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
+
+
 @pytest.fixture
 def tiny_dataset(tmp_path: Path) -> Path:
     """A folder in the original layout: only the seven metadata keys that others write."""

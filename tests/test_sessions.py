@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 
 from benchmarks.measure import divergence
+from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.plugins import quality as quality_plugin
-from benchmarks.plugins import reports
 from data_prep.layout import write_dataset
 from results.comparability import differences
 from tests.test_results import benchmark
@@ -76,6 +77,22 @@ def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, 
     monkeypatch.setattr(reports, "write_report", lambda *_: saved_by_then.append(saved_run()) or [])
     assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
     assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["benchmarks.plugins.header.dataset_folder", "benchmarks.plugins.reports.write_report"]
+)
+def test_a_deprecation_in_a_library_costs_no_measurement(run_suite, monkeypatch, saved_run, moment):
+    module, _, name = moment.rpartition(".")
+    original = getattr(sys.modules[module], name)
+
+    def deprecated(*arguments):
+        warnings.warn("a library's function goes away", DeprecationWarning, stacklevel=1)
+        return original(*arguments)
+
+    monkeypatch.setattr(moment, deprecated)
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert len(saved_run()["benchmarks"]) == 1
 
 
 def test_a_run_that_cannot_be_saved_fails_in_one_sentence_and_its_tables_are_there(run_suite, monkeypatch, tmp_path):
