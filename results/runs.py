@@ -54,9 +54,7 @@ def load(path: Path) -> Run:
     """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(
-            document, ensure_ascii=False
-        ).encode()  # an escaped half of a letter is no text, and none could write it
+        json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
     except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{path} is not a saved run: {type(error).__name__}: {error}.") from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None

@@ -38,8 +38,8 @@ PLOTS = (
     Plot(
         "speedup", "Speed against FP32 in the same execution", partial(bars, column="speedup_vs_fp32", form="{:.2f}x")
     ),
-    Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.0f}")),
-    Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.0f}")),
+    Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),
+    Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.4g}")),
     Plot("perplexity", "Perplexity", partial(bars, column="perplexity", form="{:.2f}")),
     Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
     Plot("frontier_quality", "Latency against perplexity", partial(frontier, x="median_latency_ms", y="perplexity")),
