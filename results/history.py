@@ -62,11 +62,13 @@ def values_over_runs(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """Return for each metric that has a better and a worse, and any value, a column a benchmark and a row a run."""
     frame = tables([run.benchmarks for run in runs]).drop_duplicates(["run", "name"])
     frame["run"] += 1
+    names = frame["name"].unique()
     found = {}
     for metric in (*METRICS, *RATIOS):
         if metric.better is None:
             continue
-        values = frame.pivot(index="run", columns="name", values=metric.column).dropna(axis="columns", how="all")
+        values = frame.pivot(index="run", columns="name", values=metric.column).reindex(columns=names)
+        values = values.dropna(axis="columns", how="all")
         if len(values.columns):
             found[metric.column] = values
     return found
@@ -103,13 +105,15 @@ def picture(runs: Sequence[Run]) -> Figure:
     top, bottom = 1 - 0.85 / height_in, (foot_in + 0.3) / height_in
     grid = figure.add_gridspec(rows, COLUMNS, left=0.06, right=0.99, top=top, bottom=bottom, hspace=0.75, wspace=0.25)
     benchmarks = numbered([name for values in metrics.values() for name in values.columns])
-    lines = {}
+    lines, marker_size = {}, min(4, max(1.5, 100 / len(runs)))
     for number, (column, values) in enumerate(metrics.items()):
         axes = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
         tidy(axes)
         for name in values.columns:
             colour, marker = pick(COLOURS, benchmarks[name]), pick(MARKERS, benchmarks[name])
-            (lines[name],) = axes.plot(values.index, values[name], color=colour, marker=marker, ms=4, linewidth=1)
+            (lines[name],) = axes.plot(
+                values.index, values[name], color=colour, marker=marker, ms=marker_size, linewidth=1
+            )
         unit = catalogued(column).unit
         axes.set_title(f"{column}{f' [{unit}]' if unit else ''}", size=8, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

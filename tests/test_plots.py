@@ -153,6 +153,7 @@ def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):
     values = values_over_runs(runs)
     assert values["median_latency_ms"]["fp32-eager"].tolist() == [5.0, 6.0]
     assert values["speedup_vs_fp32"]["fp16-eager"].tolist() == [5.0, 6.0]
+    assert list(values["median_latency_ms"].columns) == ["fp32-eager", "fp16-eager"]  # as in the other pictures
     assert "energy_per_sample_mj" not in values
     assert overview(runs)["commit"].tolist() == ["cccccccc", "cccccccc"]
 
