@@ -11,6 +11,7 @@ from typing import Any
 from results.errors import ResultsError
 
 STORAGE = Path(".benchmarks")
+SELECTORS = "a path, a number such as 0001 or a glob"
 
 
 @dataclass(frozen=True)
@@ -28,26 +29,33 @@ class Run:
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
     """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
 
-    Raises `ResultsError` where a selector matches nothing.
+    Raises `ResultsError` where a selector matches nothing, or is no name.
     """
     found: dict[Path, None] = {}
     for selector in selectors or ["*"]:
-        path = Path(selector)
-        if path.is_file():
-            matches = [path]
-        elif path.is_dir():
-            matches = sorted(path.glob("*.json"))
-        elif len(path.parts) > 1:
-            matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
-        else:
-            matches = sorted(storage.glob(f"*/{selector.rstrip('*')}*.json"))
+        try:
+            matches = matching(selector, storage)
+        except (OSError, ValueError) as error:  # a name that is too long, a pattern that is none
+            raise ResultsError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
         if not matches:
             raise ResultsError(
-                f"No saved run matches {selector!r} in {storage}; expected a path, a number such as 0001 or a glob. "
+                f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
                 "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
             )
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def matching(selector: str, storage: Path) -> list[Path]:
+    """Return the files that one path, run number or glob names, in order."""
+    path = Path(selector)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(path.glob("*.json"))
+    if len(path.parts) > 1:
+        return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+    return sorted(storage.glob(f"*/{selector.rstrip('*')}*.json"))
 
 
 def load(path: Path) -> Run:

@@ -49,6 +49,12 @@ def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
         select([selector], storage)
 
 
+@pytest.mark.parametrize("selector", ["x" * 300, "a/**b/*"])
+def test_what_cannot_be_a_name_is_one_sentence(storage, selector):
+    with pytest.raises(ResultsError, match="expected a path, a number such as 0001 or a glob"):
+        select([selector], storage)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
