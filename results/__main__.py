@@ -16,7 +16,7 @@ from results.history import write_history
 from results.journal import recovered
 from results.noise import noise_markdown
 from results.report import write_report
-from results.runs import load, select
+from results.runs import STORAGE, load, select
 
 
 def report(options: argparse.Namespace) -> int:
@@ -76,9 +76,9 @@ def recover(options: argparse.Namespace) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
         lines = recovered(options.results_dir, [Path(path) for path in options.runs])
-    except OSError as error:
+    except OSError as error:  # one that a full disk causes names no file
         raise ResultsError(
-            f"{error.filename} cannot be written ({error.strerror}); the journal is untouched."
+            f"{error.filename or STORAGE} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
     print("\n".join(lines))
     return 0

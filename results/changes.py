@@ -101,9 +101,7 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
         shares = [float(side.var(ddof=1)) / len(side) for side in (before, after)]
         half = 0.0
         if sum(shares) > 0:
-            from scipy.stats import (
-                t as student,
-            )  # here, because it takes long to load and most commands need none of it
+            from scipy.stats import t as student  # here: it takes long to load, and most commands need none of it
 
             welch = sum(shares) ** 2 / sum(share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True))
             half = float(student.ppf(0.975, welch)) * math.sqrt(sum(shares))

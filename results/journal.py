@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ FOLDER = "journal"
 
 
 def append(path: Path, line: str) -> None:
-    """Append a line and wait until it is on the disk. Raises `OSError`."""
+    """Append a line, whole or not at all, and wait until it is on the disk. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(line + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+    whole_bytes = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, whole_bytes)  # a full disk took half a line, which the next one would follow
+        raise
 
 
 def left_behind(results_dir: Path) -> list[Path]:

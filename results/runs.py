@@ -63,8 +63,13 @@ def load(path: Path) -> Run:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
-    except (OSError, ValueError, RecursionError) as error:
-        raise ResultsError(f"{path} is not a saved run: {type(error).__name__}: {error}.") from error
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
+            "disk or a kill leaves one; `python -m results recover` makes a whole one of the journal."
+        ) from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ResultsError(f"{path} is not a saved run: it holds no list of benchmarks.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,9 @@ class ReportPlugin:
         folder = self._settings.results_dir
         try:
             yield
-        except OSError as error:
-            self._fail(session, f"{error.filename} cannot be written ({error.strerror}); the run was not saved")
+        except OSError as error:  # one that a full disk causes names no file
+            place = error.filename or " or ".join(map(str, saving_places(session.config).values()))
+            self._fail(session, f"{place} cannot be written ({error.strerror}); the run was not saved")
         finally:  # a limit on the times that was passed is raised here too
             try:
                 self._write_tables(folder)
@@ -104,17 +106,22 @@ class ReportPlugin:
             terminalreporter.write_line(sentence)
 
 
-def require_writable(config: pytest.Config) -> None:
-    """Raise `pytest.UsageError` unless what will be written can be: better now than after the measurement."""
-    options = config.option
-    places = {"--results-dir": config.stash[SETTINGS].results_dir}
+def saving_places(config: pytest.Config) -> dict[str, Path]:
+    """Return the folders on this machine that pytest-benchmark will save the run to, by the option that names each."""
+    options, places = config.option, {}
     storage = str(options.benchmark_storage).removeprefix("file://")
     if (options.benchmark_autosave or options.benchmark_save) and "://" not in storage:
         places["--benchmark-storage"] = Path(storage)
     if options.benchmark_json:
         places["--benchmark-json"] = Path(options.benchmark_json).parent
+    return places
+
+
+def require_writable(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` unless what will be written can be: better now than after the measurement."""
+    places = {"--results-dir": config.stash[SETTINGS].results_dir, **saving_places(config)}
     for option, folder in places.items():
-        probe = folder / f".writable-{id(config)}"
+        probe = folder / f".writable-{os.getpid()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
