@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,8 @@ class QualityPlugin:
 
     def __init__(self) -> None:
         self._figures: dict[str, dict[str, Any]] = {}
-        self._session = time.strftime("%Y%m%d_%H%M%S")
+        # With the process's number: of two sessions begun in one second neither overwrites the other's file.
+        self._session = f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}"
 
     def pytest_forward_timed(self, run: ForwardRun) -> None:
         """Score the text once for each precision."""
