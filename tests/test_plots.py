@@ -126,6 +126,12 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
     assert "$\\frac{1}$<script>" in texts(drawn["Median latency of a forward"]).replace("\\$", "$")
 
 
+def test_a_control_character_in_a_name_leaves_the_svg_well_formed(tmp_path):
+    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "a\x00\x1b\ufffeb"}
+    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    assert all("a\ufffd\ufffd\ufffdb" in texts(image) for image in drawn.values())
+
+
 @pytest.mark.parametrize("odd", [0, -1, -1.0, 1e-320, 1e300, 10**400])
 def test_impossible_figures_do_no_harm(tmp_path, odd):
     item = benchmark("fp16", odd, odd)

@@ -69,8 +69,9 @@ def tidy(axes: Axes) -> None:
 
 
 def literal(text: object) -> str:
-    """Return text that matplotlib shows as it is: a dollar sign would begin a formula."""
-    return str(text).replace("$", r"\$")
+    """Return text that matplotlib shows as it is: a dollar sign would begin a formula, a control character no SVG has."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text))
+    return shown.replace("$", r"\$")
 
 
 def numbered(values: Iterable[Any]) -> dict[Any, int]:
