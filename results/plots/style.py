@@ -69,7 +69,7 @@ def tidy(axes: Axes) -> None:
 
 
 def literal(text: object) -> str:
-    """Return text that matplotlib shows as it is: a dollar sign would begin a formula, a control character no SVG has."""
+    """Return text that matplotlib shows as it is: a dollar would begin a formula, a control character break an SVG."""
     shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text))
     return shown.replace("$", r"\$")
 
