@@ -43,7 +43,20 @@ def test_runs_are_named_by_path_number_glob_or_not_at_all(storage):
     assert select([str(storage / "Linux")], storage) == files
 
 
-@pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv"])
+@given(st.text(max_size=300).map(lambda name: name.replace("/", "")), st.text("*?[]/~0 x\0\ud800", max_size=8))
+def test_any_selector_names_files_or_is_one_error(tmp_path_factory, name, below):
+    folder = tmp_path_factory.mktemp("saved")
+    path = save(folder / "Linux", 1, benchmark("fp32", 1.0))
+    for selector in (name, f"{folder}/{below}"):
+        try:
+            found = select([selector, "0001", selector], folder)
+        except ResultsError:
+            continue
+        assert path in found
+        assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv", "**x", "x" * 300, "a/b**", "\0"])
 def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
     with pytest.raises(ResultsError, match="No saved run matches"):
         select([selector], storage)
