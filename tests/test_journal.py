@@ -66,6 +66,16 @@ def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
         return
 
 
+@given(st.lists(st.text(max_size=10), min_size=1, max_size=4), st.data())
+def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, names, data):
+    content = "".join(line(name) + "\n" for name in names).encode()
+    cut = data.draw(st.integers(0, len(content)))
+    path = tmp_path_factory.mktemp("cut") / "1-2.jsonl"
+    path.write_bytes(content[:cut])
+    found = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
+    assert found == names[: content[:cut].count(b"\n")]
+
+
 def test_the_journal_of_a_running_session_is_left_alone(journal):
     append(journal.with_name("20261123_101112-1.jsonl"), line("fp32"))
     assert left_behind(journal.parent.parent) == [journal]

@@ -1,0 +1,110 @@
+"""Intervals hold the truth as often as they say; order and unit change nothing; a limit fails exactly beyond it."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.measure.energy_figures import SLOW_REL_SD, relative_u95
+from benchmarks.measure.timing import latency_statistics, quantile_interval
+from results.changes import Change, change
+from results.gates import Gate, failures, parse_gate
+from results.metrics import METRICS, RATIOS
+
+REPEATS = 2000
+#: What 2,000 repeats of 95% scatter by: three standard deviations.
+TOLERANCE = 3 * math.sqrt(0.95 * 0.05 / REPEATS)
+runs = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
+seconds = st.lists(st.floats(1e-6, 10), min_size=1, max_size=30)
+
+
+def latency(before: list[float], after: list[float]) -> Change:
+    return change("fp16-eager", "median_latency_ms", "lower", np.array(before), np.array(after))
+
+
+@pytest.mark.parametrize("count", [6, 7, 20, 64, 100, 299, 1000])
+def test_the_ranks_of_a_median_hold_it_with_95_percent_and_the_next_narrower_ones_do_not(count):
+    low, high = quantile_interval(list(range(1, count + 1)), 0.5)
+
+    def coverage(lower: int, upper: int) -> float:
+        # The true median lies between these ranks where so many of `count` fair coins show heads.
+        return sum(math.comb(count, heads) for heads in range(lower, upper)) / 2**count
+
+    assert coverage(low, high) >= 0.95
+    assert coverage(low + 1, high - 1) < 0.95
+
+
+def test_the_interval_of_a_median_of_skewed_rounds_holds_it():
+    generator, true, hits = random.Random(1), math.log(2), 0
+    for _ in range(REPEATS):
+        low, high = quantile_interval(sorted(generator.expovariate(1) for _ in range(64)), 0.5)
+        hits += low <= true <= high
+    assert hits / REPEATS >= 0.95 - TOLERANCE
+
+
+@pytest.mark.parametrize(("true", "spreads"), [(1.0, (0.03, 0.03)), (1.1, (0.01, 0.05)), (0.3, (0.002, 0.01))])
+def test_the_interval_of_a_change_holds_it_whatever_the_spreads(true, spreads):
+    generator, hits = random.Random(2), 0
+    for _ in range(REPEATS):
+        before = [generator.lognormvariate(0, spreads[0]) for _ in range(5)]
+        after = [true * generator.lognormvariate(0, spreads[1]) for _ in range(5)]
+        found = latency(before, after)
+        hits += 1 + found.ci95_low <= true <= 1 + found.ci95_high
+    assert abs(hits / REPEATS - 0.95) < TOLERANCE + 0.01  # Welch's degrees of freedom are an approximation
+
+
+def test_the_uncertainty_of_an_energy_holds_the_truth():
+    generator, true, hits = random.Random(3), 250.0, 0
+    for _ in range(REPEATS):
+        mood = generator.gauss(0, SLOW_REL_SD)
+        windows = [true * (1 + mood + generator.gauss(0, 0.01)) for _ in range(6)]
+        mean = sum(windows) / len(windows)
+        hits += abs(mean - true) <= mean * relative_u95(windows, [0.0] * 6)
+    assert hits / REPEATS >= 0.95 - TOLERANCE
+
+
+@given(runs, runs, st.randoms(use_true_random=False), st.floats(1e-3, 1e6))
+def test_neither_the_order_of_runs_nor_the_unit_changes_a_comparison(before, after, shuffler, factor):
+    first = latency(before, after)
+    for side in (before, after):
+        shuffler.shuffle(side)
+    second = latency([factor * value for value in before], [factor * value for value in after])
+    for name in ("change_rel", "ci95_low", "ci95_high", "noise_floor_rel"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-6, abs=1e-9)
+
+
+@given(seconds, st.floats(1e-3, 1e3), st.integers(1, 64))
+def test_latencies_scale_and_rates_with_their_inverse(durations_s, factor, batch_size):
+    one = latency_statistics(durations_s, batch_size, 100)
+    other = latency_statistics([factor * duration_s for duration_s in durations_s], batch_size, 100)
+    for name, value in one.items():
+        if name.endswith("_ms") and value is not None:
+            assert other[name] == pytest.approx(factor * value, rel=1e-6, abs=1e-9 * factor)
+        if name.endswith("_per_s"):
+            assert factor * other[name] == pytest.approx(value, rel=1e-6)
+    assert one["median_ms"] <= 1000 * max(durations_s)
+    assert one["throughput_samples_per_s"] == pytest.approx(batch_size * len(durations_s) / sum(durations_s))
+
+
+COLUMNS = [metric.column for metric in (*METRICS, *RATIOS) if metric.better]
+
+
+@given(st.sampled_from(COLUMNS), st.decimals(0, 1000, places=3))
+def test_every_metric_with_a_better_and_a_worse_can_be_limited(column, percent):
+    gate = parse_gate(f" {column} :{percent}% ")
+    assert gate.metric == column
+    assert gate.limit_rel == pytest.approx(float(percent) / 100)
+
+
+@given(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 2), st.sampled_from(["lower", "higher"]))
+def test_a_single_run_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
+    found = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
+    worse_by = (after / before - 1) * (1 if better == "lower" else -1)
+    if worse_by == pytest.approx(limit_rel, abs=1e-9):
+        return  # a hair's breadth either way is rounding
+    assert bool(failures([found], [Gate("x", limit_rel)])) == (worse_by > limit_rel)
