@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -166,6 +167,24 @@ def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: The model hub at ")
     assert "HTTP 503" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "datasets").exists()
+
+
+def test_a_hub_that_is_slow_is_waited_for(python, tmp_path):
+    with served("--delay", "0.3") as endpoint:
+        done = python(endpoint, "data_prep", "--stand-in", "never")
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "datasets" / "gpt2_tokenized_data") == PUBLISHED_SHA256
+
+
+def test_a_hub_that_is_slower_than_the_deadline_is_one_sentence(python, tmp_path):
+    with served("--delay", "4") as endpoint:
+        done = python(endpoint, "data_prep", "--stand-in", "never")
+    assert done.returncode == 1
+    assert re.search(
+        f"cannot be reached \\((no answer from {endpoint} within 3 s|{endpoint}: timed out)\\)", done.stderr
+    )
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "datasets").exists()
 
