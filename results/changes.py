@@ -18,6 +18,8 @@ from results.table import tables
 RUNS_FOR_VERDICT = 3
 #: An interval within this of no change is called the same.
 SAME_REL = 0.01
+#: e to the power of more is no float.
+LARGEST_LOGARITHM = 709.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,18 @@ def change(
     """
     runs = (len(before), len(after))
     means = [float(np.mean(side)) if len(side) else None for side in (before, after)]
-    relative: dict[str, float | None] = dict.fromkeys(("change_rel", "ci95_low", "ci95_high", "noise_floor_rel"))
+    found: dict[str, float | None] = dict.fromkeys(("change_rel", "ci95_low", "ci95_high", "noise_floor_rel"))
     if min(runs) and min(before.min(), after.min()) > 0:
-        relative = log_change(np.log(before), np.log(after))
-    verdict = judged(better, runs, **relative)
-    return Change(benchmark, metric, better, means[0], means[1], runs=runs, verdict=verdict, **relative)
+        found = log_change(np.log(before), np.log(after))
+    verdict = judged(better, runs, **found)
+    return Change(benchmark, metric, better, means[0], means[1], runs=runs, verdict=verdict, **found)
 
 
 def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dict[str, float | None]:
     """Return the relative change of logarithms' means, its 95% interval and the spread within the sides."""
     centre = float(after.mean() - before.mean())
     found: dict[str, float | None] = {
-        "change_rel": math.expm1(centre),
+        "change_rel": relative(centre),
         "ci95_low": None,
         "ci95_high": None,
         "noise_floor_rel": None,
@@ -96,7 +98,7 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
     freedom = sum(size - 1 for size in sizes)
     if freedom:
         within = sum(float(((side - side.mean()) ** 2).sum()) for side in (before, after))
-        found["noise_floor_rel"] = math.expm1(math.sqrt(within / freedom))
+        found["noise_floor_rel"] = relative(math.sqrt(within / freedom))
     if min(sizes) >= 2:
         shares = [float(side.var(ddof=1)) / len(side) for side in (before, after)]
         half = 0.0
@@ -105,8 +107,13 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
 
             welch = sum(shares) ** 2 / sum(share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True))
             half = float(student.ppf(0.975, welch)) * math.sqrt(sum(shares))
-        found |= {"ci95_low": math.expm1(centre - half), "ci95_high": math.expm1(centre + half)}
+        found |= {"ci95_low": relative(centre - half), "ci95_high": relative(centre + half)}
     return found
+
+
+def relative(logarithm: float) -> float | None:
+    """Return the relative change that a difference of logarithms is, or None beyond what a float can hold."""
+    return math.expm1(logarithm) if logarithm < LARGEST_LOGARITHM else None
 
 
 def judged(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: No figure comes near it, and products and margins of figures below it are finite.
-LARGEST = 1e100
+#: No figure comes near these, and ratios, squares and margins of figures between them are finite.
+SMALLEST, LARGEST = 1e-50, 1e50
 
 
 def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
@@ -21,7 +21,8 @@ def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
 
 def finite(value: Any) -> int | float | None:  # noqa: ANN401
     """Return a value where it is a number that can be reckoned with, else None: a saved run may hold anything."""
-    return value if type(value) in (int, float) and abs(value) <= LARGEST else None
+    is_figure = type(value) in (int, float) and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
+    return value if is_figure else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""A saved run may hold anything: every command shows it or says one sentence, whatever stands where."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from results.__main__ import main
+from results.changes import changes
+from results.compare import as_json, as_markdown
+from results.deployment import Tariff
+from results.errors import ResultsError
+from results.findings import Findings
+from results.gates import failures, parse_gate
+from results.history import overview, values_over_runs
+from results.noise import noise_markdown
+from results.page import page
+from results.plots import write_plots
+from results.report import summary
+from results.runs import load
+from results.side_by_side import side_by_side
+from tests.json_values import json_values
+from tests.test_plots import whole_run
+
+#: Parts of a benchmark that `whole_run` leaves out, so that there is something odd to put in their place.
+MORE = {
+    "proof": {"parameter_dtypes": ["float32"], "casts": 0},
+    "environment": {"device_name": "H100", "driver": "580", "torch": "2.13"},
+    "integrity": {"checks": {"files_exist": True}},
+    "device": "cuda:0",
+}
+
+
+def whole_document() -> dict[str, Any]:
+    run = whole_run(**MORE)
+    for item in run.benchmarks:
+        item["extra_info"]["energy"] |= {"tokens_per_joule": 100.0, "status": "ok"}
+        item["extra_info"]["validity"] |= {"reasons": [], "unknown": {"gpu": "no NVML"}, "status": "unknown"}
+        item["extra_info"]["latency"] |= {"converged": False, "noise_rel": 0.1, "launch_bound_share": 0.5}
+    graph = copy.deepcopy(list(run.benchmarks))
+    for item in graph:
+        item["extra_info"]["execution"] = "graph"
+    return {
+        "machine_info": {
+            "gpu": {"name": "H100", "driver": "580"},
+            "torch": "2.13",
+            "cpu": {"brand_raw": "x", "count": 2},
+        },
+        "commit_info": {"id": "c" * 40},
+        "datetime": "2026-01-02T03:04:05",
+        "benchmarks": [*run.benchmarks, *graph],
+    }
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document, as the keys and positions that lead to it."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+DOCUMENT = whole_document()
+PLACES = sorted(places(DOCUMENT), key=str)
+odd_values = json_values | st.sampled_from([10**400, -(10**400), 1e308, 5e-324, "\x1b[31m", "$\\x$", "nan", "\ud800"])
+
+
+def put(document: dict[str, Any], place: tuple[Any, ...], value: object) -> None:
+    """Set the value at a place, unless what leads there has been replaced already."""
+    found: Any = document
+    for key in place[:-1]:
+        found = (
+            found[key] if isinstance(found, dict) and key in found else found[key] if isinstance(found, list) else None
+        )
+        if not isinstance(found, (dict, list)):
+            return
+    found[place[-1]] = value
+
+
+def at(document: dict[str, Any], place: tuple[Any, ...]) -> Any:
+    found: Any = document
+    for key in place:
+        found = found[key]
+    return found
+
+
+@pytest.fixture
+def odd_run(tmp_path: Path) -> Callable[[dict[tuple[Any, ...], object]], Path]:
+    def write(replaced: dict[tuple[Any, ...], object]) -> Path:
+        document = copy.deepcopy(DOCUMENT)
+        for place in sorted(replaced, key=len, reverse=True):
+            put(document, place, replaced[place])
+        path = tmp_path / "odd.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    return write
+
+
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@quick
+@given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))
+def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sentence(odd_run, replaced):
+    try:
+        run = load(odd_run(replaced))
+    except ResultsError:
+        return
+    whole = load(odd_run({}))
+    findings = Findings(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
+    made = [summary(findings), page(findings, {}), findings.frame.to_csv(), noise_markdown([run, whole])]
+    for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
+        found = changes(*sides)
+        made += [as_markdown(*sides, found), as_json(*sides, found)]
+        assert all(isinstance(line, str) for line in failures(found, [parse_gate("median_ms:3%")]))
+    made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
+    assert all(made)
+    side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
+
+
+@settings(quick, max_examples=3)
+@given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))
+def test_every_picture_of_an_odd_run_is_drawn_or_left_out(odd_run, tmp_path, replaced):
+    try:
+        run = load(odd_run(replaced))
+    except ResultsError:
+        return
+    write_plots(tmp_path, Findings(run.benchmarks, run.environment, {}))
+
+
+@pytest.mark.parametrize("place", [("benchmarks", 0, "extra_info", "workload", "model"), ("machine_info", "gpu")])
+@pytest.mark.parametrize("command", ["report", "noise", "history"])
+def test_values_nested_beyond_what_python_shows_are_no_traceback(
+    odd_run, monkeypatch, tmp_path, capsys, place, command
+):
+    path = odd_run({place: "deep"})
+    path.write_text(path.read_text().replace('"deep"', "[" * 900 + "]" * 900))
+    monkeypatch.setattr(sys, "argv", ["results", command, str(path)])
+    monkeypatch.chdir(tmp_path)
+    assert main() in (0, 1)
+    assert "Traceback" not in capsys.readouterr().err
