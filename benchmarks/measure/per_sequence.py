@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -15,11 +16,13 @@ def save_scores(path: Path, scores: Scores) -> None:
 
     Written under another name and renamed, so that nobody reads half of it. Raises `OSError`.
     """
+    serialized = io.BytesIO()
+    # Not straight to the file: an archive on a full disk raises once more when it is collected, which nobody can catch.
+    np.savez_compressed(serialized, nll_nats=scores.nll_nats.numpy(), targets=scores.targets.numpy())
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as handle:
-            np.savez_compressed(handle, nll_nats=scores.nll_nats.numpy(), targets=scores.targets.numpy())
+        unfinished.write_bytes(serialized.getvalue())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
