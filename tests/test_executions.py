@@ -42,6 +42,7 @@ def test_mixed_keeps_its_casts_of_the_weights():
     assert sum(second.values()) == casts(torch.no_grad())
 
 
+@pytest.mark.skipif(torch.__version__ < "2.7", reason="PyTorch 2.6 keeps its casts in inference mode too")
 def test_inference_mode_would_cast_the_weights_at_every_call():
     assert casts(torch.inference_mode()) - casts(torch.no_grad()) == 2 * 4 * 2 + 1
 
