@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from results.metrics import METRICS, RATIOS
 from results.runs import Run
@@ -57,7 +56,7 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     for name in names:
         rows = [side[side["name"] == name] for side in sides]
         for column, better in metrics:
-            values = [pd.to_numeric(row[column], errors="coerce").dropna().to_numpy(dtype=float) for row in rows]
+            values = [row[column].dropna().to_numpy(dtype=float) for row in rows]
             if len(values[0]) or len(values[1]):
                 found.append(change(name, column, better, values[0], values[1]))
     return found

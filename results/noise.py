@@ -20,7 +20,6 @@ def noise(runs: Sequence[Run]) -> pd.DataFrame:
     frame = tables([run.benchmarks for run in runs])
     names = [metric.column for metric in METRICS if metric.better] + [ratio.column for ratio in RATIOS]
     long = frame.melt(id_vars=["execution", "name", "run"], value_vars=names, var_name="metric")
-    long["value"] = pd.to_numeric(long["value"])
     order = {name: position for position, name in enumerate(names)}
     grouped = long.dropna(subset=["value"]).groupby(["execution", "name", "metric"], sort=False)["value"]
     spread = grouped.agg(runs="count", mean="mean", std="std", minimum="min", maximum="max").reset_index()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import random
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ import torch
 from benchmarks.measure import paired, scoring
 from benchmarks.measure.divergence import compare, divergence_figures
 from benchmarks.measure.paired import perplexity_difference, verdict
-from benchmarks.measure.per_sequence import save_scores
+from benchmarks.measure.per_sequence import packed
 from benchmarks.measure.quality import Scores, meaning, score
 from tests.tiny import tiny_gpt2, tiny_tensors
 
@@ -150,13 +151,7 @@ def test_a_perplexity_over_other_tokens_means_nothing(vocabulary, meaningful):
     assert meaning(stand_in=True, vocabulary=vocabulary)["meaningful"] is False
 
 
-def test_scores_that_cannot_be_written_leave_the_old_file(tmp_path):
-    path = tmp_path / "folder" / "fp16.npz"
-    save_scores(path, scores([1.0], [2]))
-    before = path.read_bytes()
-    broken = scores([1.0], [2])
-    object.__setattr__(broken, "targets", None)
-    with pytest.raises(AttributeError):
-        save_scores(path, broken)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["fp16.npz"]
+def test_packed_scores_are_read_back_without_pickle():
+    with np.load(io.BytesIO(packed(scores([1.5, 2.25], [2, 3]))), allow_pickle=False) as found:
+        assert (found["nll_nats"].tolist(), found["targets"].tolist()) == ([1.5, 2.25], [2, 3])
+        assert (found["nll_nats"].dtype, found["targets"].dtype) == (np.float64, np.int64)

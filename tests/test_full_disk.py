@@ -110,12 +110,17 @@ def test_a_recovered_run_that_does_not_fit_leaves_the_journal(small_disk, fill, 
     assert len(read(journal)) == 1
 
 
-def test_a_run_whose_results_do_not_fit_is_saved_elsewhere(run_suite, small_disk, fill, saved_run):
-    fill(0)
-    result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--results-dir={small_disk}")
+def failed(run_suite, *options: str):
+    """Run one benchmark that has to fail without a traceback, saving it; return what pytest said."""
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", *options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "Traceback" not in result.stdout.str()
-    result.stdout.fnmatch_lines_random(
+    return result.stdout
+
+
+def test_a_run_whose_results_do_not_fit_is_saved_elsewhere(run_suite, small_disk, fill, saved_run):
+    fill(0)
+    failed(run_suite, f"--results-dir={small_disk}").fnmatch_lines_random(
         [
             f"error: {small_disk} cannot be written (No space left on device); the tables were not saved.",
             f"warning: {small_disk}/journal/*.jsonl cannot be written (No space left on device): a killed run would *",
@@ -129,10 +134,7 @@ def test_a_run_whose_results_do_not_fit_is_saved_elsewhere(run_suite, small_disk
 
 def test_a_run_that_does_not_fit_is_kept_in_the_journal(run_suite, small_disk, fill, tmp_path, monkeypatch):
     fill(0)
-    result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--benchmark-storage={small_disk}")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "Traceback" not in result.stdout.str()
-    result.stdout.fnmatch_lines(
+    failed(run_suite, f"--benchmark-storage={small_disk}").fnmatch_lines(
         [
             f"error: {small_disk} cannot be written (No space left on device); the run was not saved.",
             "What was measured is kept in *; `python -m results recover` makes a saved run of it.",

@@ -49,7 +49,7 @@ def out_of_cpu_memory(name: str, error: BaseException) -> str:
     """Return what was asked for, what is free and what there is."""
     memory = psutil.virtual_memory()
     free, total = memory.available / BYTES_PER_MB, memory.total / BYTES_PER_MB
-    asked = str(error).rpartition("DefaultCPUAllocator: ")[2]
+    asked = str(error).rpartition("DefaultCPUAllocator: ")[2] or "an allocation failed"
     return (
         f"Out of memory in {name}: {asked}; {free:,.0f} MB of {total:,.0f} MB are free. "
         "Lower --batch-size or --quality-samples, or close other programs."

@@ -13,12 +13,13 @@ import pytest
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.divergence import compare, divergence_figures, no_divergence
 from benchmarks.measure.paired import no_difference, perplexity_difference
-from benchmarks.measure.per_sequence import save_scores
+from benchmarks.measure.per_sequence import packed
 from benchmarks.measure.quality import Scores, meaning, quality_figures, score
 from benchmarks.measure.strided import strided_figures
 from benchmarks.measure.validity import invalidate
 from fixtures.decoding import decoder
 from fixtures.precisions import BASELINE, PRECISIONS
+from results.files import write
 
 FOLDER = "per_sequence"
 
@@ -70,7 +71,8 @@ class QualityPlugin:
     def _saved(self, run: ForwardRun, scores: Scores) -> dict[str, Any]:
         path: Path = run.settings.results_dir / FOLDER / f"{self._session}_{run.precision.name}.npz"
         try:
-            save_scores(path, scores)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, packed(scores))
         except OSError as error:
             return {"per_sequence_file": None, "per_sequence_reason": f"{path} cannot be written ({error.strerror})"}
         return {"per_sequence_file": str(path), "per_sequence_reason": None}

@@ -1,4 +1,4 @@
-"""The procedure that this suite replaces, for comparison: padding scored as text, `nvidia-smi` polled, Python timed.
+"""An imitation of the procedure that this suite replaces: padding scored as text, `nvidia-smi` polled, Python timed.
 
 `python docs/side_by_side/notebook.py MODEL_FOLDER DATASET_FOLDER`. Do not quote its figures; that is the point of it.
 """

@@ -1,6 +1,7 @@
 """Time GPT-2 in FP32 and FP16 with optimum-benchmark 0.6.0: prefill of one sequence of 128 tokens.
 
-`python docs/side_by_side/optimum_prefill.py MODEL_FOLDER` (pip install optimum-benchmark==0.6.0).
+`python docs/side_by_side/optimum_prefill.py MODEL_FOLDER` (pip install optimum-benchmark==0.6.0
+"transformers<5" accelerate, in an environment of its own: it does not go with transformers 5).
 """
 
 from __future__ import annotations

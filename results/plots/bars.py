@@ -26,7 +26,7 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
     A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
     """
     frame, metric = findings.frame, catalogued(column)
-    values = pd.to_numeric(frame[column], errors="coerce")
+    values = frame[column]
     if not values.notna().any():
         return None
     figure, foot = new_figure(findings, title, HEIGHT_IN, [meaning(metric), *marks(frame), *gaps(frame, column)])
@@ -74,8 +74,7 @@ def interval(row: pd.Series[Any], column: str, value: float) -> tuple[float, flo
 
 def reach(frame: pd.DataFrame, column: str) -> pd.Series[float]:
     """Return how far each row's interval reaches above its figure."""
-    values = pd.to_numeric(frame[column], errors="coerce")
-    above = [interval(row, column, value)[1] - value for (_, row), value in zip(frame.iterrows(), values, strict=True)]
+    above = [interval(row, column, row[column])[1] - row[column] for _, row in frame.iterrows()]
     found: pd.Series[float] = pd.Series(above, index=frame.index).fillna(0)
     return found
 
