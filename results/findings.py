@@ -83,8 +83,15 @@ class Findings:
             f"text {known(first, 'workload.dataset')} ({known(first, 'workload.num_samples')} x "
             f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'workload.dataset_sha256')}), batch "
             f"{known(first, 'batch_size')}",
+            f"measured {environment.get('measured_utc') or 'at an unknown time'}, commit "
+            f"{short(environment.get('git_commit'))}",
             "median of the timed rounds with its 95% interval; speedup is the ratio of medians in the same execution",
         ]
+
+
+def short(commit: object) -> str:
+    """Return a commit by its beginning, with the "+" that says that files differed from it."""
+    return f"{commit[:12]}{'+' * commit.endswith('+')}" if isinstance(commit, str) else "unknown"
 
 
 def known(extra_info: dict[str, Any], path: str) -> str:

@@ -61,7 +61,7 @@ def run_suite(
     monkeypatch.setattr(steady_state, "SHORTEST_S", 0)
     monkeypatch.setattr(roofline, "TIMED_S", 0.001)
     monkeypatch.setattr(roofline, "MATRIX_SIDE", {"cpu": 32})
-    monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 1024})
+    monkeypatch.setattr(roofline, "COPIED_BYTES", 1024)
 
     def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True, **how: Any) -> pytest.RunResult:
         return pytester.runpytest_inprocess(

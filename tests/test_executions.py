@@ -109,7 +109,7 @@ def test_the_limit_is_the_longer_of_arithmetic_and_traffic():
 
 def test_ceilings_are_measured_on_this_machine(monkeypatch):
     monkeypatch.setattr("benchmarks.measure.roofline.MATRIX_SIDE", {"cpu": 64})
-    monkeypatch.setattr("benchmarks.measure.roofline.COPIED_BYTES", {"cpu": 4096})
+    monkeypatch.setattr("benchmarks.measure.roofline.COPIED_BYTES", 4096)
     monkeypatch.setattr("benchmarks.measure.roofline.TIMED_S", 0.001)
     assert 1e6 < peak_flops(torch.float32, CPU) < 1e15
     assert 1e6 < peak_bytes_per_s(CPU) < 1e14

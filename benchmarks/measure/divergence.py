@@ -44,10 +44,10 @@ def compare(
     Called in the model's context; `in_reference` opens the reference's. `input_ids`, `attention_mask`: int64
     [samples, tokens] on both models' device, padded at the right. Log-softmax and divergence are in FP32.
     """
-    mine, theirs = Tally(), Tally()
-    scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
+    scorer = Scorer.of(model, input_ids)
     with in_reference():
-        reference_scorer = Scorer.of(reference, input_ids[:1], attention_mask[:1])
+        reference_scorer = Scorer.of(reference, input_ids)
+    mine, theirs, vocabulary = Tally(), Tally(), scorer.vocabulary
     samples = [torch.zeros(0, dtype=torch.int64)]
     # Kept on the device until the end: a GPU that had to hand over each chunk's would be waited for.
     kl = [torch.zeros(0, device=input_ids.device)]
@@ -65,6 +65,7 @@ def compare(
             found = mine.add(scorer.output_layer(features[part]), batch.wanted[part])
             with in_reference():
                 expected = theirs.add(reference_scorer.output_layer(reference_features[part]), batch.wanted[part])
+            found, expected = found[:, :vocabulary], expected[:, :vocabulary]
             same_top.append(found.argmax(dim=-1) == expected.argmax(dim=-1))
             kl.append(torch.nn.functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1))
     targets, count = attention_mask[:, 1:].sum(dim=1).cpu(), len(input_ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -58,15 +58,14 @@ def measure_energy(
         before = snapshot(device)
         (idle_before,) = meter.measure(IDLE_S, 1)
         windows = enough_windows(meter, run_one)
+        integrated_w, no_check = integrated_power_w(meter, gpu, windows, run_one)
         (idle_after,) = meter.measure(IDLE_S, 1)
         found = figures(windows, (idle_before, idle_after), samples_per_forward, tokens_per_forward)
         found |= {"method": meter.method, "scope": meter.scope, **meter_facts(meter)}
         refuse(found, before, snapshot(device))
-        second, no_second = second_meter(meter, gpu)
-        if second is None:
-            return found | {"cross_check_rel": None, "cross_check_reason": no_second}
-        (check,) = metered_loop(second, CROSS_CHECK_S, 1, run_one)
-        return found | cross_check(check.reading.power_w, found["mean_power_w"])
+        if integrated_w is None:
+            return found | {"cross_check_rel": None, "cross_check_reason": no_check}
+        return found | cross_check(integrated_w, found["mean_power_w"])
     except (NvmlError, MeterError) as error:
         return unavailable(str(error), error.code)
 
@@ -75,7 +74,7 @@ def enough_windows(meter: Meter, run_one: Callable[[], object]) -> list[Window]:
     """Meter the windows of one figure, and some more where the first ones scatter a little too much for it."""
     windows = metered_loop(meter, meter.window_s, meter.windows, run_one)
     if meter.more_windows and LARGEST_U95 < energy_u95(windows) <= LARGEST_U95_WORTH_MORE:
-        windows += metered_loop(meter, meter.window_s, meter.more_windows, run_one)
+        windows += metered_loop(meter, meter.window_s, meter.more_windows, run_one, lead_in_s=0)
     return windows
 
 
@@ -142,14 +141,23 @@ def meter_facts(meter: Meter) -> dict[str, float | None]:
     }
 
 
-def second_meter(meter: Meter, gpu: Gpu | None) -> tuple[InstantPower | None, str | None]:
-    """Return the meter to compare the energy counter with, or None and why there is none."""
+def integrated_power_w(
+    meter: Meter, gpu: Gpu | None, windows: Sequence[Window], run_one: Callable[[], object]
+) -> tuple[float | None, str | None]:
+    """Go on with the loop and return its integrated instantaneous power, or None and why there is none.
+
+    What scatters too much for a figure is not checked.
+    """
     if gpu is None or not isinstance(meter, EnergyCounter):
         return None, f"{meter.method} has no second meter to compare with"
+    if energy_u95(windows) > LARGEST_U95:
+        return None, "the windows scatter"
     try:
-        return InstantPower(gpu), None
+        second = InstantPower(gpu)
     except NvmlError as error:
         return None, str(error)
+    (check,) = metered_loop(second, CROSS_CHECK_S, 1, run_one, lead_in_s=0)
+    return check.reading.power_w, None
 
 
 def cross_check(integrated_w: float, counter_w: float) -> dict[str, Any]:

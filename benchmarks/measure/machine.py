@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "flags": flags(),
         "git_commit": git_commit(Path(__file__).parent),
+        "measured_utc": first_asked_utc(),
     }
 
 
@@ -67,6 +70,13 @@ def flags() -> dict[str, Any]:
     }
 
 
+@cache  # the session's beginning, whoever asks later
+def first_asked_utc() -> str:
+    """Return the time of the first call, such as 2026-11-24 05:12 UTC."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M UTC}"
+
+
+@cache  # the code that was imported stays what it was
 def git_commit(folder: Path) -> str | None:
     """Return the commit that `folder` is at, with "+" after it where files differ from it; None outside a checkout."""
     git = shutil.which("git")

@@ -25,14 +25,16 @@ class Window:
     forwards: float
 
 
-def metered_loop(meter: Meter, duration_s: float, count: int, run_one: Callable[[], object]) -> list[Window]:
-    """Run the loop while a meter measures so many windows of about so many seconds.
+def metered_loop(
+    meter: Meter, duration_s: float, count: int, run_one: Callable[[], object], lead_in_s: float = LEAD_IN_S
+) -> list[Window]:
+    """Run the loop while a meter measures so many windows of about so many seconds, the first after a lead-in.
 
     Raises what the meter raised (`NvmlError`, `MeterError`), as soon as it has.
     """
 
     def read() -> list[Reading]:
-        time.sleep(LEAD_IN_S + random.uniform(0, PHASE_S))  # noqa: S311
+        time.sleep(lead_in_s + random.uniform(0, PHASE_S))  # noqa: S311
         return meter.measure(duration_s, count)
 
     completions_s = [time.perf_counter()]

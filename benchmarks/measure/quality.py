@@ -12,7 +12,8 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.measure.scoring import Scorer, TargetBatch, chunks, target_batches
+from benchmarks.measure.faster import ReusedMemory
+from benchmarks.measure.scoring import Scorer, TargetBatch, target_batches
 from data_prep.layout import VOCABULARY_SIZE
 
 #: exp() of more is beyond a double.
@@ -38,15 +39,18 @@ class Tally:
     """What one model's logits, given chunk by chunk, add up to."""
 
     def __init__(self) -> None:
+        self._memory: ReusedMemory | None = None
         self._losses: list[torch.Tensor] = []
         self._extremes: list[torch.Tensor] = []
 
     def add(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Take logits [positions, vocabulary] and the ids they should have predicted; return log-probabilities.
+        """Take logits [positions, columns] and the ids they should have predicted; return log-probabilities.
 
-        Log-softmax is in FP32, whatever the logits are in.
+        Log-softmax is in FP32, whatever the logits are in. What is returned is overwritten by the next chunk's.
         """
-        log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+        self._memory = self._memory or ReusedMemory(logits.shape[1], logits.device)
+        out = self._memory.rows(len(logits))
+        log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32, out=out)
         self._losses.append(-log_probabilities.gather(1, wanted[:, None])[:, 0])
         self._extremes += torch.aminmax(logits)
         return log_probabilities
@@ -72,7 +76,7 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     `input_ids`, `attention_mask`: int64 [samples, tokens] on the model's device, padded at the right. Log-softmax is in
     FP32, sums are in FP64 and in one order, so that the same pass gives the same bits.
     """
-    scorer = Scorer.of(model, input_ids[:1], attention_mask[:1])
+    scorer = Scorer.of(model, input_ids)
     return score_batches(
         scorer, partial(target_batches, input_ids, attention_mask, scorer.tokens_per_batch), count=len(input_ids)
     )
@@ -83,9 +87,8 @@ def score_batches(scorer: Scorer, batches: Callable[[], Iterable[TargetBatch]], 
     tally, samples = Tally(), [torch.zeros(0, dtype=torch.int64)]
     for batch in batches():
         samples.append(batch.sample)
-        features = scorer.features(batch)
-        for part in chunks(len(features), scorer.positions_per_chunk):
-            tally.add(scorer.output_layer(features[part]), batch.wanted[part])
+        for logits, wanted in scorer.logits(batch):
+            tally.add(logits, wanted)
     nonfinite = count_nonfinite(scorer, batches()) if tally.has_nonfinite() else 0
     return Scores(tally.nll_nats(samples, count), torch.bincount(torch.cat(samples), minlength=count), nonfinite)
 
@@ -94,9 +97,8 @@ def count_nonfinite(scorer: Scorer, batches: Iterable[TargetBatch]) -> int:
     """Return how many logits are NaN or infinite, in a pass of its own: where there are none, nobody pays for it."""
     found = 0
     for batch in batches:
-        features = scorer.features(batch)
-        for part in chunks(len(features), scorer.positions_per_chunk):
-            found += int((~torch.isfinite(scorer.output_layer(features[part]))).sum())
+        for logits, _ in scorer.logits(batch):
+            found += int((~torch.isfinite(logits)).sum())
     return found
 
 

@@ -23,8 +23,7 @@ def strided_figures(
     perplexity exp(NLL / words). Source: "Perplexity of fixed-length models", documentation of Hugging Face
     transformers, which counts a few targets less (one a window).
     """
-    row = ids[None, : min(context, len(ids))]
-    scorer = Scorer.of(model, row, torch.ones_like(row))
+    scorer = Scorer.of(model, ids[None, :context])
     found = quality_figures(score_batches(scorer, lambda: windows(ids, context, stride), count=1))
     nll = None if found["avg_loss_nats"] is None else found["avg_loss_nats"] * found["targets"]
     return {
@@ -63,6 +62,4 @@ def windows(ids: torch.Tensor, context: int, stride: int) -> Iterator[TargetBatc
         ]
         predicting = torch.tensor(positions, dtype=torch.int64, device=ids.device)
         wanted = batch.flatten()[predicting + 1] if positions else predicting
-        yield TargetBatch(
-            batch, torch.ones_like(batch), predicting, wanted, torch.zeros(len(positions), dtype=torch.int64)
-        )
+        yield TargetBatch(batch, predicting, wanted, torch.zeros(len(positions), dtype=torch.int64))

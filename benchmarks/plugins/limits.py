@@ -30,11 +30,11 @@ class LimitsPlugin:
 
     def _measure(self, run: ForwardRun) -> None:
         device, compute, latency = run.settings.device, run.precision.compute, run.extra_info["latency"]
-        latency.update(kernel_time(run.loop.forward_and_wait, device))
         if compute not in self._peak_flops:
             self._peak_flops[compute] = peak_flops(compute, device)
         if self._peak_bytes_per_s is None:
             self._peak_bytes_per_s = peak_bytes_per_s(device)
+        latency.update(kernel_time(run.loop.forward_and_wait, device))
         work = forward_work(run.model, run.eager, run.dataset.batches[0], compute)
         latency.update(roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency["median_ms"]))
 

@@ -1,0 +1,57 @@
+"""What is replaced to score sooner gives the same figures, and nothing stays replaced."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks.measure.faster import ReusedMemory, faster_modules, faster_output_layer, in_place
+from benchmarks.measure.scoring import target_batches
+from tests.tiny import tiny_gpt2, tiny_tensors
+
+
+def test_the_body_of_an_fp32_model_on_a_gpu_is_replaced_by_one_that_computes_the_same():
+    model, ids = tiny_gpt2(), tiny_tensors()["input_ids"]
+    originals = {name: type(module) for name, module in model.named_modules()}
+    replacements = faster_modules(model.base_model, "cuda", torch.float32)
+    assert sorted({name for _, name, _ in replacements}) == ["act", "c_attn", "c_fc", "c_proj"]
+    with torch.no_grad():
+        expected = model.base_model(ids).last_hidden_state
+        with in_place(replacements):
+            assert type(model.base_model.h[0].mlp.act) is torch.nn.GELU
+            found = model.base_model(ids).last_hidden_state
+    assert torch.allclose(found, expected, rtol=0, atol=2e-6)
+    assert {name: type(module) for name, module in model.named_modules()} == originals
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float32), ("cuda", torch.float16)])
+def test_a_body_whose_rounding_counts_or_that_gains_nothing_stays_as_it_is(device, dtype):
+    assert faster_modules(tiny_gpt2().base_model, device, dtype) == []
+
+
+def test_added_columns_have_no_share_in_the_softmax():
+    layer = torch.nn.Linear(16, 50_257, bias=False)
+    features = torch.randn(5, 16)
+    logits = faster_output_layer(layer.half(), "cuda", torch.float16)(features.half())
+    assert logits.shape == (5, 50_304)
+    assert torch.isfinite(logits).all()
+    found = torch.log_softmax(logits, dim=-1, dtype=torch.float32)[:, :50_257]
+    expected = torch.log_softmax(layer(features.half()), dim=-1, dtype=torch.float32)
+    assert torch.allclose(found, expected, rtol=0, atol=2e-3)  # FP16 has three digits; the sums are of the same logits
+    assert float(found.exp().sum(dim=-1).min()) == pytest.approx(1, abs=1e-5)
+
+
+def test_results_share_memory_that_grows_with_the_largest():
+    memory = ReusedMemory(3, torch.device("cpu"))
+    first = memory.rows(4)
+    assert memory.rows(2).data_ptr() == first.data_ptr()
+    assert memory.rows(7).shape == (7, 3)
+
+
+def test_the_last_token_of_a_sequence_is_not_computed():
+    ids, mask = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]]), torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]])
+    (batch,) = target_batches(ids, mask, tokens_per_batch=100)
+    assert batch.input_ids.tolist() == [[5, 6], [8, 9]]
+    assert batch.predicting.tolist() == [0, 1, 2]
+    assert batch.wanted.tolist() == [6, 7, 9]
+    assert batch.sample.tolist() == [0, 0, 1]
