@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
 import time
 from types import SimpleNamespace
@@ -166,33 +164,6 @@ def test_windows_that_scatter_too_much_are_refused(metered, monkeypatch):
 def test_too_few_ticks_are_refused(metered, monkeypatch):
     monkeypatch.setattr(energy, "FEWEST_TICKS", 10_000)
     assert metered(Board())["code"] == "TOO_FEW_TICKS"
-
-
-def test_windows_that_scatter_are_given_more(monkeypatch):
-    monkeypatch.setattr(energy, "LARGEST_U95", 1e-9)
-    monkeypatch.setattr(energy, "LARGEST_U95_WORTH_MORE", math.inf)
-    assert len(energy.enough_windows(Scattering(), lambda: time.sleep(0.001))) == 10
-
-
-def test_windows_that_scatter_beyond_help_are_given_no_more(monkeypatch):
-    monkeypatch.setattr(energy, "LARGEST_U95", 1e-9)
-    monkeypatch.setattr(energy, "LARGEST_U95_WORTH_MORE", 2e-9)
-    assert len(energy.enough_windows(Scattering(), lambda: time.sleep(0.001))) == 6
-
-
-class Scattering:
-    """A meter whose windows differ."""
-
-    window_s, windows, more_windows = 0.01, 6, 4
-    energies = itertools.cycle([1.0, 2.0])
-
-    def measure(self, duration_s: float, count: int) -> list[Reading]:
-        readings = []
-        for _ in range(count):
-            start_s = time.perf_counter()
-            time.sleep(duration_s)
-            readings.append(Reading(start_s, time.perf_counter(), next(self.energies), 10, 0.0))
-        return readings
 
 
 def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):

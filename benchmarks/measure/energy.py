@@ -21,8 +21,6 @@ CROSS_CHECK_S = 0.8
 #: Beyond these a figure is not given, because it would not be repeatable.
 FEWEST_TICKS = 20
 LARGEST_U95 = 0.05
-#: Four windows more make the interval a third narrower: t(5, .975) / sqrt(6) is 1.05, t(9, .975) / sqrt(10) is 0.72.
-LARGEST_U95_WORTH_MORE = 1.5 * LARGEST_U95
 LARGEST_DRIFT = 0.02
 LONGEST_THROTTLING = 0.01
 #: Counter and integrated power may differ by this much.
@@ -57,7 +55,7 @@ def measure_energy(
         refuse_shared(gpu)
         before = snapshot(device)
         (idle_before,) = meter.measure(IDLE_S, 1)
-        windows = enough_windows(meter, run_one)
+        windows = metered_loop(meter, meter.window_s, meter.windows, run_one)
         integrated_w, no_check = integrated_power_w(meter, gpu, windows, run_one)
         (idle_after,) = meter.measure(IDLE_S, 1)
         found = figures(windows, (idle_before, idle_after), samples_per_forward, tokens_per_forward)
@@ -68,14 +66,6 @@ def measure_energy(
         return found | cross_check(integrated_w, found["mean_power_w"])
     except (NvmlError, MeterError) as error:
         return unavailable(str(error), error.code)
-
-
-def enough_windows(meter: Meter, run_one: Callable[[], object]) -> list[Window]:
-    """Meter the windows of one figure, and some more where the first ones scatter a little too much for it."""
-    windows = metered_loop(meter, meter.window_s, meter.windows, run_one)
-    if meter.more_windows and LARGEST_U95 < energy_u95(windows) <= LARGEST_U95_WORTH_MORE:
-        windows += metered_loop(meter, meter.window_s, meter.more_windows, run_one, lead_in_s=0)
-    return windows
 
 
 def unavailable(reason: str, code: str) -> dict[str, Any]:

@@ -44,10 +44,9 @@ class Meter(Protocol):
 
     method: str
     scope: str
-    #: Seconds of one window, how many windows there are, and how many more where those scatter.
+    #: Seconds of one window, and how many windows there are.
     window_s: float
     windows: int
-    more_windows: int
     tick_period_s: float | None
 
     @property
@@ -68,7 +67,7 @@ class EnergyCounter:
 
     method = "nvml_energy_counter"
     scope = "gpu"
-    window_s, windows, more_windows = 0.4, 6, 4
+    window_s, windows = 0.4, 6
 
     #: No tick within this time: the counter stands still.
     PATIENCE_S = 1.0
@@ -148,7 +147,7 @@ class InstantPower:
 
     method = "power_integration_instant"
     scope = "gpu"
-    window_s, windows, more_windows = 0.4, 6, 4
+    window_s, windows = 0.4, 6
     #: The sensor's own period on the boards that this was written for (100 ms); samples are closer than that.
     tick_period_s: float | None = 0.1
     SPACING_S = 0.02
@@ -189,7 +188,7 @@ class AveragePower(InstantPower):
     """NVML's averaged power (the last second), which needs long windows and forgets their beginning."""
 
     method = "power_integration_avg1s"
-    window_s, windows, more_windows = 20.0, 2, 0
+    window_s, windows = 20.0, 2
     SETTLING_S = 2.0
 
     def _power_w(self) -> float:

@@ -15,7 +15,7 @@ class Rapl:
 
     method = "rapl_powercap"
     scope = "machine: all CPU packages, every program on them included"
-    window_s, windows, more_windows = 0.4, 6, 4
+    window_s, windows = 0.4, 6
     tick_period_s: float | None = 0.001
     read_cost_s: float | None = None
 
