@@ -98,7 +98,7 @@ def count_nonfinite(scorer: Scorer, batches: Iterable[TargetBatch]) -> int:
     found = 0
     for batch in batches:
         for logits, _ in scorer.logits(batch):
-            found += int((~torch.isfinite(logits)).sum())
+            found += int((~torch.isfinite(logits[:, : scorer.vocabulary])).sum())
     return found
 
 

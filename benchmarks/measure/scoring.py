@@ -99,14 +99,13 @@ class Scorer:
             return features
 
         device, layer = input_ids.device.type, model.get_output_embeddings()
-        found = model(input_ids=input_ids[:1, :CHECKED_TOKENS], use_cache=False, output_hidden_states=True)
+        with sdpa_kernel(ATTENTIONS):
+            found = model(input_ids=input_ids[:1, :CHECKED_TOKENS], use_cache=False, output_hidden_states=True)
         expected, vocabulary = found.logits.flatten(0, 1), found.logits.shape[-1]
         positions, dtype = POSITIONS_PER_CHUNK[device], found.logits.dtype
-        if model.base_model is not model and layer is not None:
-            replacements, output_layer = (
-                faster_modules(model.base_model, device, dtype),
-                faster_output_layer(layer, device, dtype),
-            )
+        if model.base_model is not model and layer is not None and found.hidden_states:
+            replacements = faster_modules(model.base_model, device, dtype)
+            output_layer = faster_output_layer(layer, device, dtype)
             parts = output_layer(found.hidden_states[-1].flatten(0, 1))[:, :vocabulary]
             if parts.shape == expected.shape and torch.allclose(parts, expected, rtol=1e-3, atol=1e-3, equal_nan=True):
                 return cls(body, output_layer, vocabulary, TOKENS_PER_BATCH[device], positions)
