@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.measure.faster import Layer, faster_modules, faster_output_layer, in_place
+from benchmarks.measure.faster import Layer, faster_modules, faster_output_layer, in_place, without_mask
 
 #: Not cuDNN's attention, which plans anew for every shape of batch: 3.2 s for the first pass in FP16 on an H100.
 ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -93,7 +93,7 @@ class Scorer:
             return logits
 
         def body(ids: torch.Tensor) -> torch.Tensor:
-            with sdpa_kernel(ATTENTIONS), in_place(replacements):
+            with sdpa_kernel(ATTENTIONS), without_mask(model.base_model), in_place(replacements):
                 found = model.base_model(input_ids=ids, use_cache=False)
             features: torch.Tensor = found.last_hidden_state
             return features
