@@ -14,10 +14,10 @@ from benchmarks.measure.faster import Layer, faster_modules, faster_output_layer
 
 #: Not cuDNN's attention, which plans anew for every shape of batch: 3.2 s for the first pass in FP16 on an H100.
 ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-#: Tokens of one batch, and positions whose logits exist at one time (4,096 x 50,257 in FP32 are 0.8 GB). A GPU needs
+#: Tokens of one batch, and positions whose logits exist at one time (2,048 x 50,257 in FP32 are 0.4 GB). A GPU needs
 #: many to be busy; a CPU is busy with few, and fewer sequences a batch are cut closer to their lengths.
 TOKENS_PER_BATCH = {"cuda": 16_384, "cpu": 512}
-POSITIONS_PER_CHUNK = {"cuda": 4_096, "cpu": 512}
+POSITIONS_PER_CHUNK = {"cuda": 2_048, "cpu": 512}
 
 #: Tokens on which a model's parts are compared with the whole.
 CHECKED_TOKENS = 16
