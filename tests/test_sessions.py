@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from benchmarks.measure import divergence
 from benchmarks.plugins import header, reports  # noqa: F401
@@ -50,6 +51,21 @@ def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, fp16_
     summary = (tmp_path / "results" / SUMMARY).read_text()
     assert "fp16-eager was not run: the session ended before it" in summary
     assert "mixed-eager was not run: the session ended before it" in summary
+
+
+def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suite, tmp_path):
+    class OtherSession:
+        could_save: bool | None = None
+
+        def pytest_benchmark_update_json(self):  # called while the run is being saved
+            with pytest.raises(Timeout):
+                FileLock(tmp_path / "saved" / ".lock").acquire(timeout=0)
+            self.could_save = False
+
+    other = OtherSession()
+    assert run_suite("--precisions=fp32", "--benchmark-autosave", plugins=[other]).ret == 0
+    assert other.could_save is False
+    FileLock(tmp_path / "saved" / ".lock").acquire(timeout=0)
 
 
 def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):

@@ -17,7 +17,7 @@ from benchmarks.measure.rapl import Rapl
 from benchmarks.measure.validity import DISQUALIFYING_POLICIES, Snapshot, other_processes, snapshot, violation_share
 
 IDLE_S = 0.2
-CROSS_CHECK_S = 0.5
+CROSS_CHECK_S = 0.8
 #: Beyond these a figure is not given, because it would not be repeatable.
 FEWEST_TICKS = 20
 LARGEST_U95 = 0.05

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
@@ -59,7 +61,8 @@ class ReportPlugin:
         """Have the run saved, then write tables and pictures; what cannot be written is said and fails the session."""
         folder = self._settings.results_dir
         try:
-            yield
+            with alone_in(saving_places(session.config).get("--benchmark-storage")):
+                yield
         except OSError as error:  # one that a full disk causes names no file
             place = error.filename or " or ".join(map(str, saving_places(session.config).values()))
             self._fail(session, f"{place} cannot be written ({error.strerror}); the run was not saved")
@@ -115,6 +118,26 @@ def saving_places(config: pytest.Config) -> dict[str, Path]:
     if options.benchmark_json:
         places["--benchmark-json"] = Path(options.benchmark_json).parent
     return places
+
+
+@contextmanager
+def alone_in(folder: Path | None) -> Iterator[None]:
+    """Let no other session save to a folder meanwhile.
+
+    pytest-benchmark counts what is there and takes the next number. Were two sessions that began within one second to
+    do so at the same time, one would overwrite the other's run.
+    """
+    lock = FileLock(folder / ".lock") if folder is not None else None
+    try:
+        if lock is not None:
+            lock.acquire()
+    except (OSError, NotImplementedError):
+        lock = None  # a folder that cannot be written, which saving will say, or a file system without locks
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def require_writable(config: pytest.Config) -> None:
