@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,21 @@ def test_a_pickle_that_wants_to_run_code_does_not(tiny_dataset, tmp_path, way):
     assert "tensors_load" in failed(tiny_dataset)
     assert "code, which is not run" in verify(DatasetFolder(tiny_dataset))["tensors_load"].message
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tiny_dataset, monkeypatch):
+    path = tiny_dataset / "labels.pt"
+    with zipfile.ZipFile(path) as stored:
+        members = {name: stored.read(name) for name in stored.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as compressed:
+        for name, content in members.items():
+            compressed.writestr(name, content)
+    assert torch.equal(torch.load(path, weights_only=True), tiny_tensors()["labels"])  # PyTorch would unpack it
+    unpacked = []
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", lambda archive: unpacked.append(Path(archive.filename).name))
+    assert failed(tiny_dataset) == {"tensors_load"}
+    assert "compressed (" in verify(DatasetFolder(tiny_dataset))["tensors_load"].message
+    assert set(unpacked) == {"input_ids.pt", "attention_mask.pt"}
 
 
 def test_checks_that_cannot_be_made_are_neither_passed_nor_failed(tiny_dataset):
