@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import masking_utils
 
-from benchmarks.measure.faster import ReusedMemory, faster_modules, faster_output_layer, in_place
+from benchmarks.measure.faster import ReusedMemory, faster_modules, faster_output_layer, in_place, without_mask
 from benchmarks.measure.quality import score, score_batches
 from benchmarks.measure.scoring import Scorer, target_batches
 from tests.tiny import tiny_gpt2, tiny_tensors
@@ -23,6 +24,28 @@ def test_the_body_of_an_fp32_model_on_a_gpu_is_replaced_by_one_that_computes_the
             found = model.base_model(ids).last_hidden_state
     assert torch.allclose(found, expected, rtol=0, atol=2e-6)
     assert {name: type(module) for name, module in model.named_modules()} == originals
+
+
+def test_gpt2_is_scored_without_asking_whether_a_mask_is_needed_and_is_then_as_it_was(monkeypatch):
+    body, ids = tiny_gpt2().base_model, tiny_tensors()["input_ids"]
+    with torch.no_grad():
+        expected = body(ids, use_cache=False).last_hidden_state
+        monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda _: pytest.fail("the GPU was asked"))
+        with without_mask(body):
+            found = body(ids, use_cache=False).last_hidden_state
+    assert torch.equal(found, expected)
+    with pytest.raises(ZeroDivisionError), without_mask(body):
+        raise ZeroDivisionError
+    assert body.config._attn_implementation == "sdpa"
+
+
+def test_a_model_that_computes_its_attention_otherwise_keeps_its_masks():
+    body = tiny_gpt2().base_model
+    body.set_attn_implementation("eager")
+    with without_mask(body):
+        assert body.config._attn_implementation == "eager"
+    with without_mask(torch.nn.Identity()):
+        pass
 
 
 @pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float32), ("cuda", torch.float16)])
