@@ -78,12 +78,14 @@ def pytest_configure(config: pytest.Config) -> None:
         require_endpoint()
     except InputError as error:
         raise pytest.UsageError(str(error)) from error
+    collecting = gc.isenabled()
     gc.disable()  # imports leave hardly any garbage, and looking for it takes a fifth of their time
     try:
         for name in PLUGINS:
             config.pluginmanager.register(importlib.import_module(name), name)
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def pytest_benchmark_group_stats(

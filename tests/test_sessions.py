@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import warnings
@@ -66,6 +67,21 @@ def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suit
     assert run_suite("--precisions=fp32", "--benchmark-autosave", plugins=[other]).ret == 0
     assert other.could_save is False
     FileLock(tmp_path / "saved" / ".lock").acquire(timeout=0)
+
+
+def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suite, tmp_path, monkeypatch, saved_run):
+    monkeypatch.setattr(reports, "LONGEST_WAIT_S", 0.1)
+    (tmp_path / "saved").mkdir()
+    with FileLock(tmp_path / "saved" / ".lock"):
+        result = run_suite("--precisions=fp32", "--benchmark-autosave")
+    assert result.ret == 0
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    result.stdout.fnmatch_lines(["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."])
+
+
+def test_garbage_is_collected_again_after_the_imports(run_suite):
+    run_suite("--collect-only")
+    assert gc.isenabled()
 
 
 def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):

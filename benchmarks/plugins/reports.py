@@ -18,6 +18,9 @@ from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Finding
 from results.layout import terse
 from results.report import CSV_NAME, write_report
 
+#: Another session saves within a second; one that takes longer has been stopped.
+LONGEST_WAIT_S = 30.0
+
 
 class ReportPlugin:
     """Collects finished benchmarks, why the others are missing, and reports when the session ends."""
@@ -61,7 +64,9 @@ class ReportPlugin:
         """Have the run saved, then write tables and pictures; what cannot be written is said and fails the session."""
         folder = self._settings.results_dir
         try:
-            with alone_in(saving_places(session.config).get("--benchmark-storage")):
+            with alone_in(saving_places(session.config).get("--benchmark-storage")) as obstacle:
+                if obstacle is not None:
+                    self._lines.append(f"warning: {obstacle}; a run saved there at this moment may overwrite this one.")
                 yield
         except OSError as error:  # one that a full disk causes names no file
             place = error.filename or " or ".join(map(str, saving_places(session.config).values()))
@@ -121,23 +126,24 @@ def saving_places(config: pytest.Config) -> dict[str, Path]:
 
 
 @contextmanager
-def alone_in(folder: Path | None) -> Iterator[None]:
-    """Let no other session save to a folder meanwhile.
+def alone_in(folder: Path | None) -> Iterator[str | None]:
+    """Let no other session save to a folder meanwhile; give why that cannot be kept from happening, or None.
 
     pytest-benchmark counts what is there and takes the next number. Were two sessions that began within one second to
     do so at the same time, one would overwrite the other's run.
     """
-    lock = FileLock(folder / ".lock") if folder is not None else None
+    if folder is None:
+        yield None
+        return
+    lock, obstacle = FileLock(folder / ".lock", timeout=LONGEST_WAIT_S, mode=0o666), None
     try:
-        if lock is not None:
-            lock.acquire()
-    except (OSError, NotImplementedError):
-        lock = None  # a folder that cannot be written, which saving will say, or a file system without locks
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # a session that hangs, another's file, a system without locks
+        obstacle = f"{folder} cannot be locked ({type(error).__name__})"
     try:
-        yield
+        yield obstacle
     finally:
-        if lock is not None:
-            lock.release()
+        lock.release()
 
 
 def require_writable(config: pytest.Config) -> None:
