@@ -62,7 +62,7 @@ def test_added_columns_have_no_share_in_the_softmax():
     assert torch.isfinite(logits).all()
     found = torch.log_softmax(logits, dim=-1, dtype=torch.float32)[:, :50_257]
     expected = torch.log_softmax(layer(features.half()), dim=-1, dtype=torch.float32)
-    assert torch.allclose(found, expected, rtol=0, atol=4e-3)  # FP16 has three digits
+    assert torch.allclose(found, expected, rtol=0, atol=2e-3)  # FP16 has three digits
     assert float(found.exp().sum(dim=-1).min()) == pytest.approx(1, abs=1e-5)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.measure.size import model_bytes, parameter_count
-from fixtures import precisions
+from fixtures import models, precisions
 from fixtures.checkpoint import find_checkpoint
 from fixtures.executions import EXECUTIONS
 from fixtures.models import load_model
@@ -94,3 +94,15 @@ def test_tied_weights_count_once():
     assert parameter_count(model) == by_hand
     assert model_bytes(model) == 4 * by_hand
     assert model_bytes(model.half()) == 2 * by_hand
+
+
+@pytest.mark.parametrize(
+    ("device", "held_bytes", "collects"), [("cuda", 0, 0), ("cuda", 500_000_000, 1), ("cpu", 0, 1)]
+)
+def test_garbage_is_collected_where_a_model_may_be_held(monkeypatch, device, held_bytes, collects):
+    calls = []
+    monkeypatch.setattr(models.gc, "collect", lambda: calls.append("collected"))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: held_bytes)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    models.give_back_memory(torch.device(device))
+    assert len(calls) == collects
