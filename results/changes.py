@@ -102,10 +102,10 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
         shares = [float(side.var(ddof=1)) / len(side) for side in (before, after)]
         half = 0.0
         if sum(shares) > 0:
-            from scipy.stats import t as student  # here: it takes long to load, and most commands need none of it
+            from scipy.special import stdtrit  # here: it takes long to load, and most commands need none of it
 
             welch = sum(shares) ** 2 / sum(share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True))
-            half = float(student.ppf(0.975, welch)) * math.sqrt(sum(shares))
+            half = float(stdtrit(welch, 0.975)) * math.sqrt(sum(shares))
         found |= {"ci95_low": relative(centre - half), "ci95_high": relative(centre + half)}
     return found
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from benchmarks.measure import paired, scoring
@@ -121,6 +122,27 @@ def test_the_interval_holds_the_true_difference_95_times_in_100():
         found = perplexity_difference(scores(both, lengths), scores(reference, lengths))
         hits += found["delta_perplexity_rel_ci95_low"] <= math.expm1(true) <= found["delta_perplexity_rel_ci95_high"]
     assert 105 <= hits <= 120
+
+
+def test_the_interval_is_that_of_scipys_bootstrap():
+    generator = np.random.default_rng(7)
+    lengths = generator.integers(1, 120, 150)
+    losses = lengths * generator.normal(3, 0.5, (2, 150))
+
+    def difference(nll, reference, targets, axis):
+        return np.expm1((nll.sum(axis=axis) - reference.sum(axis=axis)) / targets.sum(axis=axis))
+
+    expected = scipy.stats.bootstrap(
+        [*losses, lengths],
+        difference,
+        paired=True,
+        n_resamples=paired.RESAMPLES,
+        method="percentile",
+        random_state=np.random.default_rng(paired.SEED),
+    ).confidence_interval
+    found = perplexity_difference(scores(losses[0], lengths), scores(losses[1], lengths))
+    assert found["delta_perplexity_rel_ci95_low"] == pytest.approx(expected.low)
+    assert found["delta_perplexity_rel_ci95_high"] == pytest.approx(expected.high)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 #: Neighbouring rounds resemble each other, so the spread is taken between blocks of them.
 BLOCKS = 10
@@ -65,7 +65,7 @@ def drift(first_s: Sequence[float], again_s: Sequence[float]) -> dict[str, Any]:
         freedom = sum(shares) ** 2 / sum(
             share**2 / max(independent(sample) - 1, 1) for share, sample in zip(shares, samples, strict=True)
         )
-        half_width = float(student.ppf(0.975, freedom)) * math.sqrt(sum(shares))
+        half_width = float(stdtrit(freedom, 0.975)) * math.sqrt(sum(shares))
     low, high = math.expm1(centre - half_width), math.expm1(centre + half_width)
     return {
         "change_rel": math.expm1(centre),

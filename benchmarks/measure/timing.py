@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from fixtures.dataset import Batch
 from fixtures.executions import Forward
@@ -191,10 +192,9 @@ def quantile_interval(ordered: Sequence[float], probability: float) -> tuple[flo
     3rd edition, section 7.1.
     """
     count, tail = len(ordered), (1 - CONFIDENCE) / 2
-    lower = int(binom.ppf(tail, count, probability))
-    if binom.cdf(lower - 1, count, probability) > tail:
-        lower -= 1
-    upper = int(binom.ppf(1 - tail, count, probability)) + 1
+    at_most = bdtr(np.arange(count + 1), count, probability)
+    lower = int(np.searchsorted(at_most, tail))
+    upper = int(np.searchsorted(at_most, 1 - tail)) + 1
     if lower < 1 or upper > count:
         return None, None
     return ordered[lower - 1], ordered[upper - 1]
