@@ -67,7 +67,7 @@ class EnergyCounter:
 
     method = "nvml_energy_counter"
     scope = "gpu"
-    window_s, windows = 0.4, 6
+    window_s, windows = 0.3, 7
 
     #: No tick within this time: the counter stands still.
     PATIENCE_S = 1.0
