@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +85,13 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         for name in PLUGINS:
             config.pluginmanager.register(importlib.import_module(name), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or Path(__file__).with_name(error.name.partition(".")[0]).exists():
+            raise
+        raise pytest.UsageError(
+            f"The package {error.name} is not installed for {sys.executable}; install all that the suite needs with "
+            "`python -m pip install -c constraints.txt -e '.[dev]'`."
+        ) from error
     finally:
         if collecting:
             gc.enable()
@@ -97,8 +106,10 @@ def pytest_benchmark_group_stats(
     listed = list(benchmarks)
     if config is None:
         from results.comparability import differences
+        from results.runs import showable
         from results.side_by_side import side_by_side
 
+        listed = [showable(item) for item in listed]
         shown = side_by_side(listed)
         if shown is not None:
             print(f"{shown}\n")

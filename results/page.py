@@ -15,12 +15,13 @@ from markupsafe import Markup
 from results.deployment import deployment
 from results.findings import STAND_IN_NOTICE, Findings
 from results.layout import number, terse
-from results.metrics import METRICS, RATIOS, lookup
+from results.metrics import METRICS, RATIOS, finite, lookup
 
 FOLDER = Path(__file__).parent
 #: What of a machine's description a reader needs; the CPU's flags are hundreds.
 CPU_FACTS = ("brand_raw", "arch", "count")
 LEFT_OUT = ("node", "cpu", "python_build")
+DRIFT = "validity.drift.change_rel"
 #: How a benchmark was measured: column, and where it lies in `extra_info`.
 PROCEDURE = {
     "rounds": "latency.rounds",
@@ -85,9 +86,9 @@ def validity(findings: Findings) -> pd.DataFrame:
             "SM clock MHz": "validity.sm_clock_mhz",
             "temperature C": "validity.temperature_c",
             "other processes": "validity.other_processes",
-            "drift": "validity.drift.change_rel",
         },
     )
+    shown["drift"] = [number(finite(lookup(item["extra_info"], DRIFT)), "{:+.1%}") for item in findings.benchmarks]
     shown["why"] = [
         "; ".join(
             part for path in ("reasons", "unknown") for part in listed(lookup(item["extra_info"], f"validity.{path}"))

@@ -25,10 +25,18 @@ def write_report(folder: Path, findings: Findings) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        write(folder / CSV_NAME, findings.frame.to_csv(index=False)),
+        write(folder / CSV_NAME, findings.frame.map(inert).to_csv(index=False)),
         write(folder / SUMMARY_NAME, summary(findings)),
     ]
     return [*written, write(folder / PAGE_NAME, page(findings, write_plots(folder, findings)))]
+
+
+def inert(cell: object) -> object:
+    """Return a cell as no spreadsheet takes it for a formula: text of another's run may begin like one.
+
+    Source: OWASP, CSV Injection.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def summary(findings: Findings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from collections.abc import Iterator
@@ -68,6 +69,20 @@ def test_a_run_that_recorded_little_has_a_page_too(tmp_path):
     bare = {"name": "x", "extra_info": {"precision": "fp32", "execution": "eager"}}
     written = write_report(tmp_path, Findings([bare], {}, {}))
     assert "unknown" in written[-1].read_text()
+
+
+def test_text_that_a_spreadsheet_would_compute_is_text_in_the_table(tmp_path):
+    item = benchmark("=1+1", 1.0, None)
+    item["extra_info"]["energy"]["reason"] = "@SUM(1)"
+    path, *_ = write_report(tmp_path, Findings([item], {}, {}))
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert (row["name"], row["precision"], row["energy_reason"]) == ("'=1+1-eager", "'=1+1", "'@SUM(1)")
+    assert float(row["median_latency_ms"]) == 1.0
+
+
+def test_a_drift_is_shown_in_percent():
+    item = benchmark("fp32", 1.0, validity={"drift": {"change_rel": -0.12504}})
+    assert "-12.5%" in page(Findings([item], {}, {}), {})
 
 
 @pytest.fixture

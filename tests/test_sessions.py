@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import warnings
@@ -15,6 +16,7 @@ from benchmarks.measure import divergence
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.plugins import quality as quality_plugin
 from data_prep.layout import write_dataset
+from results import files
 from results.comparability import differences
 from tests.test_results import benchmark
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
@@ -70,13 +72,22 @@ def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suit
 
 
 def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suite, tmp_path, monkeypatch, saved_run):
-    monkeypatch.setattr(reports, "LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(files, "LONGEST_WAIT_S", 0.1)
     (tmp_path / "saved").mkdir()
     with FileLock(tmp_path / "saved" / ".lock"):
         result = run_suite("--precisions=fp32", "--benchmark-autosave")
     assert result.ret == 0
     assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
     result.stdout.fnmatch_lines(["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."])
+
+
+def test_a_package_that_is_not_installed_is_one_sentence():
+    code = "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(['benchmarks', '-q']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "The package torch is not installed for" in done.stderr
+    assert "pip install -c constraints.txt" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_garbage_is_collected_again_after_the_imports(run_suite):
@@ -163,19 +174,35 @@ def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run
         ["warning: STAND-IN against real: this run ran on generated*", "warning: the text differs: *"]
     )
     assert "PyTorch differs" not in other.stdout.str()
-    assert_command_line_compares(tmp_path / "saved")
-
-
-def assert_command_line_compares(storage) -> None:
-    code = (
-        "import sys; from pytest_benchmark.cli import main\n"
-        f"sys.argv = ['pytest-benchmark', '--storage=file://{storage}', 'compare']; main()\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = compared_on_the_command_line(tmp_path / "saved")
     assert done.returncode == 0, done.stderr
     assert "warning: STAND-IN against real: " in done.stdout
     assert "test_forward[fp32-eager]" in done.stdout
+
+
+def compared_on_the_command_line(storage) -> subprocess.CompletedProcess[str]:
+    """What `pytest-benchmark compare` says of a folder of runs; it fails where it has loaded torch."""
+    code = (
+        "import sys; from pytest_benchmark.cli import main\n"
+        f"sys.argv = ['pytest-benchmark', '--storage=file://{storage}', 'compare', *sys.argv[1:]]; main()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def test_a_run_that_would_steer_the_terminal_is_shown_on_the_command_line_with_marks(tmp_path):
+    steering = "fp32\x1b]0;owned\x07"
+    item = benchmark("fp32", 1.0) | {"name": steering, "fullname": steering, "group": steering, "params": None}
+    item["extra_info"]["precision"] = steering
+    item["stats"] = dict.fromkeys(("min", "max", "mean", "median", "stddev", "iqr", "ops", "q1", "q3", "total"), 1.0)
+    item["stats"] |= {"outliers": "0;0", "rounds": 5, "iterations": 1}
+    saved = tmp_path / "machine" / "0001_hostile.json"
+    saved.parent.mkdir()
+    saved.write_text(json.dumps({"benchmarks": [item], "machine_info": {}, "commit_info": {}}))
+    done = compared_on_the_command_line(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fp32\ufffd]0;owned" in done.stdout
+    assert not {"\x1b", "\x07"} & set(done.stdout)
 
 
 def test_each_difference_names_its_sides_and_other_suites_are_passed_over():

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from benchmarks.forward_run import ForwardRun
 from benchmarks.measure.machine import environment
 from fixtures.settings import SETTINGS
+from results.files import alone_in
 from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
 from results.layout import terse
 from results.report import CSV_NAME, write_report
-
-#: Another session saves within a second; one that takes longer has been stopped.
-LONGEST_WAIT_S = 30.0
 
 
 class ReportPlugin:
@@ -123,27 +119,6 @@ def saving_places(config: pytest.Config) -> dict[str, Path]:
     if options.benchmark_json:
         places["--benchmark-json"] = Path(options.benchmark_json).parent
     return places
-
-
-@contextmanager
-def alone_in(folder: Path | None) -> Iterator[str | None]:
-    """Let no other session save to a folder meanwhile; give why that cannot be kept from happening, or None.
-
-    pytest-benchmark counts what is there and takes the next number. Were two sessions that began within one second to
-    do so at the same time, one would overwrite the other's run.
-    """
-    if folder is None:
-        yield None
-        return
-    lock, obstacle = FileLock(folder / ".lock", timeout=LONGEST_WAIT_S, mode=0o666), None
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:  # a session that hangs, another's file, a system without locks
-        obstacle = f"{folder} cannot be locked ({type(error).__name__})"
-    try:
-        yield obstacle
-    finally:
-        lock.release()
 
 
 def require_writable(config: pytest.Config) -> None:
