@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 
 from results.errors import ResultsError
-from results.files import alone_in
 from results.runs import STORAGE
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
@@ -53,8 +52,7 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
         raise ResultsError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged = documents[0]
     merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
-    with alone_in(storage):
-        path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
+    path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
     return path, len(merged["benchmarks"])
 

@@ -56,10 +56,10 @@ def test_equal_rounds_converge_and_scattered_ones_do_not():
 
 
 def test_rounds_stop_when_converged_after_the_shortest_time_or_at_the_cap():
-    assert not enough_rounds([0.01] * 110)  # converged, but 1.1 s is too short
-    assert enough_rounds([0.01] * 130)
-    assert not enough_rounds([0.01, 0.02] * 47)  # 1.41 s and not converged
-    assert enough_rounds([0.01, 0.02] * 54)  # 1.62 s: the cap
+    assert not enough_rounds([0.01] * 90)  # converged, but 0.9 s is too short
+    assert enough_rounds([0.01] * 110)
+    assert not enough_rounds([0.01, 0.02] * 37)  # 1.11 s and not converged
+    assert enough_rounds([0.01, 0.02] * 41)  # 1.23 s: the cap
 
 
 def test_the_interval_reaches_as_far_as_its_farther_end():

@@ -14,8 +14,8 @@ BLOCK_ROUNDS, BLOCK_S = 5, 0.1
 WARM_UP_CAP_S = 0.5
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
-#: More than a second spans many periods of the GPU's power management; a median over less depends on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 1.2, 1.4
+#: A second spans many periods of the GPU's power management; a median over less depends on where it fell.
+SHORTEST_S, ROUNDS_CAP_S = 1.0, 1.2
 #: Rounds between two looks at the interval, as a share of those done.
 GROWTH = 0.1
 
