@@ -36,7 +36,7 @@ def peak_bytes_per_s(device: torch.device) -> float:
 def seconds_of(statement: str, **tensors: torch.Tensor) -> float:
     """Return the mean seconds of a statement, repeated for 0.1 s after a first time.
 
-    The same as `Timer.blocked_autorange`, which takes four times as long to find out how often to repeat.
+    Not `Timer.blocked_autorange`, which takes two to four times as long, to find out how often to repeat.
     """
     timer = Timer(statement, globals=tensors, num_threads=torch.get_num_threads())
     repeats = max(1, math.ceil(TIMED_S / timer.timeit(1).mean))
