@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,8 @@ from results.metrics import finite
 
 #: Above this share of launches in an eager forward, what the kernels compute in hardly matters.
 LAUNCH_BOUND = 0.5
+#: Latencies within this of each other are called the same.
+SAME = 0.01
 
 
 def explanations(frame: pd.DataFrame) -> list[str]:
@@ -19,27 +21,33 @@ def explanations(frame: pd.DataFrame) -> list[str]:
     wanted = [f"{precision}-{execution}" for execution in ("eager", "graph") for precision in ("fp32", "fp16")]
     if not all(name in rows and rows[name]["median_latency_ms"] > 0 for name in wanted):
         return []
-    fp32, fp16, fp32_graph, fp16_graph = (rows[name]["median_latency_ms"] for name in wanted)
     share = rows["fp16-eager"]["launch_bound_share"]
     kernel_ms = rows["fp16-eager"]["kernel_time_ms"]
     kernels = "" if pd.isna(kernel_ms) else f", and the profiler finds {kernel_ms:.2f} ms of kernels in it"
-    because = (
-        f"because {share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}): "
-        "precision changes the kernels, not the waiting"
+    waiting = (
+        f"{share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}), and precision "
+        "changes the kernels, not the waiting"
         if share > LAUNCH_BOUND
-        else f"because launches are only {share:.0%} of an eager FP16 forward{kernels}: the kernels decide"
+        else f"launches are only {share:.0%} of an eager FP16 forward{kernels}, and the kernels decide"
     )
-    return [
-        f"FP16 in eager is {comparison(fp32, fp16)} on this machine {because}; in a CUDA graph it is "
-        f"{comparison(fp32_graph, fp16_graph)}."
-    ]
+    eager, graph = (
+        comparison(rows[f"fp32-{execution}"], rows[f"fp16-{execution}"]) for execution in ("eager", "graph")
+    )
+    return [f"FP16 in eager is {eager} on this machine: {waiting}. In a CUDA graph it is {graph}."]
 
 
-def comparison(baseline_ms: float, latency_ms: float) -> str:
-    """Return how a latency compares with FP32's, in words."""
-    ratio = baseline_ms / latency_ms
-    word = "as fast as" if abs(ratio - 1) < 0.01 else "faster than" if ratio > 1 else "slower than"
-    return f"{word} FP32 ({latency_ms:.3f} against {baseline_ms:.3f} ms, {ratio:.2f}x)"
+def comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Return how a row's latency compares with FP32's, in words: faster or slower only where its interval says so."""
+    low, ratio, high = (row[f"speedup_vs_fp32{end}"] for end in ("_ci95_low", "", "_ci95_high"))
+    if low > 1 - SAME and high < 1 + SAME:
+        word = "as fast as"
+    elif low > 1 or high < 1:
+        word = "faster than" if ratio > 1 else "slower than"
+    else:
+        word = "neither clearly faster nor slower than"
+    interval = f", {low:.2f} to {high:.2f}" if high > low else ""
+    latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
+    return f"{word} FP32 ({latencies}, {ratio:.2f}x{interval})"
 
 
 def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:

@@ -42,7 +42,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for number, run in enumerate(runs, start=1):
         first = run.benchmarks[0]["extra_info"]
-        versions = {name: lookup(first, f"environment.{name}") or "unknown" for name in VERSIONS}
+        versions = {name: str(lookup(first, f"environment.{name}") or "unknown") for name in VERSIONS}
         marked = any(lookup(item["extra_info"], "workload.stand_in") for item in run.benchmarks)
         rows.append(
             {

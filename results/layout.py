@@ -25,7 +25,7 @@ def compact_row(item: pd.Series[Any], beaten_by: str | None) -> dict[str, str]:
         "benchmark": item["name"] + (f" ({marked})" if marked else ""),
         "median ms (95% interval)": f"{number(item['median_latency_ms'], '{:.3f}')} ({interval})",
         "mean ± std ms": f"{number(item['mean_latency_ms'], '{:.3f}')} ± {number(item['std_latency_ms'], '{:.3f}')}",
-        "speedup vs FP32": number(item["speedup_vs_fp32"], "{:.2f}x"),
+        "speedup vs FP32 (95%)": speedup(item),
         "samples/s": number(item["throughput"], "{:.1f}"),
         "tokens/s": number(item["tokens_per_sec"], "{:,.0f}"),
         "perplexity": perplexity(item),
@@ -42,8 +42,15 @@ def terse(frame: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "benchmark": item["name"],
-            "median ms": median(item),
-            "vs FP32": number(item["speedup_vs_fp32"], "{:.2f}x"),
+            "median ms": within(
+                item["median_latency_ms"], item["median_ci95_low_ms"], item["median_ci95_high_ms"], "{:.3f}"
+            ),
+            "vs FP32": within(
+                item["speedup_vs_fp32"],
+                item["speedup_vs_fp32_ci95_low"],
+                item["speedup_vs_fp32_ci95_high"],
+                "{:.2f}x",
+            ),
             "samples/s": number(item["throughput"], "{:.1f}"),
             "perplexity": number(item["perplexity"], "{:.2f}"),
             "against FP32": number(item["quality_verdict"], "{}"),
@@ -74,15 +81,16 @@ def marks(item: pd.Series[Any], beaten_by: str | None) -> str:
     )
 
 
-def median(item: pd.Series[Any]) -> str:
-    """Return a row's median latency and how far its 95% interval reaches from it."""
-    shown = number(item["median_latency_ms"], "{:.3f}")
-    if pd.isna(item["median_ci95_low_ms"]) or not item["median_latency_ms"] > 0:
-        return shown
-    reach = max(
-        item["median_latency_ms"] - item["median_ci95_low_ms"], item["median_ci95_high_ms"] - item["median_latency_ms"]
-    )
-    return f"{shown} ± {reach / item['median_latency_ms']:.1%}"
+def within(value: float, low: float, high: float, form: str) -> str:
+    """Return a figure, and how far its 95% interval reaches from it where it has one."""
+    shown = number(value, form)
+    return f"{shown} ± {max(value - low, high - value) / value:.1%}" if high > low and value > 0 else shown
+
+
+def speedup(item: pd.Series[Any]) -> str:
+    """Return a row's speed against FP32's with its interval."""
+    low, high = item["speedup_vs_fp32_ci95_low"], item["speedup_vs_fp32_ci95_high"]
+    return number(item["speedup_vs_fp32"], "{:.2f}x") + (f" ({low:.2f} to {high:.2f})" if high > low else "")
 
 
 def perplexity(item: pd.Series[Any]) -> str:

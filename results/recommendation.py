@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from results.table import ends
+
 #: The execution that shows what the device can do comes first.
 EXECUTIONS = ("graph", "compiled", "eager")
 BASELINE = "fp32"
@@ -15,6 +17,7 @@ HARMLESS = ("equal", "better")
 MARGIN = 0.01
 #: What a precision is judged by beside its quality; less is better.
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
+LOWEST, HIGHEST = "lowest ", "highest "
 
 
 def recommendation(frame: pd.DataFrame) -> str | None:
@@ -33,9 +36,16 @@ def recommendation(frame: pd.DataFrame) -> str | None:
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
     """Return the sentence for one execution."""
-    fastest = others.sort_values("median_latency_ms").iloc[0]
+    clearly_faster = others[others["speedup_vs_fp32_ci95_low"] > 1]
+    fastest = (clearly_faster if len(clearly_faster) else others).sort_values("median_latency_ms").iloc[0]
     if not fastest["speedup_vs_fp32"] > 1 + MARGIN:
         return f"Stay with {baseline['name']}: no other precision is faster here ({gains(fastest)})."
+    if not len(clearly_faster):
+        low, high = fastest["speedup_vs_fp32_ci95_low"], fastest["speedup_vs_fp32_ci95_high"]
+        return (
+            f"Stay with {baseline['name']} or measure again: {fastest['name']} is not clearly faster "
+            f"({gains(fastest)}, with an interval from {low:.2f} to {high:.2f}x)."
+        )
     if fastest["stand_in"]:
         return (
             f"{fastest['name']} is the fastest here ({gains(fastest)}); whether its quality holds cannot be told on "
@@ -65,9 +75,12 @@ def gains(row: pd.Series[Any]) -> str:
 def dominated(frame: pd.DataFrame) -> dict[str, str]:
     """Return, by name, each benchmark that another of its execution beats in everything, and which one that is.
 
-    In everything: no cost of the other is higher, one is lower by more than 1%, and its quality is harmless. A cost
-    that either side lacks is not compared.
+    In everything: no cost of the other is higher, one is lower by more than 1%, its intervals' upper ends against this
+    one's lower ends, and its quality is harmless. A cost that either side lacks is not compared.
     """
+    frame = frame.copy()
+    for cost in COSTS:
+        frame[LOWEST + cost], frame[HIGHEST + cost] = ends(frame, cost)
     found = {}
     for _, row in frame.iterrows():
         rivals = frame[(frame["execution"] == row["execution"]) & (frame["name"] != row["name"])]
@@ -83,5 +96,6 @@ def beats(rival: pd.Series[Any], row: pd.Series[Any]) -> bool:
     is_harmless = rival["precision"] == BASELINE or rival["quality_verdict"] in HARMLESS
     if not is_harmless or rival["validity"] == "invalid":
         return False
-    ratios = [rival[cost] / row[cost] for cost in COSTS if rival[cost] > 0 and row[cost] > 0]
+    costs = [(rival[HIGHEST + cost], row[LOWEST + cost]) for cost in COSTS]
+    ratios = [theirs / ours for theirs, ours in costs if theirs > 0 and ours > 0]
     return bool(ratios) and max(ratios) <= 1 and min(ratios) < 1 - MARGIN

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from results.metrics import LEADING_COLUMNS, METRICS, RATIOS
+from results.metrics import LEADING_COLUMNS, METRICS, RATIOS, Ratio
 
 BASELINE = "fp32"
+#: Figures with a 95% interval of their own, which `ends` knows.
+WITH_INTERVAL = ("median_latency_ms", "energy_per_sample_mj")
 
 
 def table(benchmarks: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -35,8 +37,7 @@ def tables(runs: Sequence[Sequence[dict[str, Any]]]) -> pd.DataFrame:
         if metric.is_number:
             frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
     for ratio in RATIOS:
-        values, baseline = frame[ratio.of], baselines(frame, ratio.of)
-        frame[ratio.column] = baseline / values if ratio.form == "gain" else 1 - values / baseline
+        add_ratio(frame, ratio)
     ordered: pd.DataFrame = frame.reindex(
         columns=[*LEADING_COLUMNS, *(name for name in frame.columns if name not in LEADING_COLUMNS)]
     )
@@ -50,9 +51,41 @@ def row(extra_info: dict[str, Any]) -> dict[str, Any]:
     return {"name": f"{precision}-{execution}", "precision": precision, "execution": execution, **figures}
 
 
-def baselines(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
-    """Return for each row the FP32 figure of its run and execution, NaN where there is none."""
+def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
+    """Add a column with a ratio against FP32, and where its figure has an interval, two with the ends of its own.
+
+    That reaches from the quotient of one pair of ends to that of the other, so it is wider than 95%. FP32's own ratio
+    is exact.
+    """
+    value, (low, high) = frame[ratio.of], ends(frame, ratio.of)
+    quotients = {ratio.column: baselines(frame, value) / value}
+    if ratio.of in WITH_INTERVAL:
+        quotients[f"{ratio.column}_ci95_low"] = baselines(frame, low) / high
+        quotients[f"{ratio.column}_ci95_high"] = baselines(frame, high) / low
+    is_another = (frame["precision"] != BASELINE) | value.isna()
+    for column, quotient in quotients.items():
+        gain = quotient.where(is_another, 1.0)
+        frame[column] = gain if ratio.form == "gain" else 1 - 1 / gain
+
+
+def ends(frame: pd.DataFrame, column: str) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return the ends of a figure's 95% interval in each row, or the figure twice where it has none that holds it."""
+    value = frame[column]
+    low, high = value, value
+    if column == "median_latency_ms":
+        low, high = frame["median_ci95_low_ms"], frame["median_ci95_high_ms"]
+    elif column == "energy_per_sample_mj":
+        low, high = value * (1 - frame["energy_rel_u95"]), value * (1 + frame["energy_rel_u95"])
+    elif f"{column}_ci95_low" in frame:
+        low, high = frame[f"{column}_ci95_low"], frame[f"{column}_ci95_high"]
+    is_held = (low <= value) & (value <= high)
+    return low.where(is_held, value), high.where(is_held, value)
+
+
+def baselines(frame: pd.DataFrame, values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return for each row the value in FP32's row of the same run and execution, NaN where there is none."""
     place = ["run", "execution"]
-    fp32 = frame[frame["precision"] == BASELINE].drop_duplicates(place).set_index(place)[column]
+    fp32 = frame[place].assign(value=values)[frame["precision"] == BASELINE].drop_duplicates(place)
+    fp32 = fp32.set_index(place)["value"]
     found: pd.Series[Any] = fp32.reindex(pd.MultiIndex.from_frame(frame[place])).set_axis(frame.index)
     return found

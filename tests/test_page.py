@@ -95,6 +95,7 @@ def browser() -> Iterator[Any]:
     options.binary_location = chromium
     for switch in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
         options.add_argument(f"--{switch}")
+    options.add_argument("--window-size=1280,900")
     options.add_argument("--disable-component-update")
     options.add_argument("--disable-sync")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

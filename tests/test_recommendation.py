@@ -62,6 +62,32 @@ def test_a_precision_that_is_no_faster_is_not_recommended():
     assert recommendation(frame) == "Stay with fp32-eager: no other precision is faster here (1.00x the speed of fp32)."
 
 
+def noisy(precision: str, median_ms: float, low_ms: float, high_ms: float, **changes: object) -> dict:
+    made = measured(precision, "eager", median_ms, **changes)
+    made["extra_info"]["latency"].update(ci95_low_ms=low_ms, ci95_high_ms=high_ms)
+    return made
+
+
+def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_dominate():
+    rows = [noisy("fp32", 9.0, 7.0, 9.4), noisy("fp16", 8.0, 7.8, 8.4, size=250.0)]
+    assert recommendation(table(rows)) == (
+        "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.12x the speed of fp32, with an "
+        "interval from 0.83 to 1.21x)."
+    )
+    assert dominated(table(rows)) == {}
+    rows.append(noisy("mixed", 6.5, 6.4, 6.6))
+    assert recommendation(table(rows)).startswith("Use mixed-eager: 1.38x")
+    assert dominated(table(rows)) == {"fp32-eager": "mixed-eager"}
+
+
+def test_an_energy_is_lower_only_where_its_interval_is():
+    rows = [measured("fp32", "graph", 2.0, 250.0), measured("fp16", "graph", 2.0, 240.0)]
+    assert dominated(table(rows)) == {"fp32-graph": "fp16-graph"}
+    for item in rows:
+        item["extra_info"]["energy"]["rel_u95"] = 0.03
+    assert dominated(table(rows)) == {}
+
+
 def test_an_invalid_measurement_recommends_nothing():
     rows = [measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, status="invalid")]
     assert recommendation(table(rows)) is None

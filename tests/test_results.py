@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from results.findings import Findings
-from results.layout import compact
+from results.layout import compact, terse
 from results.report import summary
 from results.table import table
 from tests.tiny import REPOSITORY
@@ -38,6 +38,23 @@ def benchmark(precision: str, median_ms: float | None, energy_mj: float | None =
             **more,
         },
     }
+
+
+def test_the_interval_of_a_ratio_reaches_from_one_pair_of_ends_to_the_other():
+    rows = [benchmark("fp32", 6.0, 400.0), benchmark("fp16", 3.0, 100.0), benchmark("mixed", 4.0)]
+    rows[0]["extra_info"]["latency"].update(ci95_low_ms=5.0, ci95_high_ms=8.0)
+    rows[1]["extra_info"]["latency"].update(ci95_low_ms=2.5, ci95_high_ms=4.0)
+    for item in rows[:2]:
+        item["extra_info"]["energy"]["rel_u95"] = 0.2
+    frame = table(rows).set_index("name")
+    speedup = [f"speedup_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
+    assert frame.loc["fp16-eager", speedup].tolist() == [5 / 4, 6 / 3, 8 / 2.5]
+    assert frame.loc["mixed-eager", speedup].tolist() == [5 / 4, 6 / 4, 8 / 4]  # without an interval of its own
+    assert frame.loc["fp32-eager", speedup].tolist() == [1, 1, 1]
+    saved = [f"energy_reduction_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
+    assert frame.loc["fp16-eager", saved].tolist() == pytest.approx([1 - 120 / 320, 0.75, 1 - 80 / 480])
+    assert frame.loc["mixed-eager", saved].isna().all()
+    assert terse(frame.reset_index())["vs FP32"].tolist() == ["1.00x", "2.00x ± 60.0%", "1.50x ± 33.3%"]
 
 
 def test_ratios_are_against_fp32_of_the_same_execution():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from results.findings import Findings
-from results.metrics import Metric, Ratio, catalogued
+from results.metrics import catalogued
 from results.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
+from results.table import ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 #: Share of an execution's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
-#: What `interval` knows an interval of.
-WITH_INTERVAL = ("median_latency_ms", "energy_per_sample_mj")
 
 
 def bars(findings: Findings, title: str, column: str, form: str) -> Figure | None:
@@ -29,19 +28,20 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
     values = frame[column]
     if not values.notna().any():
         return None
-    figure, foot = new_figure(findings, title, HEIGHT_IN, [meaning(metric), *marks(frame), *gaps(frame, column)])
+    lows, highs = ends(frame, column)
+    notes = [meaning(frame, column), *marks(frame), *gaps(frame, column)]
+    figure, foot = new_figure(findings, title, HEIGHT_IN, notes)
     axes = add_axes(figure, foot)
     executions, precisions = numbered(frame["execution"]), numbered(frame["precision"])
     width = FILLED / len(precisions)
-    top = float((values + reach(frame, column)).max())
-    for (_, row), value in zip(frame.iterrows(), values, strict=True):
+    top = float(highs.max())
+    for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
         number = precisions[row["precision"]]
         x = executions[row["execution"]] + (number - (len(precisions) - 1) / 2) * width
         if pd.isna(value):
             axes.text(x, 0.02 * top, "no figure", rotation=90, ha="center", va="bottom", size=8, color="#666")
             continue
         axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
-        low, high = interval(row, column, value)
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
         axes.text(x, high + 0.01 * top, form.format(value) + mark(row), ha="center", va="bottom", size=8)
@@ -56,27 +56,10 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
     return figure
 
 
-def meaning(metric: Metric | Ratio) -> str:
+def meaning(frame: pd.DataFrame, column: str) -> str:
     """Return what a metric is, for the foot of a picture."""
-    whiskers = "; whiskers: its 95% interval" if metric.column in WITH_INTERVAL else ""
-    return f"{metric.column}: {metric.description}{whiskers}"
-
-
-def interval(row: pd.Series[Any], column: str, value: float) -> tuple[float, float]:
-    """Return the 95% interval of a row's figure, or the figure twice where it has none that holds it."""
-    low, high = value, value
-    if column == "median_latency_ms":
-        low, high = row["median_ci95_low_ms"], row["median_ci95_high_ms"]
-    elif column == "energy_per_sample_mj":
-        low, high = value * (1 - row["energy_rel_u95"]), value * (1 + row["energy_rel_u95"])
-    return (low, high) if low <= value <= high else (value, value)
-
-
-def reach(frame: pd.DataFrame, column: str) -> pd.Series[float]:
-    """Return how far each row's interval reaches above its figure."""
-    above = [interval(row, column, row[column])[1] - row[column] for _, row in frame.iterrows()]
-    found: pd.Series[float] = pd.Series(above, index=frame.index).fillna(0)
-    return found
+    low, high = ends(frame, column)
+    return f"{column}: {catalogued(column).description}{'; whiskers: its 95% interval' * bool((high > low).any())}"
 
 
 def mark(row: pd.Series[Any]) -> str:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from results.findings import Findings
 from results.metrics import catalogued
-from results.plots.bars import gaps, interval, mark, marks, meaning
+from results.plots.bars import gaps, mark, marks, meaning
 from results.plots.style import COLOURS, MARKERS, add_axes, literal, new_figure, numbered, pick
+from results.table import ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
     best = undominated(shown, x, y)
     notes = [
         f"frontier, what no other beats in both: {', '.join(best['name'])}",
-        *(meaning(catalogued(column)) for column in (x, y)),
+        *(meaning(shown, column) for column in (x, y)),
         *marks(shown),
         *(line for column in (x, y) for line in gaps(findings.frame, column)),
     ]
@@ -40,9 +41,9 @@ def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
     for execution, number in markers.items():
         axes.plot([], [], pick(MARKERS, number), color="white", markeredgecolor="black", label=literal(execution))
     axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1, label="frontier")
-    for (_, row), is_above in zip(shown.iterrows(), above_neighbour(shown, x, y), strict=True):
+    for (index, row), is_above in zip(shown.iterrows(), above_neighbour(shown, x, y), strict=True):
         colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
-        add_point(axes, row, x, y, colour, marker)
+        add_point(axes, shown.loc[[index]], x, y, colour, marker)
         # To the left of its point where, to the right of it, it could leave the picture.
         is_left = row[x] > (shown[x].min() + shown[x].max()) / 2
         axes.annotate(
@@ -62,12 +63,12 @@ def frontier(findings: Findings, title: str, x: str, y: str) -> Figure | None:
     return figure
 
 
-def add_point(axes: Axes, row: pd.Series[Any], x: str, y: str, colour: str, marker: str) -> None:
-    """Draw one benchmark with the 95% intervals it has."""
+def add_point(axes: Axes, row: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
+    """Draw one benchmark, a frame of one row, with the 95% intervals it has."""
     errors: dict[str, Any] = {}
     for side, column in (("xerr", x), ("yerr", y)):
-        low, high = interval(row, column, row[column])
-        errors[side] = [[row[column] - low], [high - row[column]]]
+        low, high = ends(row, column)
+        errors[side] = [row[column] - low, high - row[column]]
     look: dict[str, Any] = {"markeredgecolor": "black", "markersize": 8, "capsize": 2, "elinewidth": 0.8}
     axes.errorbar(row[x], row[y], fmt=marker, color=colour, **look, **errors)
 
