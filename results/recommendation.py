@@ -24,10 +24,11 @@ def recommendation(frame: pd.DataFrame) -> str | None:
     """Return what to use and why, or None where there is nothing to choose between.
 
     Looks at one execution, the first of graph, compiled and eager that has FP32 and another precision, and at rows that
-    are not invalid.
+    have a latency and are not invalid.
     """
+    timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
     for execution in EXECUTIONS:
-        rows = frame[(frame["execution"] == execution) & (frame["validity"] != "invalid")]
+        rows = timed[timed["execution"] == execution]
         baseline, others = rows[rows["precision"] == BASELINE], rows[rows["precision"] != BASELINE]
         if len(baseline) and len(others):
             return sentence(baseline.iloc[0], others)

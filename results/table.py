@@ -55,9 +55,9 @@ def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
     """Add a column with a ratio against FP32, and where its figure has an interval, two with the ends of its own.
 
     That reaches from the quotient of one pair of ends to that of the other, so it is wider than 95%. FP32's own ratio
-    is exact.
+    is exact. What is not above 0 is no cost, and has no ratio.
     """
-    value, (low, high) = frame[ratio.of], ends(frame, ratio.of)
+    value, low, high = (end.where(end > 0) for end in (frame[ratio.of], *ends(frame, ratio.of)))
     quotients = {ratio.column: baselines(frame, value) / value}
     if ratio.of in WITH_INTERVAL:
         quotients[f"{ratio.column}_ci95_low"] = baselines(frame, low) / high

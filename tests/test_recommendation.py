@@ -80,6 +80,17 @@ def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_domina
     assert dominated(table(rows)) == {"fp32-eager": "mixed-eager"}
 
 
+@pytest.mark.parametrize("median_ms", [None, 0.0, -1.0])
+def test_without_a_latency_there_is_nothing_to_choose_between_and_no_ratio(median_ms):
+    for rows in (
+        [measured("fp32", "graph", median_ms), measured("fp16", "graph", 1.0)],
+        [measured("fp32", "graph", 1.0), measured("fp16", "graph", median_ms)],
+    ):
+        assert recommendation(table(rows)) is None
+        assert table(rows)["speedup_vs_fp32"].isna().any()
+        assert table(rows).set_index("name").loc["fp16-graph"].filter(like="speedup").isna().all()
+
+
 def test_an_energy_is_lower_only_where_its_interval_is():
     rows = [measured("fp32", "graph", 2.0, 250.0), measured("fp16", "graph", 2.0, 240.0)]
     assert dominated(table(rows)) == {"fp32-graph": "fp16-graph"}
