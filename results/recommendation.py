@@ -68,8 +68,10 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
 
 def gains(row: pd.Series[Any]) -> str:
     """Return a row's speed and energy against FP32 as text."""
-    energy = row["energy_reduction_vs_fp32"]
+    energy, low, high = (row[f"energy_reduction_vs_fp32{end}"] for end in ("", "_ci95_low", "_ci95_high"))
     saved = "" if pd.isna(energy) else f", {abs(energy):.0%} {'less' if energy >= 0 else 'more'} energy"
+    if low < 0 < high:
+        saved = ", the same energy within its uncertainty"
     return f"{row['speedup_vs_fp32']:.2f}x the speed of {BASELINE}{saved}"
 
 

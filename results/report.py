@@ -36,7 +36,7 @@ def inert(cell: object) -> object:
 
     Source: OWASP, CSV Injection.
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\n")) else cell
 
 
 def summary(findings: Findings) -> str:

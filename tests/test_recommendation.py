@@ -97,6 +97,8 @@ def test_an_energy_is_lower_only_where_its_interval_is():
     for item in rows:
         item["extra_info"]["energy"]["rel_u95"] = 0.03
     assert dominated(table(rows)) == {}
+    rows[1]["extra_info"]["latency"]["median_ms"] = 1.0
+    assert "2.00x the speed of fp32, the same energy within its uncertainty" in str(recommendation(table(rows)))
 
 
 def test_an_invalid_measurement_recommends_nothing():
