@@ -109,7 +109,10 @@ def pytest_benchmark_group_stats(
         from results.runs import showable
         from results.side_by_side import side_by_side
 
-        listed = [showable(item) for item in listed]
+        try:
+            listed = [showable(item) for item in listed]
+        except ValueError as error:
+            sys.exit(f"error: A saved run cannot be shown: it is {error}; leave it out of the comparison.")
         shown = side_by_side(listed)
         if shown is not None:
             print(f"{shown}\n")
