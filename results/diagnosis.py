@@ -40,6 +40,7 @@ def explanations(frame: pd.DataFrame) -> list[str]:
 def comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return how a row's latency compares with FP32's, in words: faster or slower only where its interval says so."""
     low, ratio, high = (row[f"speedup_vs_fp32{end}"] for end in ("_ci95_low", "", "_ci95_high"))
+    low, high = (ratio if pd.isna(end) else end for end in (low, high))
     if "invalid" in (baseline["validity"], row["validity"]):
         word = "not to be judged, for a measurement is invalid, against"
     elif low > 1 - SAME and high < 1 + SAME:

@@ -37,7 +37,7 @@ def recommendation(frame: pd.DataFrame) -> str | None:
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
     """Return the sentence for one execution."""
-    clearly_faster = others[others["speedup_vs_fp32_ci95_low"] > 1]
+    clearly_faster = others[ends(others, "speedup_vs_fp32")[0] > 1]
     fastest = (clearly_faster if len(clearly_faster) else others).sort_values("median_latency_ms").iloc[0]
     if not fastest["speedup_vs_fp32"] > 1 + MARGIN:
         return f"Stay with {baseline['name']}: no other precision is faster here ({gains(fastest)})."

@@ -10,8 +10,8 @@ import pandas as pd
 from results.metrics import LEADING_COLUMNS, METRICS, RATIOS, Ratio
 
 BASELINE = "fp32"
-#: Figures with a 95% interval of their own, which `ends` knows.
-WITH_INTERVAL = ("median_latency_ms", "energy_per_sample_mj")
+#: Figures with a 95% interval of their own, which `ends` knows, and the column that is empty where a row has none.
+WITH_INTERVAL = {"median_latency_ms": "median_ci95_low_ms", "energy_per_sample_mj": "energy_rel_u95"}
 
 
 def table(benchmarks: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -60,6 +60,8 @@ def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
     value, low, high = (end.where(end > 0) for end in (frame[ratio.of], *ends(frame, ratio.of)))
     quotients = {ratio.column: baselines(frame, value) / value}
     if ratio.of in WITH_INTERVAL:
+        is_known = frame[WITH_INTERVAL[ratio.of]].notna()
+        low, high = low.where(is_known), high.where(is_known)  # no interval is none, not one of no width
         quotients[f"{ratio.column}_ci95_low"] = baselines(frame, low) / high
         quotients[f"{ratio.column}_ci95_high"] = baselines(frame, high) / low
     is_another = (frame["precision"] != BASELINE) | value.isna()
