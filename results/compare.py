@@ -56,7 +56,7 @@ def row(change: Change) -> dict[str, str]:
         "before": "-" if change.before is None else f"{change.before:.5g}",
         "after": "-" if change.after is None else f"{change.after:.5g}",
         "change": "-" if change.change_rel is None else f"{change.change_rel:+.2%}",
-        "95% interval": interval,
+        "95% interval of the mean change": interval,
         "noise floor": "-" if change.noise_floor_rel is None else f"{change.noise_floor_rel:.2%}",
         "verdict": WORDS.get(change.metric, {}).get(change.verdict, change.verdict),
     }

@@ -85,7 +85,8 @@ class Findings:
             f"{known(first, 'batch_size')}",
             f"measured {environment.get('measured_utc') or 'at an unknown time'}, commit "
             f"{short(environment.get('git_commit'))}",
-            "median of the timed rounds with its 95% interval; speedup is the ratio of medians in the same execution",
+            "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which does not "
+            "predict the next run; speedup is the ratio of medians in the same execution",
         ]
 
 

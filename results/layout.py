@@ -23,13 +23,13 @@ def compact_row(item: pd.Series[Any], beaten_by: str | None) -> dict[str, str]:
     interval = "no interval" if low == "-" else f"{low} to {high}"
     return {
         "benchmark": item["name"] + (f" ({marked})" if marked else ""),
-        "median ms (95% interval)": f"{number(item['median_latency_ms'], '{:.3f}')} ({interval})",
+        "median ms (95% interval of this run's median)": f"{number(item['median_latency_ms'], '{:.3f}')} ({interval})",
         "mean ± std ms": f"{number(item['mean_latency_ms'], '{:.3f}')} ± {number(item['std_latency_ms'], '{:.3f}')}",
-        "speedup vs FP32 (95%)": speedup(item),
+        "speedup vs FP32 (from both intervals)": speedup(item),
         "samples/s": number(item["throughput"], "{:.1f}"),
         "tokens/s": number(item["tokens_per_sec"], "{:,.0f}"),
         "perplexity": perplexity(item),
-        "perplexity vs FP32 (95%)": quality_change(item),
+        "perplexity vs FP32 (95%, for this text)": quality_change(item),
         "energy mJ": energy(item),
         "power W": number(item["mean_power_w"], "{:.0f}"),
         "size MB": number(item["model_size_mb"], "{:.2f}"),

@@ -30,7 +30,7 @@ PROCEDURE = {
     "energy meter": "energy.method",
     "windows": "energy.windows",
     "metered s": "energy.window_s",
-    "energy ± (95%)": "energy.rel_u95",
+    "energy ± (95%, of the mean)": "energy.rel_u95",
     "targets scored": "quality.targets",
     "parameters in": "proof.parameter_dtypes",
     "logits in": "proof.logits_dtype",

@@ -54,8 +54,8 @@ def row(extra_info: dict[str, Any]) -> dict[str, Any]:
 def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
     """Add a column with a ratio against FP32, and where its figure has an interval, two with the ends of its own.
 
-    That reaches from the quotient of one pair of ends to that of the other, so it is wider than 95%. FP32's own ratio
-    is exact. What is not above 0 is no cost, and has no ratio.
+    That reaches from the quotient of one pair of ends to that of the other; it is no better than the intervals of this
+    run's medians that it is made of. FP32's own ratio is exact. What is not above 0 is no cost, and has no ratio.
     """
     value, low, high = (end.where(end > 0) for end in (frame[ratio.of], *ends(frame, ratio.of)))
     quotients = {ratio.column: baselines(frame, value) / value}

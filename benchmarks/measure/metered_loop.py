@@ -1,4 +1,4 @@
-"""The loop that was timed, going on while a meter beside it reads: neither waits for the other."""
+"""A loop of forwards beside which a meter reads: neither waits for the other."""
 
 from __future__ import annotations
 

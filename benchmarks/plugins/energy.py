@@ -1,4 +1,4 @@
-"""Writes the energy of the loop that was timed."""
+"""Writes the energy of forwards in a loop of their own, after the timed rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.measure.energy import measure_energy, unavailable
 
 
 def pytest_forward_timed(run: ForwardRun) -> None:
-    """Meter the loop that was timed.
+    """Meter the forward that was timed.
 
     With --energy require, a figure that cannot be had fails the benchmark.
     """

@@ -59,7 +59,7 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
 def meaning(frame: pd.DataFrame, column: str) -> str:
     """Return what a metric is, for the foot of a picture."""
     low, high = ends(frame, column)
-    return f"{column}: {catalogued(column).description}{'; whiskers: its 95% interval' * bool((high > low).any())}"
+    return f"{column}: {catalogued(column).description}{'; whiskers: its 95% interval in this run' * bool((high > low).any())}"
 
 
 def mark(row: pd.Series[Any]) -> str:
