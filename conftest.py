@@ -19,9 +19,9 @@ from data_prep.errors import InputError
 
 PLUGINS = (
     "fixtures.settings",
-    "fixtures.dataset",
-    "fixtures.whole_text",
-    "fixtures.models",
+    "fixtures.dataset.batches",
+    "fixtures.dataset.whole_text",
+    "fixtures.model.loading",
     "benchmarks.plugins.hooks",
     "benchmarks.plugins.ordering",
     "benchmarks.plugins.failures",
@@ -105,9 +105,9 @@ def pytest_benchmark_group_stats(
 
     listed = list(benchmarks)
     if config is None:
-        from results.comparability import differences
-        from results.runs import showable
-        from results.side_by_side import side_by_side
+        from analysis.comparison.comparability import differences
+        from analysis.comparison.side_by_side import side_by_side
+        from analysis.storage.runs import showable
 
         try:
             listed = [showable(item) for item in listed]

@@ -12,7 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure several times in fresh processes and save each run; every other option goes to pytest.",
-        epilog="`python -m results noise` then shows how much the runs differ.",
+        epilog="`python -m analysis noise` then shows how much the runs differ.",
     )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs (default: %(default)s)")
     options, pytest_options = parser.parse_known_args()

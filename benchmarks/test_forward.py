@@ -6,15 +6,15 @@ import pytest
 import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.steady_state import enough_rounds, next_look
-from benchmarks.measure.timing import require_positive
-from fixtures.checkpoint import Checkpoint
-from fixtures.dataset import TokenizedDataset
+from benchmarks.loop import require_positive
+from benchmarks.run import ForwardRun
+from benchmarks.steady_state import enough_rounds, next_look
+from fixtures.dataset.batches import TokenizedDataset
+from fixtures.dataset.whole_text import WholeText
 from fixtures.executions import EXECUTIONS
+from fixtures.model.checkpoint import Checkpoint
 from fixtures.precisions import Precision
 from fixtures.settings import SETTINGS, Settings
-from fixtures.whole_text import WholeText
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.integrity import CHECKS, Finding
+from fixtures.dataset.integrity import CHECKS, Finding
 
 
 @pytest.mark.integrity

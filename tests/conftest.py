@@ -53,7 +53,8 @@ def run_suite(
 
     The caps of warm-up and rounds are taken away, so that exactly the rounds asked for run.
     """
-    from benchmarks.measure import roofline, steady_state
+    from benchmarks import steady_state
+    from benchmarks.instruments.latency import roofline
     from tests.tiny import REPOSITORY
 
     monkeypatch.setattr(steady_state, "WARM_UP_CAP_S", 0)
@@ -99,8 +100,10 @@ def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
 @pytest.fixture
 def quick_meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
-    from benchmarks.measure import energy, metered_loop, nvml
-    from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower
+    from benchmarks.instruments.energy import measurement as energy
+    from benchmarks.instruments.energy import metered_loop
+    from benchmarks.instruments.energy.meters import AveragePower, EnergyCounter, InstantPower
+    from fixtures.device import nvml
 
     monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
     monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from benchmarks.measure.nvml import THROTTLE_REASONS
+from fixtures.device.nvml import THROTTLE_REASONS
 
 POLICIES = {"POWER": 0, "THERMAL": 1, "BOARD_LIMIT": 3, "RELIABILITY": 5}
 

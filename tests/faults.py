@@ -25,13 +25,13 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from analysis.errors import ResultsError
+from analysis.storage.journal import left_behind, recover
+from analysis.storage.runs import Run, load
 from data_prep.folders import UNFINISHED, clear_after_killed_runs
 from data_prep.layout import write_dataset
-from fixtures.dataset_folder import DatasetFolder
-from fixtures.integrity import verify
-from results.errors import ResultsError
-from results.journal import left_behind, recover
-from results.runs import Run, load
+from fixtures.dataset.folder import DatasetFolder
+from fixtures.dataset.integrity import verify
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_gpt2, tiny_tensors
 
 PATIENCE_S = 300.0

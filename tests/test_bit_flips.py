@@ -17,8 +17,8 @@ from data_prep.layout import (
     tensor_sha256,
     write_dataset,
 )
-from fixtures.dataset_folder import DatasetFolder
-from fixtures.integrity import verify
+from fixtures.dataset.folder import DatasetFolder
+from fixtures.dataset.integrity import verify
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 FLIPS = 200

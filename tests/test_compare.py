@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.__main__ import main
-from results.changes import change, changes
-from results.errors import ResultsError
-from results.gates import Gate, failures, parse_gate
-from results.runs import Run
+from analysis.__main__ import main
+from analysis.comparison.changes import change, changes
+from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.errors import ResultsError
+from analysis.storage.runs import Run
 from tests.test_results import benchmark
 from tests.test_runs import save
 

@@ -19,8 +19,8 @@ from data_prep.layout import METADATA_DIGEST, PADDING_ID, VOCABULARY_SIZE, metad
 from data_prep.prepare import Protocol, prepare
 from data_prep.stand_in import END_OF_TEXT
 from data_prep.tokens import load_tokenizer
-from fixtures.dataset_folder import DatasetFolder
-from fixtures.integrity import verify
+from fixtures.dataset.folder import DatasetFolder
+from fixtures.dataset.integrity import verify
 from tests.tiny import REPOSITORY
 
 

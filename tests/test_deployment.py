@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from results.deployment import Tariff, deployment
-from results.errors import ResultsError
+from analysis.errors import ResultsError
+from analysis.report.deployment import Tariff, deployment
 
 FRAME = pd.DataFrame({"name": ["fp32-graph", "fp16-graph", "mixed-graph"], "tokens_per_joule": [100.0, None, 0.0]})
 

@@ -13,11 +13,11 @@ import pytest
 import scipy.stats
 import torch
 
-from benchmarks.measure import paired, scoring
-from benchmarks.measure.divergence import compare, divergence_figures
-from benchmarks.measure.paired import perplexity_difference, verdict
-from benchmarks.measure.per_sequence import packed
-from benchmarks.measure.quality import Scores, meaning, score
+from benchmarks.instruments.quality import paired, scoring
+from benchmarks.instruments.quality.divergence import compare, divergence_figures
+from benchmarks.instruments.quality.paired import perplexity_difference, verdict
+from benchmarks.instruments.quality.per_sequence import packed
+from benchmarks.instruments.quality.perplexity import Scores, meaning, score
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 

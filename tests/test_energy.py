@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.measure import energy, nvml
-from benchmarks.measure.energy import measure_energy
-from benchmarks.measure.metered_loop import metered_loop
-from benchmarks.measure.meters import Reading
-from benchmarks.measure.rapl import Rapl
+from benchmarks.instruments.energy import measurement as energy
+from benchmarks.instruments.energy.measurement import measure_energy
+from benchmarks.instruments.energy.metered_loop import metered_loop
+from benchmarks.instruments.energy.meters import Reading
+from benchmarks.instruments.energy.rapl import Rapl
+from fixtures.device import nvml
 from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure.energy_figures import drift, figures, power_series, relative_u95
-from benchmarks.measure.metered_loop import Window, forwards_between
-from benchmarks.measure.meters import Reading
+from benchmarks.instruments.energy.figures import drift, figures, power_series, relative_u95
+from benchmarks.instruments.energy.metered_loop import Window, forwards_between
+from benchmarks.instruments.energy.meters import Reading
 
 #: What stands for the machine's slow moods in every interval.
 SLOW_U95 = 1.96 * 0.003

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.measure.kernels import kernel_time
-from benchmarks.measure.proof import count_casts, proof
-from benchmarks.measure.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
-from benchmarks.measure.timing import ClockError, ForwardLoop, launch_bound_share, require_positive
-from fixtures.dataset import Batch
+from benchmarks.instruments.latency.kernels import kernel_time
+from benchmarks.instruments.latency.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
+from benchmarks.instruments.numerics import count_casts, proof
+from benchmarks.loop import ClockError, ForwardLoop, launch_bound_share, require_positive
+from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, CaptureError, Forward, require_same_logits
 from fixtures.precisions import PRECISIONS
 from tests.tiny import tiny_gpt2
@@ -108,9 +108,9 @@ def test_the_limit_is_the_longer_of_arithmetic_and_traffic():
 
 
 def test_ceilings_are_measured_on_this_machine(monkeypatch):
-    monkeypatch.setattr("benchmarks.measure.roofline.MATRIX_SIDE", {"cpu": 64})
-    monkeypatch.setattr("benchmarks.measure.roofline.COPIED_BYTES", 4096)
-    monkeypatch.setattr("benchmarks.measure.roofline.TIMED_S", 0.001)
+    monkeypatch.setattr("benchmarks.instruments.latency.roofline.MATRIX_SIDE", {"cpu": 64})
+    monkeypatch.setattr("benchmarks.instruments.latency.roofline.COPIED_BYTES", 4096)
+    monkeypatch.setattr("benchmarks.instruments.latency.roofline.TIMED_S", 0.001)
     assert 1e6 < peak_flops(torch.float32, CPU) < 1e15
     assert 1e6 < peak_bytes_per_s(CPU) < 1e14
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.forward_run import ForwardRun
-from fixtures import models
-from fixtures.models import is_out_of_memory
+from benchmarks.run import ForwardRun
+from fixtures.model import loading as models
+from fixtures.model.loading import is_out_of_memory
 
 TOO_MUCH = 2**50  # bytes, which no machine has
 

@@ -6,9 +6,15 @@ import pytest
 import torch
 from transformers import masking_utils
 
-from benchmarks.measure.faster import ReusedMemory, faster_modules, faster_output_layer, in_place, without_mask
-from benchmarks.measure.quality import score, score_batches
-from benchmarks.measure.scoring import Scorer, target_batches
+from benchmarks.instruments.quality.fast_paths import (
+    ReusedMemory,
+    faster_modules,
+    faster_output_layer,
+    in_place,
+    without_mask,
+)
+from benchmarks.instruments.quality.perplexity import score, score_batches
+from benchmarks.instruments.quality.scoring import Scorer, target_batches
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 

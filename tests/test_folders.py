@@ -168,7 +168,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
 from data_prep.errors import InputError
-from fixtures.checkpoint import seeded_folder
+from fixtures.model.checkpoint import seeded_folder
 try:
     seeded_folder()
 except InputError as error:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.__main__ import main
+from analysis.errors import ResultsError
+from analysis.storage.journal import append, read
+from analysis.storage.runs import load
 from data_prep.errors import InputError
 from data_prep.layout import FILE_NAMES, write_dataset
-from results.__main__ import main
-from results.errors import ResultsError
-from results.journal import append, read
-from results.runs import load
 from tests.test_journal import GONE, line
 from tests.test_results import benchmark
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
@@ -137,7 +137,7 @@ def test_a_run_that_does_not_fit_is_kept_in_the_journal(run_suite, small_disk, f
     failed(run_suite, f"--benchmark-storage={small_disk}").fnmatch_lines(
         [
             f"error: {small_disk} cannot be written (No space left on device); the run was not saved.",
-            "What was measured is kept in *; `python -m results recover` makes a saved run of it.",
+            "What was measured is kept in *; `python -m analysis recover` makes a saved run of it.",
         ]
     )
     (half,) = small_disk.rglob("*.json")

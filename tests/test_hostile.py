@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from analysis.__main__ import main
 from data_prep import stand_in, text
 from data_prep.errors import InputError
 from data_prep.tokens import load_tokenizer
-from fixtures.checkpoint import read_checkpoint
-from fixtures.dataset_folder import DatasetFolder
-from fixtures.integrity import verify
-from fixtures.models import load_model
+from fixtures.dataset.folder import DatasetFolder
+from fixtures.dataset.integrity import verify
+from fixtures.model.checkpoint import read_checkpoint
+from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS
-from results.__main__ import main
 from tests.test_results import benchmark
 from tests.tiny import tiny_gpt2
 

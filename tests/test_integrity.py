@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.layout import METADATA_DIGEST, TENSOR_NAMES, tensor_sha256, write_dataset
-from fixtures.dataset import TokenizedDataset
-from fixtures.dataset_folder import DatasetFolder, IntegrityError
-from fixtures.integrity import CHECKS, verify
+from fixtures.dataset.batches import TokenizedDataset
+from fixtures.dataset.folder import DatasetFolder, IntegrityError
+from fixtures.dataset.integrity import CHECKS, verify
 from tests.json_values import json_values
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 

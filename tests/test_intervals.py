@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure.energy_figures import SLOW_REL_SD, relative_u95
-from benchmarks.measure.timing import latency_statistics, quantile_interval
-from results.changes import Change, change
-from results.gates import Gate, failures, parse_gate
-from results.metrics import METRICS, RATIOS
+from analysis.comparison.changes import Change, change
+from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.metrics import METRICS, RATIOS
+from benchmarks.instruments.energy.figures import SLOW_REL_SD, relative_u95
+from benchmarks.loop import latency_statistics, quantile_interval
 
 REPEATS = 2000
 #: What 2,000 repeats of 95% scatter by: three standard deviations.

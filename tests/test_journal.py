@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.__main__ import main
-from results.errors import ResultsError
-from results.journal import append, left_behind, read, recover
+from analysis.__main__ import main
+from analysis.errors import ResultsError
+from analysis.storage.journal import append, left_behind, read, recover
 from tests.tiny import REPOSITORY
 
 GONE = 2**22 + 1  # above the largest number that Linux gives to a process
@@ -101,7 +101,7 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
     monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     result.stdout.fnmatch_lines(
-        ["What was measured is kept in *; `python -m results recover` makes a saved run of it."]
+        ["What was measured is kept in *; `python -m analysis recover` makes a saved run of it."]
     )
     (path,) = (tmp_path / "results" / "journal").iterdir()
     assert [item["param"] for document in read(path) for item in document["benchmarks"]] == ["fp32-eager"]

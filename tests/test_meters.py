@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.measure import meters, nvml
-from benchmarks.measure.meters import AveragePower, EnergyCounter, InstantPower, choose_meter
-from benchmarks.measure.nvml import Gpu, NvmlError
-from benchmarks.measure.rapl import Rapl
+from benchmarks.instruments.energy import meters
+from benchmarks.instruments.energy.meters import AveragePower, EnergyCounter, InstantPower, choose_meter
+from benchmarks.instruments.energy.rapl import Rapl
+from fixtures.device import nvml
+from fixtures.device.nvml import Gpu, NvmlError
 from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)

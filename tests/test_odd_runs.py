@@ -13,20 +13,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.__main__ import main
-from results.changes import changes
-from results.compare import as_json, as_markdown
-from results.deployment import Tariff
-from results.errors import ResultsError
-from results.findings import Findings
-from results.gates import failures, parse_gate
-from results.history import overview, values_over_runs
-from results.noise import noise_markdown
-from results.page import page
-from results.plots import write_plots
-from results.report import summary
-from results.runs import load
-from results.side_by_side import side_by_side
+from analysis.__main__ import main
+from analysis.comparison.changes import changes
+from analysis.comparison.gates import failures, parse_gate
+from analysis.comparison.history import overview, values_over_runs
+from analysis.comparison.noise_floor import noise_markdown
+from analysis.comparison.presentation import as_json, as_markdown
+from analysis.comparison.side_by_side import side_by_side
+from analysis.errors import ResultsError
+from analysis.report.deployment import Tariff
+from analysis.report.page import page
+from analysis.report.plots import write_plots
+from analysis.report.summary import Findings
+from analysis.report.writer import summary
+from analysis.storage.runs import load
 from tests.json_values import json_values
 from tests.test_plots import whole_run
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from results.findings import Findings
-from results.page import page
-from results.plots import write_plots
-from results.report import write_report
+from analysis.report.page import page
+from analysis.report.plots import write_plots
+from analysis.report.summary import Findings
+from analysis.report.writer import write_report
 from tests.test_plots import whole_run
 from tests.test_results import benchmark
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from results.findings import Findings
-from results.history import overview, values_over_runs, write_history
-from results.plots import PLOTS, Plot, write_plots
-from results.plots.bars import bars
-from results.plots.courses import limits
-from results.plots.frontier import above_neighbour, undominated
-from results.report import write_report
-from results.runs import Run
+from analysis.comparison.history import overview, values_over_runs, write_history
+from analysis.report.plots import PLOTS, Plot, write_plots
+from analysis.report.plots.bars import bars
+from analysis.report.plots.courses import limits
+from analysis.report.plots.frontier import above_neighbour, undominated
+from analysis.report.summary import Findings
+from analysis.report.writer import write_report
+from analysis.storage.runs import Run
 from tests.test_results import benchmark
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.measure.size import model_bytes, parameter_count
-from fixtures import models, precisions
-from fixtures.checkpoint import find_checkpoint
+from benchmarks.instruments.size import model_bytes, parameter_count
+from fixtures import precisions
 from fixtures.executions import EXECUTIONS
-from fixtures.models import load_model
+from fixtures.model import loading as models
+from fixtures.model.checkpoint import find_checkpoint
+from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS, PrecisionError, cuda_has, emulation_reason
 from tests.tiny import tiny_gpt2
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
-from benchmarks.measure import scoring
-from benchmarks.measure.quality import Scores, quality_figures, score
-from benchmarks.measure.strided import strided_figures
+from benchmarks.instruments.quality import scoring
+from benchmarks.instruments.quality.perplexity import Scores, quality_figures, score
+from benchmarks.instruments.quality.strided import strided_figures
 from data_prep import stand_in
 from tests.tiny import tiny_gpt2, tiny_tensors
 

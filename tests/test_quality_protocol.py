@@ -6,7 +6,7 @@ import pytest
 
 from data_prep import stand_in, tokens
 from data_prep.errors import InputError
-from fixtures.whole_text import read_whole_text
+from fixtures.dataset.whole_text import read_whole_text
 from tests.test_suite import extra_info
 
 STRIDED = ("--quality-protocol=strided", "--quality-context=16", "--quality-stride=8", "--precisions=fp32")
@@ -20,7 +20,7 @@ def text_file(tmp_path, monkeypatch):
     path.write_text(" \n".join(f"{row}\n" for row in rows["text"]))
     tokenizer = stand_in.tokenizer(rows)
     monkeypatch.setattr(tokens, "load_tokenizer", lambda name: tokenizer)
-    monkeypatch.setattr("fixtures.whole_text.unreachable_reason", lambda: "nobody answers")
+    monkeypatch.setattr("fixtures.dataset.whole_text.unreachable_reason", lambda: "nobody answers")
     read_whole_text.cache_clear()
     yield path
     read_whole_text.cache_clear()

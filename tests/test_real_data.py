@@ -25,7 +25,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from data_prep import text, tokens
 from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
-from fixtures.whole_text import read_whole_text
+from fixtures.dataset.whole_text import read_whole_text
 from tests.tiny import REPOSITORY
 
 SHARED = Path(os.environ.get("HUB_REPLICA", REPOSITORY.parent / "shared"))
@@ -149,7 +149,7 @@ def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_onc
 
 
 def test_the_whole_text_is_that_of_the_published_protocol(wiki_test_raw, monkeypatch):
-    monkeypatch.setattr("fixtures.whole_text.unreachable_reason", lambda: None)
+    monkeypatch.setattr("fixtures.dataset.whole_text.unreachable_reason", lambda: None)
     load = tokens.load_tokenizer
     monkeypatch.setattr("data_prep.tokens.load_tokenizer", lambda name: load(str(TOKENIZER)))
     found = read_whole_text(wiki_test_raw)

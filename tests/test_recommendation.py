@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from results.layout import compact
-from results.recommendation import dominated, recommendation
-from results.table import table
+from analysis.report.recommendation import dominated, recommendation
+from analysis.report.text_tables import compact
+from analysis.table import table
 from tests.test_results import benchmark
 
 

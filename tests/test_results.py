@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from results.findings import Findings
-from results.layout import compact, terse
-from results.report import summary
-from results.table import table
+from analysis.report.summary import Findings
+from analysis.report.text_tables import compact, terse
+from analysis.report.writer import summary
+from analysis.table import table
 from tests.tiny import REPOSITORY
 
 
@@ -87,7 +87,7 @@ def test_benchmarks_of_another_suite_are_passed_over():
     assert len(table([{"name": "test_sort", "extra_info": {}}, {"name": "x"}, benchmark("fp32", 1.0)])) == 1
 
 
-@pytest.mark.parametrize("module", ["results.report", "results.__main__", "conftest"])
+@pytest.mark.parametrize("module", ["analysis.report.writer", "analysis.__main__", "conftest"])
 def test_results_and_the_root_conftest_load_nothing_heavy(module):
     code = f"import sys, {module}; print({{'torch', 'matplotlib', 'scipy.stats'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

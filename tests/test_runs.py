@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.__main__ import main
-from results.diagnosis import explanations, warnings
-from results.errors import ResultsError
-from results.noise import noise, noise_markdown
-from results.runs import load, select
-from results.table import table
+from analysis.__main__ import main
+from analysis.comparison.noise_floor import noise, noise_markdown
+from analysis.errors import ResultsError
+from analysis.report.diagnosis import explanations, warnings
+from analysis.storage.runs import load, select
+from analysis.table import table
 from tests.test_results import benchmark
 
 

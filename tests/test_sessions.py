@@ -12,12 +12,12 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 
-from benchmarks.measure import divergence
+from analysis.comparison.comparability import differences
+from analysis.storage import files
+from benchmarks.instruments.quality import divergence
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.plugins import quality as quality_plugin
 from data_prep.layout import write_dataset
-from results import files
-from results.comparability import differences
 from tests.test_results import benchmark
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 

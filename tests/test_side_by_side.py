@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.side_by_side import side_by_side
+from analysis.comparison.side_by_side import side_by_side
 from tests.test_results import benchmark
 
 

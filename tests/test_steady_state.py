@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure import steady_state
-from benchmarks.measure.noise import block_medians, drift, noise
-from benchmarks.measure.steady_state import converged, enough_rounds, warm_up
-from benchmarks.measure.timing import latency_statistics, median_interval_ratio
+from benchmarks import steady_state
+from benchmarks.instruments.latency.noise import block_medians, drift, noise
+from benchmarks.loop import latency_statistics, median_interval_ratio
+from benchmarks.steady_state import converged, enough_rounds, warm_up
 
 
 def rounds(*lengths_s: float):

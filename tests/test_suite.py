@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.metrics import LEADING_COLUMNS
 from data_prep.layout import write_dataset
 from fixtures.precisions import PRECISIONS
-from results.metrics import LEADING_COLUMNS
 from tests.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
@@ -179,7 +179,7 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
 
 
 def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monkeypatch, tmp_path):
-    from benchmarks.measure import divergence
+    from benchmarks.instruments.quality import divergence
     from benchmarks.plugins import quality as plugin
 
     def compare(model, *arguments):

@@ -13,13 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.measure.timing import ForwardLoop, latency_statistics, quantile, quantile_interval
-from fixtures.dataset import Batch
+from benchmarks.loop import ForwardLoop, latency_statistics, quantile, quantile_interval
+from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, Forward, called_with_batch
 from tests.tiny import REPOSITORY, tiny_gpt2
 
 #: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
-OWN_FOLDERS = {REPOSITORY / folder for folder in ("benchmarks", "benchmarks/measure", "benchmarks/plugins", "fixtures")}
+OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
 
@@ -127,7 +127,7 @@ def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_rea
     def profile(frame, event, argument):
         if event == "c_call" and argument is time.perf_counter:
             calls.append("clock")
-        elif event == "call" and Path(frame.f_code.co_filename).parent in OWN_FOLDERS:
+        elif event == "call" and OWN_FOLDERS & set(Path(frame.f_code.co_filename).parents):
             calls.append(frame.f_code.co_name)
 
     with torch.no_grad():

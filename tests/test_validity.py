@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.measure import nvml
-from benchmarks.measure import validity as module
-from benchmarks.measure.validity import Snapshot, snapshot, validity
+from benchmarks.instruments.machine import validity as module
+from benchmarks.instruments.machine.validity import Snapshot, snapshot, validity
+from fixtures.device import nvml
 from tests.fake_nvml import fake_nvml
 
 CUDA = torch.device("cuda", 0)

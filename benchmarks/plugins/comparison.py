@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from results.changes import changes
-from results.comparability import differences
-from results.errors import ResultsError
-from results.gates import Gate, failures, parse_gate
-from results.runs import Run, is_own
+from analysis.comparison.changes import changes
+from analysis.comparison.comparability import differences
+from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.errors import ResultsError
+from analysis.storage.runs import Run, is_own
+from benchmarks.run import ForwardRun
 
 THIS_RUN = "this run"
 

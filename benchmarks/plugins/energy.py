@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.energy import measure_energy, unavailable
+from benchmarks.instruments.energy.measurement import measure_energy, unavailable
+from benchmarks.run import ForwardRun
 
 
 def pytest_forward_timed(run: ForwardRun) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.machine import environment, essentials
+from benchmarks.instruments.machine.environment import environment, essentials
+from benchmarks.run import ForwardRun
 from fixtures.settings import SETTINGS
 
 

@@ -9,11 +9,11 @@ import psutil
 import pytest
 import torch
 
-from benchmarks.measure.size import BYTES_PER_MB
-from benchmarks.measure.timing import ClockError
+from benchmarks.instruments.size import BYTES_PER_MB
+from benchmarks.loop import ClockError
 from data_prep.errors import InputError
 from fixtures.executions import CaptureError
-from fixtures.models import is_out_of_memory
+from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PrecisionError
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
 from data_prep.errors import InputError
-from fixtures.checkpoint import find_checkpoint
-from fixtures.dataset import dataset_folder
-from fixtures.dataset_folder import DatasetFolder, IntegrityError
+from fixtures.dataset.batches import dataset_folder
+from fixtures.dataset.folder import DatasetFolder, IntegrityError
+from fixtures.model.checkpoint import find_checkpoint
 from fixtures.settings import SETTINGS
-from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from benchmarks.forward_run import ForwardRun
+    from benchmarks.run import ForwardRun
 
 
 class ForwardHooks:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pytest_benchmark.utils import safe_dumps
 
-from benchmarks.measure.machine import environment
+from analysis.storage.journal import FOLDER, append
+from benchmarks.instruments.machine.environment import environment
 from fixtures.settings import SETTINGS
-from results.journal import FOLDER, append
 
-KEPT = "What was measured is kept in {path}; `python -m results recover` makes a saved run of it."
+KEPT = "What was measured is kept in {path}; `python -m analysis recover` makes a saved run of it."
 
 
 class JournalPlugin:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.noise import noise
-from benchmarks.measure.proof import proof
-from benchmarks.measure.steady_state import converged
-from benchmarks.measure.timing import latency_statistics
+from benchmarks.instruments.latency.noise import noise
+from benchmarks.instruments.numerics import proof
+from benchmarks.loop import latency_statistics
+from benchmarks.run import ForwardRun
+from benchmarks.steady_state import converged
 
 
 def pytest_forward_timed(run: ForwardRun) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.kernels import kernel_time
-from benchmarks.measure.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
-from benchmarks.measure.timing import launch_bound_share
+from benchmarks.instruments.latency.kernels import kernel_time
+from benchmarks.instruments.latency.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
+from benchmarks.loop import launch_bound_share
+from benchmarks.run import ForwardRun
 
 
 class LimitsPlugin:

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.divergence import compare, divergence_figures, no_divergence
-from benchmarks.measure.paired import no_difference, perplexity_difference
-from benchmarks.measure.per_sequence import packed
-from benchmarks.measure.quality import Scores, meaning, quality_figures, score
-from benchmarks.measure.strided import strided_figures
-from benchmarks.measure.validity import invalidate
-from fixtures.decoding import decoder
+from analysis.storage.files import write
+from benchmarks.instruments.machine.validity import invalidate
+from benchmarks.instruments.quality.divergence import compare, divergence_figures, no_divergence
+from benchmarks.instruments.quality.paired import no_difference, perplexity_difference
+from benchmarks.instruments.quality.per_sequence import packed
+from benchmarks.instruments.quality.perplexity import Scores, meaning, quality_figures, score
+from benchmarks.instruments.quality.strided import strided_figures
+from benchmarks.run import ForwardRun
+from fixtures.dataset.decoding import decoder
 from fixtures.precisions import BASELINE, PRECISIONS
-from results.files import write
 
 FOLDER = "per_sequence"
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.machine import environment
+from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
+from analysis.report.text_tables import terse
+from analysis.report.writer import CSV_NAME, write_report
+from analysis.storage.files import alone_in
+from benchmarks.instruments.machine.environment import environment
+from benchmarks.run import ForwardRun
 from fixtures.settings import SETTINGS
-from results.files import alone_in
-from results.findings import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
-from results.layout import terse
-from results.report import CSV_NAME, write_report
 
 
 class ReportPlugin:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.size import BYTES_PER_MB, model_bytes, parameter_count, peak_memory, start_peak_memory
+from benchmarks.instruments.size import BYTES_PER_MB, model_bytes, parameter_count, peak_memory, start_peak_memory
+from benchmarks.run import ForwardRun
 
 
 def pytest_forward_starting(run: ForwardRun) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.noise import drift
-from benchmarks.measure.validity import Snapshot, invalidate, snapshot, validity
+from benchmarks.instruments.latency.noise import drift
+from benchmarks.instruments.machine.validity import Snapshot, invalidate, snapshot, validity
+from benchmarks.run import ForwardRun
 from fixtures.precisions import emulation_reason
 
 

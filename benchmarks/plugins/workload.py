@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.forward_run import ForwardRun
-from benchmarks.measure.size import parameter_count
+from benchmarks.instruments.size import parameter_count
+from benchmarks.run import ForwardRun
 
 
 def pytest_forward_starting(run: ForwardRun) -> None:

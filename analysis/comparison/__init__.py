@@ -1,0 +1,1 @@
+"""Saved runs against each other."""

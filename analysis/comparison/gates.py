@@ -1,0 +1,76 @@
+"""Limits that a change must not exceed: `perplexity:0.5%`, `median_ms:3%`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from analysis.comparison.changes import Change
+from analysis.errors import ResultsError
+from analysis.metrics import METRICS, RATIOS
+
+EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A metric, by its column in tables, and by how much it may get worse, relative."""
+
+    metric: str
+    limit_rel: float
+
+
+def parse_gate(expression: str) -> Gate:
+    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `ResultsError`."""
+    matched = EXPRESSION.fullmatch(expression)
+    if matched is None:
+        raise ResultsError(
+            f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%."
+        )
+    names = {metric.path.rpartition(".")[2]: metric.column for metric in METRICS if metric.better}
+    names |= {metric.column: metric.column for metric in (*METRICS, *RATIOS) if getattr(metric, "better", "higher")}
+    column = names.get(matched["metric"])
+    if column is None:
+        raise ResultsError(
+            f"The limit {expression!r} names no metric that can get worse; expected one such as perplexity, median_ms "
+            "or energy_per_sample_mj."
+        )
+    return Gate(column, float(matched["percent"]) / 100)
+
+
+def failures(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing: bool = False) -> list[str]:
+    """Return a line for each gate that a change does not pass.
+
+    A worsening beyond the limit fails, unless several runs are given and it is within their noise floor. A metric that
+    one side lacks fails unless `allow_missing`; one that neither side has, and a gate that meets no benchmark at all,
+    fail too.
+    """
+    listed, lines = list(changes), []
+    for gate in gates:
+        concerned = [change for change in listed if change.metric == gate.metric]
+        if not concerned and not allow_missing:
+            lines.append(f"{gate.metric}: no benchmark has it; expected it on both sides.")
+        for change in concerned:
+            line = failure(change, gate, allow_missing)
+            if line is not None:
+                lines.append(line)
+    return lines
+
+
+def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
+    """Return why a change does not pass a gate, or None."""
+    worse_by = change.worsening_rel
+    if worse_by is None:
+        sides = " and ".join(side for side, runs in zip(("before", "after"), change.runs, strict=True) if not runs)
+        missing = f"missing {sides}" if sides else "no relative change, since not all values are above 0"
+        return None if allow_missing else f"{change.benchmark} {gate.metric}: {missing}; expected it on both sides."
+    if worse_by <= gate.limit_rel:
+        return None
+    is_noise = max(change.runs) > 1 and change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel
+    if is_noise:
+        return None
+    return (
+        f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at "
+        f"most {gate.limit_rel:.2%} allowed."
+    )

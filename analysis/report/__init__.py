@@ -1,0 +1,1 @@
+"""One run as people read it: tables, pictures, page."""

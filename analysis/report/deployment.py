@@ -1,0 +1,42 @@
+"""What a million tokens cost: energy, and money at a tariff."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.errors import ResultsError
+
+#: By definition of the kilowatt-hour.
+JOULES_PER_KWH = 3.6e6
+TOKENS = 1e6
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """The price of a kilowatt-hour. Raises `ResultsError` unless it is a finite number, 0 or more."""
+
+    price_per_kwh: float
+    currency: str
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.price_per_kwh) and self.price_per_kwh >= 0):
+            raise ResultsError(f"The tariff is {self.price_per_kwh}; expected a price a kWh such as --tariff 0.30.")
+
+
+def deployment(frame: pd.DataFrame, tariff: Tariff | None) -> pd.DataFrame:
+    """Return energy and, at a tariff, cost of a million text tokens for each benchmark whose energy is known.
+
+    kWh = tokens / (tokens per joule) / 3.6e6. It is the energy that was metered: a GPU's without the machine around it.
+    """
+    known = frame[frame["tokens_per_joule"] > 0]
+    energy_kwh = TOKENS / known["tokens_per_joule"] / JOULES_PER_KWH
+    found: pd.DataFrame = pd.DataFrame(
+        {"benchmark": known["name"], "kWh for a million tokens": [f"{value:.4g}" for value in energy_kwh]}
+    )
+    if tariff is not None:
+        costs = energy_kwh * tariff.price_per_kwh
+        found[f"{tariff.currency} for a million tokens"] = [f"{value:.4g}" for value in costs]
+    return found

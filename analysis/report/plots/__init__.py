@@ -1,0 +1,83 @@
+"""Pictures of one run. A new one is one more entry in PLOTS; matplotlib is loaded when the first is drawn."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.report.plots.bars import bars
+from analysis.report.plots.courses import latency_course, power_course
+from analysis.report.plots.frontier import frontier
+from analysis.report.summary import Findings
+from analysis.storage.files import write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Dots per inch of the PNG: sharp in print at the width of a page.
+DPI = 130
+FORMATS = ("svg", "png")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: its file's name, its title, and what draws it, or returns None where there is nothing to draw."""
+
+    name: str
+    title: str
+    draw: Callable[[Findings, str], Figure | None]
+
+
+PLOTS = (
+    Plot("latency", "Median latency of a forward", partial(bars, column="median_latency_ms", form="{:.3f}")),
+    Plot(
+        "speedup", "Speed against FP32 in the same execution", partial(bars, column="speedup_vs_fp32", form="{:.2f}x")
+    ),
+    Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),
+    Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.4g}")),
+    Plot("perplexity", "Perplexity", partial(bars, column="perplexity", form="{:.2f}")),
+    Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
+    Plot("frontier_quality", "Latency against perplexity", partial(frontier, x="median_latency_ms", y="perplexity")),
+    Plot(
+        "frontier_energy", "Energy against latency", partial(frontier, x="energy_per_sample_mj", y="median_latency_ms")
+    ),
+    Plot("latency_course", "Latency over the rounds", latency_course),
+    Plot("power_course", "Power over time", power_course),
+)
+
+
+def write_plots(folder: Path, findings: Findings, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
+    """Write every picture that there is something for as PNG and SVG; return the SVGs by the pictures' titles.
+
+    One that there is nothing for is removed: it would be an earlier run's among this one's.
+
+    Raises `OSError` where the folder cannot be written.
+    """
+    drawn = {}
+    for plot in plots:
+        figure = plot.draw(findings, plot.title)
+        for form in FORMATS:
+            path = folder / f"{plot.name}.{form}"
+            if figure is None:
+                path.unlink(missing_ok=True)
+                continue
+            content = rendered(figure, form)
+            write(path, content)
+            if form == "svg":
+                drawn[plot.title] = content
+    return drawn
+
+
+def rendered(figure: Figure, form: str) -> bytes:
+    """Return a figure as a file of the format, the same bytes for the same figure."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # A model may have a name that the font cannot show; it is in the tables all the same.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else None)
+    return file.getvalue()

@@ -1,0 +1,85 @@
+"""One metric of every benchmark side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.metrics import catalogued
+from analysis.report.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
+from analysis.report.summary import Findings
+from analysis.table import ends
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Share of an execution's place that its bars fill.
+FILLED = 0.84
+HEIGHT_IN = 3.3
+
+
+def bars(findings: Findings, title: str, column: str, form: str) -> Figure | None:
+    """Draw a metric as bars from 0, grouped by execution, with its 95% interval where it has one.
+
+    A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
+    """
+    frame, metric = findings.frame, catalogued(column)
+    values = frame[column]
+    if not values.notna().any():
+        return None
+    lows, highs = ends(frame, column)
+    notes = [meaning(frame, column), *marks(frame), *gaps(frame, column)]
+    figure, foot = new_figure(findings, title, HEIGHT_IN, notes)
+    axes = add_axes(figure, foot)
+    executions, precisions = numbered(frame["execution"]), numbered(frame["precision"])
+    width = FILLED / len(precisions)
+    top = float(highs.max())
+    for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
+        number = precisions[row["precision"]]
+        x = executions[row["execution"]] + (number - (len(precisions) - 1) / 2) * width
+        if pd.isna(value):
+            axes.text(x, 0.02 * top, "no figure", rotation=90, ha="center", va="bottom", size=8, color="#666")
+            continue
+        axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
+        if high > low:
+            axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
+        axes.text(x, high + 0.01 * top, form.format(value) + mark(row), ha="center", va="bottom", size=8)
+    for precision, number in precisions.items():
+        colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
+        axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
+    axes.set_xticks(list(executions.values()), [literal(name) for name in executions])
+    axes.set_xlim(-0.5, len(executions) - 0.5)
+    axes.set_ylim(0, 1.14 * top if top > 0 else 1)
+    axes.set_ylabel(metric.unit, size=8)
+    figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
+    return figure
+
+
+def meaning(frame: pd.DataFrame, column: str) -> str:
+    """Return what a metric is, for the foot of a picture."""
+    low, high = ends(frame, column)
+    whiskers = "; whiskers: its 95% interval in this run" if (high > low).any() else ""
+    return f"{column}: {catalogued(column).description}{whiskers}"
+
+
+def mark(row: pd.Series[Any]) -> str:
+    """Return the signs that stand beside a row's figure."""
+    return ("*" if row["validity"] == "invalid" else "") + ("†" if row["native"] in (False, 0) else "")
+
+
+def marks(frame: pd.DataFrame) -> list[str]:
+    """Return a line that explains each sign, where there is one."""
+    meanings = {"*": "not valid, for the reasons in the table", "†": "emulated: this hardware lacks the precision"}
+    signs = [mark(row) for _, row in frame.iterrows()]
+    return [f"{sign} {meaning}" for sign, meaning in meanings.items() if any(sign in found for found in signs)]
+
+
+def gaps(frame: pd.DataFrame, column: str) -> list[str]:
+    """Return why each missing figure is missing, where the run says so."""
+    lines = []
+    for _, row in frame[frame[column].isna()].iterrows():
+        reason = row["energy_reason"] if column.startswith("energy") else row["quality_reason"]
+        stated = "" if pd.isna(reason) or column not in ("energy_per_sample_mj", "perplexity") else f": {reason}"
+        lines.append(f"no figure for {row['name']}{stated}")
+    return lines

@@ -1,0 +1,84 @@
+"""How every picture looks: colours that the colour-blind can tell apart, conditions at the foot, stand-in mark."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.report.summary import Findings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito, Color Universal Design, 2008; with hatches, because print may be grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+FONT: dict[str, Any] = {
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gpt2",
+    "hatch.linewidth": 0.6,
+}
+WIDTH_IN = 7.2
+FOOT_LINE_IN = 0.118
+STAND_IN_MARK = "STAND-IN: generated text or seeded weights; perplexity means nothing"
+
+
+def new_figure(findings: Findings, title: str, height_in: float, notes: Sequence[str] = ()) -> tuple[Figure, float]:
+    """Return an empty figure with its title, its conditions and notes; and where, from 0 to 1, its foot ends."""
+    from matplotlib.figure import Figure
+
+    set_font()
+    lines = [wrapped for line in (*notes, *findings.conditions) for wrapped in textwrap.wrap(line, 130)]
+    foot_in = FOOT_LINE_IN * len(lines) + 0.1
+    total_in = height_in + foot_in
+    figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
+    figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
+    if findings.stand_in:
+        figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_MARK, size=8, weight="bold", va="top", color="#B00020")
+    figure.text(0.02, 0.06 / total_in, "\n".join(literal(line) for line in lines), size=6.5, va="bottom", color="#333")
+    return figure, foot_in / total_in
+
+
+def set_font() -> None:
+    """Have matplotlib write as all pictures do."""
+    import matplotlib as mpl
+
+    settings: Any = mpl.rcParams
+    settings.update(FONT)
+
+
+def add_axes(figure: Figure, foot: float, left: float = 0.1, right: float = 0.98) -> Axes:
+    """Return the one pair of axes between title and foot."""
+    height_in = figure.get_figheight()
+    bottom, top = foot + 0.36 / height_in, 1 - 0.58 / height_in
+    axes: Axes = figure.add_axes((left, bottom, right - left, top - bottom))
+    tidy(axes)
+    return axes
+
+
+def tidy(axes: Axes) -> None:
+    """Take away what says nothing."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def literal(text: object) -> str:
+    """Return text that matplotlib shows as it is: a dollar would begin a formula, a control character break an SVG."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text))
+    return shown.replace("$", r"\$")
+
+
+def numbered(values: Iterable[Any]) -> dict[Any, int]:
+    """Return each value's number in order of first appearance, which chooses colour, hatch or marker."""
+    return {value: number for number, value in enumerate(dict.fromkeys(values))}
+
+
+def pick(choices: Sequence[str], number: int) -> str:
+    """Return the choice of a number, from the beginning again after the last."""
+    return choices[number % len(choices)]

@@ -1,0 +1,114 @@
+"""The journal of a run in progress, and what can be recovered from that of a run that was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from analysis.errors import ResultsError
+from analysis.storage.runs import STORAGE
+
+#: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
+FOLDER = "journal"
+
+
+def append(path: Path, line: str) -> None:
+    """Append a line, whole or not at all, and wait until it is on the disk. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole_bytes = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, whole_bytes)  # a full disk took half a line, which the next one would follow
+        raise
+
+
+def left_behind(results_dir: Path) -> list[Path]:
+    """Return the journals of sessions that are over, oldest first: one that runs still writes its own."""
+    running = {str(number) for number in psutil.pids() if number != os.getpid()}
+    journals = sorted((results_dir / FOLDER).glob("*.jsonl"))
+    return [path for path in journals if path.stem.rpartition("-")[2] not in running]
+
+
+def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
+    """Make a saved run of a journal, remove the journal, and return the run's path and its number of benchmarks.
+
+    A last line that a kill cut off is left out. Raises `ResultsError` where the journal holds no benchmark, and
+    `OSError` where the run cannot be written; the journal stays then.
+    """
+    documents = read(journal)
+    if not documents:
+        raise ResultsError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
+    merged = documents[0]
+    merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
+    path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
+    journal.unlink()
+    return path, len(merged["benchmarks"])
+
+
+def read(journal: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a journal. Raises `ResultsError` where one that was not cut off is no document."""
+    try:
+        lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise ResultsError(f"{journal} cannot be read ({error.strerror}).") from error
+    documents = []
+    for number, line in enumerate(lines[:-1], start=1):  # after the last newline there is nothing, or half a line
+        try:
+            document = json.loads(line)
+            names = [item["fullname"] for item in document["benchmarks"]]
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            raise ResultsError(f"{journal} is no journal: line {number}: {type(error).__name__}: {error}.") from error
+        if names:
+            documents.append(document)
+    return documents
+
+
+def save(storage: Path, name: str, text: str) -> Path:
+    """Write a run under the next free number, in pytest-benchmark's layout, whole or not at all."""
+    from pytest_benchmark.utils import get_machine_id
+
+    folder = storage / get_machine_id()
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{name}.{os.getpid()}"
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        while True:
+            path: Path = folder / f"{next_number(folder):04}_{name}.json"
+            try:
+                os.link(unfinished, path)  # fails where somebody has just taken the name
+            except FileExistsError:
+                time.sleep(0.01)
+                continue
+            return path
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def next_number(folder: Path) -> int:
+    """Return a number above those of all runs in a folder."""
+    taken = (path.name.partition("_")[0] for path in folder.glob("*.json"))
+    return max((int(number) for number in taken if number.isdecimal()), default=0) + 1
+
+
+def recovered(results_dir: Path, journals: Sequence[Path], storage: Path = STORAGE) -> list[str]:
+    """Recover the journals named, or all that are left behind, and return a line for each."""
+    chosen = list(journals) or left_behind(results_dir)
+    if not chosen:
+        raise ResultsError(f"There is no journal of a killed run in {results_dir / FOLDER}.")
+    lines = []
+    for journal in chosen:
+        path, count = recover(journal, storage)
+        lines.append(f"recovered {count} benchmark(s) of {journal} into {path}")
+    return lines

@@ -1,0 +1,125 @@
+"""Finding and reading saved runs: pytest-benchmark's JSON files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import ResultsError
+
+STORAGE = Path(".benchmarks")
+#: Control characters, but not the end of a line nor a tab.
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: Levels of lists and objects; a saved run has eight.
+DEEPEST = 32
+SELECTORS = "a path, a number such as 0001 or a glob"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One saved run: where it lies, this suite's benchmarks in it, and the environment it was made in."""
+
+    path: Path
+    benchmarks: tuple[dict[str, Any], ...]
+    environment: dict[str, Any]
+    #: When it was saved, and from which commit, where the file says so.
+    saved_at: str = ""
+    commit: str = ""
+
+
+def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
+    """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
+
+    Raises `ResultsError` where a selector matches nothing, or is no name.
+    """
+    found: dict[Path, None] = {}
+    for selector in selectors or ["*"]:
+        try:
+            matches = matching(selector, storage)
+        except (OSError, ValueError) as error:  # a name that is too long, a pattern that is none
+            raise ResultsError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
+        if not matches:
+            raise ResultsError(
+                f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
+                "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def matching(selector: str, storage: Path) -> list[Path]:
+    """Return the files that one path, run number or glob names, in order."""
+    path = Path(selector)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(path.glob("*.json"))
+    if len(path.parts) > 1:
+        return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+    return sorted(storage.glob(f"*/{selector.rstrip('*')}*.json"))
+
+
+def load(path: Path) -> Run:
+    """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
+    try:
+        document = showable(json.loads(path.read_text(encoding="utf-8")))
+        json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
+            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
+        ) from error
+    listed = document.get("benchmarks") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise ResultsError(f"{path} is not a saved run: it holds no list of benchmarks.")
+    own = tuple(item for item in listed if is_own(item))
+    if not own:
+        raise ResultsError(
+            f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
+            "Runs are made by `pytest benchmarks --benchmark-autosave`."
+        )
+    names = [f"{item['extra_info']['precision']}-{item['extra_info']['execution']}" for item in own]
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise ResultsError(
+            f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
+            "`python -m benchmarks --repeats N`."
+        )
+    environment, commit = document.get("machine_info"), document.get("commit_info")
+    return Run(
+        path,
+        own,
+        environment if isinstance(environment, dict) else {},
+        str(document.get("datetime") or ""),
+        str(commit.get("id") or "") if isinstance(commit, dict) else "",
+    )
+
+
+def showable(value: Any, levels: int = DEEPEST) -> Any:  # noqa: ANN401
+    """Return a JSON value with a mark for every character that would steer a terminal.
+
+    Raises `ValueError` where it is nested in more than so many levels: Python could not show it.
+    """
+    if levels < 0:
+        raise ValueError(f"nested in more than {DEEPEST} levels")
+    if isinstance(value, str):
+        return STEERING.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [showable(part, levels - 1) for part in value]
+    if isinstance(value, dict):
+        return {showable(key): showable(part, levels - 1) for key, part in value.items()}
+    return value
+
+
+def is_own(item: object) -> bool:
+    """Tell whether a benchmark of a saved run was made by this suite."""
+    extra_info = item.get("extra_info") if isinstance(item, dict) else None
+    return isinstance(extra_info, dict) and all(
+        isinstance(extra_info.get(key), str) for key in ("precision", "execution")
+    )

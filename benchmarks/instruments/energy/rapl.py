@@ -1,0 +1,63 @@
+"""The CPU packages' energy counters (RAPL), as Linux's powercap shows them: of the whole machine, not of a process."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.instruments.energy.meters import MeterError, Reading
+
+POWERCAP = Path("/sys/class/powercap")
+
+
+class Rapl:
+    """The sum of all packages. Each counter wraps around at `max_energy_range_uj`."""
+
+    method = "rapl_powercap"
+    scope = "machine: all CPU packages, every program on them included"
+    window_s, windows = 0.4, 6
+    tick_period_s: float | None = 0.001
+    read_cost_s: float | None = None
+
+    def __init__(self, folder: Path = POWERCAP) -> None:
+        self._domains = [path for path in sorted(folder.glob("*-rapl:*")) if is_package(path)]
+        if not self._domains:
+            raise MeterError(
+                "NO_RAPL", f"no CPU package under {folder} (virtual machines and most non-x86 machines have none)"
+            )
+        self._ranges_uj = [int((path / "max_energy_range_uj").read_text()) for path in self._domains]
+        self._read_uj()
+
+    def measure(self, duration_s: float, count: int) -> list[Reading]:
+        """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""
+        return [self._window(duration_s) for _ in range(count)]
+
+    def _window(self, duration_s: float) -> Reading:
+        start_s, start_uj = time.perf_counter(), self._read_uj()
+        time.sleep(duration_s)
+        end_s, end_uj = time.perf_counter(), self._read_uj()
+        energy_uj = sum(
+            end - start if end >= start else end - start + size
+            for start, end, size in zip(start_uj, end_uj, self._ranges_uj, strict=True)
+        )
+        if energy_uj <= 0:
+            raise MeterError("COUNTER_STOOD_STILL", f"the CPU energy counters stood still for {duration_s:.1f} s")
+        elapsed_s = end_s - start_s
+        return Reading(start_s, end_s, energy_uj / 1000, round(elapsed_s / 0.001), 0.001 / 6**0.5 / elapsed_s)
+
+    def _read_uj(self) -> list[int]:
+        try:
+            return [int((path / "energy_uj").read_text()) for path in self._domains]
+        except PermissionError as error:
+            raise MeterError(
+                "NO_PERMISSION",
+                f"{error.filename} may be read by root alone; grant it with `sudo chmod a+r {POWERCAP}/*/energy_uj`",
+            ) from error
+
+
+def is_package(domain: Path) -> bool:
+    """Tell whether a powercap domain is a CPU package; its parts (core, uncore, dram) are counted in other ones."""
+    try:
+        return (domain / "name").read_text().startswith("package")
+    except OSError:
+        return False  # gone or unreadable: not a domain that can be metered

@@ -1,0 +1,1 @@
+"""What the timed rounds say, and how far they are from what the device can do."""

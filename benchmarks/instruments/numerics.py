@@ -1,0 +1,52 @@
+"""Proof that a benchmark computes in the precision it is named after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import transformers
+
+from fixtures.dataset.batches import Batch
+from fixtures.executions import Forward
+from fixtures.operators import OperatorWatch
+
+#: Tensor.to is one operator in inference mode and another outside it.
+CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
+
+
+def proof(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
+    """Return the dtypes, switches and casts of one eager forward, run here for the purpose.
+
+    Call it inside `Precision.running`, after a first forward, so that autocast holds its casts of the weights: what is
+    counted then are the casts that every further forward makes.
+    """
+    logits, casts = count_casts(eager, batch)
+    parameters = Counter(str(parameter.dtype) for parameter in model.parameters())
+    return {
+        "parameter_dtypes": dict(parameters),
+        "logits_dtype": str(logits.dtype),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "attention_implementation": model.config._attn_implementation,
+        "casts": sum(casts.values()),
+        "casts_by_dtype": dict(casts),
+    }
+
+
+def count_casts(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str]]:
+    """Run one forward; return its logits, and how often it converted a tensor between two floating-point dtypes."""
+    casts: Counter[str] = Counter()
+
+    def watch(operator: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:  # noqa: ANN401
+        if operator.overloadpacket not in CONVERSIONS:
+            return
+        source, target = arguments[0].dtype, options.get("dtype", arguments[1] if len(arguments) > 1 else None)
+        is_float = source.is_floating_point and isinstance(target, torch.dtype) and target.is_floating_point
+        if is_float and source != target:
+            casts[f"{source} to {target}"] += 1
+
+    with OperatorWatch(watch):
+        return eager(batch.input_ids, batch.attention_mask), casts

@@ -1,0 +1,65 @@
+"""Perplexity by the published protocol: the whole text, read through a long window that moves on by a stride."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks.instruments.quality.perplexity import quality_figures, score_batches
+from benchmarks.instruments.quality.scoring import TOKENS_PER_BATCH, Scorer, TargetBatch
+
+
+def strided_figures(
+    model: transformers.PreTrainedModel, ids: torch.Tensor, words: int, context: int, stride: int
+) -> dict[str, Any]:
+    """Return token and word perplexity of a text, int64 [tokens] on the model's device.
+
+    Every token but the first is predicted once, from the tokens before it in a window of `context` that moves on by
+    `stride`; with stride = context those at a window's beginning are not. Token perplexity is exp(NLL / targets), word
+    perplexity exp(NLL / words). Source: "Perplexity of fixed-length models", documentation of Hugging Face
+    transformers, which counts a few targets less (one a window).
+    """
+    scorer = Scorer.of(model, ids[None, :context])
+    found = quality_figures(score_batches(scorer, lambda: windows(ids, context, stride), count=1))
+    nll = None if found["avg_loss_nats"] is None else found["avg_loss_nats"] * found["targets"]
+    return {
+        "perplexity": found["perplexity"],
+        "word_perplexity": None if nll is None or not words else math.exp(min(nll / words, 700.0)),
+        "avg_loss_nats": found["avg_loss_nats"],
+        "reason": found["reason"],
+        "targets": found["targets"],
+        "words": words,
+        "context": context,
+        "stride": stride,
+    }
+
+
+def windows(ids: torch.Tensor, context: int, stride: int) -> Iterator[TargetBatch]:
+    """Cut a text, int64 [tokens], into batches of windows; only the last window may be shorter than `context`."""
+    spans: list[tuple[int, int, int]] = []  # begin, first target, end
+    scored_until = 1
+    for begin in range(0, len(ids), stride):
+        end = min(begin + context, len(ids))
+        spans.append((begin, max(scored_until, begin + 1), end))
+        scored_until = end
+        if end == len(ids):
+            break
+    whole = [span for span in spans if span[2] - span[0] == context]
+    at_once = max(TOKENS_PER_BATCH[ids.device.type] // context, 1)
+    groups = [whole[start : start + at_once] for start in range(0, len(whole), at_once)]
+    groups += [[span] for span in spans if span[2] - span[0] < context]
+    for group in groups:
+        length = group[0][2] - group[0][0]
+        batch = torch.stack([ids[begin:end] for begin, _, end in group])
+        positions = [
+            number * length + target - 1 - begin
+            for number, (begin, first, end) in enumerate(group)
+            for target in range(first, end)
+        ]
+        predicting = torch.tensor(positions, dtype=torch.int64, device=ids.device)
+        wanted = batch.flatten()[predicting + 1] if positions else predicting
+        yield TargetBatch(batch, predicting, wanted, torch.zeros(len(positions), dtype=torch.int64))

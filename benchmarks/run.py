@@ -1,0 +1,106 @@
+"""One benchmark in progress: what the plugins are handed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks.instruments.machine.validity import sm_clock_mhz
+from benchmarks.loop import ForwardLoop
+from benchmarks.steady_state import WarmUp, warm_up
+from fixtures.dataset.batches import TokenizedDataset
+from fixtures.dataset.whole_text import WholeText
+from fixtures.executions import EXECUTIONS, Forward, require_same_logits
+from fixtures.model.checkpoint import Checkpoint
+from fixtures.model.loading import load_model
+from fixtures.precisions import BASELINE, PRECISIONS, Precision
+from fixtures.settings import Settings
+
+#: Batches on which another execution's logits are compared with eager ones.
+COMPARED_BATCHES = 4
+
+
+@dataclass
+class ForwardRun:
+    """A precision run in one execution over the dataset. Plugins read all of it and write `extra_info`."""
+
+    settings: Settings
+    precision: Precision
+    execution: str
+    model: transformers.PreTrainedModel
+    checkpoint: Checkpoint
+    dataset: TokenizedDataset
+    whole_text: WholeText | None
+    extra_info: dict[str, Any]
+    #: Set by `prepare`.
+    loop: ForwardLoop = field(init=False)
+    #: Set by `settle`.
+    warm_up: WarmUp = field(init=False)
+    #: Seconds of each timed round, in their order; empty until they have run.
+    durations_s: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The benchmark's short name, such as fp16-eager."""
+        return f"{self.precision.name}-{self.execution}"
+
+    @cached_property
+    def eager(self) -> Forward:
+        """The eager forward: the reference for every other execution."""
+        batch = self.dataset.batches[0]
+        return EXECUTIONS["eager"].prepare(self.model, batch.input_ids, batch.attention_mask)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the seconds of a block to `extra_info["seconds"]`: where a session's time goes."""
+        start_s = time.perf_counter()
+        yield
+        seconds = self.extra_info.setdefault("seconds", {})
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start_s
+
+    def baseline_model(self) -> transformers.PreTrainedModel:
+        """Return the model in FP32, beside this one: this one itself where its weights are FP32."""
+        baseline = PRECISIONS[BASELINE]
+        if self.precision.weights == baseline.weights:
+            return self.model
+        return load_model(self.checkpoint, baseline, self.settings.device)
+
+    def prepare(self) -> None:
+        """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
+
+        Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not
+        compute in what the precision says.
+        """
+        batch = self.dataset.batches[0]
+        forward = EXECUTIONS[self.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
+        self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
+        self.precision.verify(self.model, self.loop.run_one())
+
+    def settle(self) -> None:
+        """Warm up until the rounds are steady."""
+        device = self.settings.device
+        self.warm_up = warm_up(self.loop.timed_round, self.settings.warmup_rounds, lambda: sm_clock_mhz(device))
+
+    def difference_from_eager(self) -> float:
+        """Return the largest relative difference of the loop's logits from eager ones over a few batches.
+
+        Raises `CaptureError` where it is beyond the precision's tolerance.
+        """
+        if self.execution == "eager":
+            return 0.0
+        self.loop.next_index = 0
+        differences = []
+        for batch in self.dataset.batches[:COMPARED_BATCHES]:
+            expected: torch.Tensor = self.eager(batch.input_ids, batch.attention_mask).clone()
+            found = self.loop.run_one()
+            differences.append(
+                require_same_logits(found, expected, batch.attention_mask, self.precision.tolerance, self.name)
+            )
+        return max(differences)
