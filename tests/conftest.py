@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
     # pytest-benchmark tells its users by warnings, such as that there was nothing to save.
     config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
+    # Runs inside a test inherit these from xdist, and pytest-benchmark times nothing where it finds them.
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
 
 
 @pytest.fixture
@@ -70,6 +74,7 @@ def run_suite(
             f"--rootdir={REPOSITORY}",
             f"--config-file={REPOSITORY / 'pyproject.toml'}",
             "-pno:cacheprovider",
+            "-pno:xdist",
             f"--dataset-dir={tiny_dataset}",
             f"--model={tiny_model}",
             f"--results-dir={tmp_path / 'results'}",
