@@ -14,64 +14,87 @@ from typing import Any
 
 import pytest
 
+from data_prep import options
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 
+#: What they measure is ordered by INSTRUMENTS (benchmarks/instruments), not here. Later ones stand around earlier ones
+#: at the end of the session: the report is written when the run has been saved.
 PLUGINS = (
-    "fixtures.settings",
-    "fixtures.dataset.batches",
-    "fixtures.dataset.whole_text",
-    "fixtures.model.loading",
-    "benchmarks.plugins.hooks",
+    "fixtures.plugin",
+    "benchmarks.plugins.session",
     "benchmarks.plugins.ordering",
     "benchmarks.plugins.failures",
-    "benchmarks.plugins.workload",
-    "benchmarks.plugins.energy",
-    "benchmarks.plugins.size",
-    "benchmarks.plugins.latency",
-    "benchmarks.plugins.limits",
-    "benchmarks.plugins.quality",
-    "benchmarks.plugins.environment",
-    "benchmarks.plugins.validity",
     "benchmarks.plugins.comparison",
     "benchmarks.plugins.journal",
     "benchmarks.plugins.header",
+    "benchmarks.plugins.saving",
     "benchmarks.plugins.reports",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options; fixtures/settings.py checks their values."""
+    """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/settings.py."""
     group = parser.getgroup("gpt2-precision", "GPT-2 precision benchmark")
-    group.addoption("--dataset-dir", metavar="DIR", help="tokenized dataset (default: prepared on first use)")
-    group.addoption("--model", metavar="ID_OR_DIR", default="openai-community/gpt2", help="default: %(default)s")
-    group.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    group.addoption("--precisions", default="fp32,fp16,mixed", help="comma-separated (default: %(default)s)")
-    group.addoption(
-        "--executions", help="comma-separated: eager, graph, compiled (default: eager,graph on CUDA, eager on a CPU)"
+    add = group.addoption
+    add("--dataset-dir", type=options.folder, metavar="DIR", help="tokenized dataset (default: prepared on first use)")
+    add("--model", default="openai-community/gpt2", metavar="ID_OR_DIR", help="default: %(default)s")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add(
+        "--precisions",
+        type=options.names,
+        default=("fp32", "fp16", "mixed"),
+        metavar="NAMES",
+        help="comma-separated (default: fp32,fp16,mixed)",
     )
-    group.addoption("--batch-size", default="1", metavar="N", help="sequences a forward (default: %(default)s)")
-    group.addoption("--rounds", default="100", metavar="N", help="timed rounds (default: %(default)s)")
-    group.addoption("--warmup-rounds", default="10", metavar="N", help="at least so many (default: %(default)s)")
-    group.addoption("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
-    group.addoption("--stand-in", default="auto", metavar="auto|always|never", help="generated text and seeded weights")
-    group.addoption("--quality-samples", metavar="all|N", help="rows scored (default: all on CUDA, 64 on a CPU)")
-    group.addoption(
-        "--quality-protocol", default="padded", metavar="padded|strided", help="strided: the whole text too"
+    add(
+        "--executions",
+        type=options.names,
+        metavar="NAMES",
+        help="comma-separated: eager, graph, compiled (default: eager,graph on CUDA, eager on a CPU)",
     )
-    group.addoption("--quality-context", default="1024", metavar="N", help="its window (default: %(default)s tokens)")
-    group.addoption("--quality-stride", default="512", metavar="N", help="its step (default: %(default)s tokens)")
-    group.addoption("--quality-text", metavar="FILE", help="its wiki.test.raw (default: from the hub or its cache)")
-    group.addoption(
+    # Sequences of one batch: the logits of more fit no device.
+    add("--batch-size", type=options.whole_number(1, 65_536), default=1, metavar="N", help="sequences in a forward")
+    add("--rounds", type=options.whole_number(1), default=100, metavar="N", help="timed rounds (default: %(default)s)")
+    add(
+        "--warmup-rounds",
+        type=options.whole_number(0),
+        default=10,
+        metavar="N",
+        help="rounds before them, at least (default: %(default)s)",
+    )
+    add("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
+    add(
+        "--stand-in",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="generated text and seeded weights (default: %(default)s: where the hub cannot be reached)",
+    )
+    add(
+        "--quality-samples",
+        type=options.whole_number_or_all(1),
+        metavar="all|N",
+        help="rows scored (default: all on CUDA, 64 on a CPU)",
+    )
+    add(
+        "--quality-protocol",
+        choices=("padded", "strided"),
+        default="padded",
+        help="strided: score the whole text as well, as published figures do (default: %(default)s)",
+    )
+    add("--quality-context", type=options.whole_number(2), default=1024, metavar="N", help="its window, in tokens")
+    add("--quality-stride", type=options.whole_number(1), default=512, metavar="N", help="its step, in tokens")
+    add("--quality-text", type=Path, metavar="FILE", help="its wiki.test.raw (default: from the hub or its cache)")
+    add(
         "--metric-fail",
         action="append",
         default=[],
         metavar="METRIC:PERCENT%",
         help="with --benchmark-compare: fail where a metric got worse by more, such as perplexity:0.5%% (repeatable)",
     )
-    group.addoption("--energy", default="auto", metavar="auto|require|off", help="default: %(default)s")
-    group.addoption("--order-seed", metavar="N", help="shuffle the order of the benchmarks by this seed")
-    group.addoption("--results-dir", default="results", metavar="DIR", help="where tables go (default: %(default)s)")
+    add("--energy", choices=("auto", "require", "off"), default="auto", help="default: %(default)s")
+    add("--order-seed", type=options.whole_number(0), metavar="N", help="shuffle the order of the benchmarks")
+    add("--results-dir", type=options.folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,6 @@ from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 
 CONFIDENCE = 0.95
-#: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.
-ROUNDS_FOR_P99 = 299
 
 
 class ForwardLoop:
@@ -51,10 +48,10 @@ class ForwardLoop:
         self.place_next()
         return self.forward_and_wait()
 
-    def run_ahead(self) -> None:
-        """Run the batch in place, put the next one in place meanwhile, and wait: no time goes by between forwards.
+    def run_pipelined(self) -> None:
+        """Run the batch in place, put the next one in place meanwhile, and wait: no time passes between forwards.
 
-        What is metered: were the device to idle while the CPU places a batch, its energy would be the CPU's moods too.
+        This is what is metered: if the device idled while the CPU places a batch, energy would include CPU jitter.
         """
         self._run()
         self._place_next()
@@ -110,7 +107,7 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
 def waiter(device: torch.device) -> Callable[[], None]:
     """Return the function that waits for what has been launched in the current stream, by an event behind it.
 
-    It waits for the same as `torch.cuda.synchronize`, which takes more of Python's time and so of the CPU's moods: over
+    It waits for the same as `torch.cuda.synchronize`, which takes more time in Python and so adds CPU jitter: over
     eight fresh processes on a shared H100, FP16 graph medians then differed by 0.86% (coefficient of variation, 0.927
     ms) instead of 0.61% (0.922 ms).
     """
@@ -123,47 +120,6 @@ def waiter(device: torch.device) -> Callable[[], None]:
         event.synchronize()
 
     return wait
-
-
-def latency_statistics(durations_s: Sequence[float], batch_size: int, text_tokens: int) -> dict[str, Any]:
-    """Return what the rounds of one benchmark say, in milliseconds and per second.
-
-    `durations_s`: seconds of each round, one at least; `text_tokens`: real tokens that all rounds together read.
-    Throughput is over the summed rounds, so that it is per second of forward, not of bookkeeping between rounds.
-    """
-    rounds_ms = sorted(1000 * duration for duration in durations_s)
-    total_s = sum(durations_s)
-    low, high = quantile_interval(rounds_ms, 0.5)
-    p95_low, p95_high = quantile_interval(rounds_ms, 0.95)
-    p99_low, p99_high = quantile_interval(rounds_ms, 0.99)
-    enough_for_p99 = len(rounds_ms) >= ROUNDS_FOR_P99
-    too_few = "fewer than 2 rounds" if len(rounds_ms) < 2 else None
-    return {
-        "mean_ms": statistics.fmean(rounds_ms),
-        "std_ms": None if too_few else statistics.stdev(rounds_ms),
-        "std_reason": too_few,
-        "median_ms": statistics.median(rounds_ms),
-        "p95_ms": quantile(rounds_ms, 0.95),
-        "p95_ci95_low_ms": p95_low,
-        "p95_ci95_high_ms": p95_high,
-        "p99_ms": quantile(rounds_ms, 0.99) if enough_for_p99 else None,
-        "p99_ci95_low_ms": p99_low if enough_for_p99 else None,
-        "p99_ci95_high_ms": p99_high if enough_for_p99 else None,
-        "p99_reason": None if enough_for_p99 else f"{len(rounds_ms)} rounds; a 99th percentile needs {ROUNDS_FOR_P99}",
-        "ci95_low_ms": low,
-        "ci95_high_ms": high,
-        "ci95_reason": None
-        if low is not None
-        else f"{len(rounds_ms)} rounds are too few for an interval of the median",
-        "rounds": len(rounds_ms),
-        "throughput_samples_per_s": batch_size * len(rounds_ms) / total_s,
-        "tokens_per_s": text_tokens / total_s,
-    }
-
-
-def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
-    """Return the share of an eager forward that goes when its launches do: 1 - graph / eager."""
-    return 1 - graph_ms / eager_ms
 
 
 def median_interval_ratio(durations_s: Sequence[float]) -> float | None:

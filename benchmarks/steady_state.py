@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.loop import median_interval_ratio
+from benchmarks.policies import TimingPolicy
 
 #: Successive blocks of warm-up rounds whose medians are this close are steady, if the SM clock is flat as well.
 AGREEMENT = 0.01
 BLOCK_ROUNDS, BLOCK_S = 5, 0.1
-WARM_UP_CAP_S = 0.5
 #: The rounds go on until the 95% interval of the median is within this of the median.
 TARGET_RATIO = 0.01
-#: A second spans many periods of the GPU's power management; a median over less depends on where it fell.
-SHORTEST_S, ROUNDS_CAP_S = 1.0, 1.2
-#: Rounds between two looks at the interval, as a share of those done.
+#: Rounds between two checks of the interval, as a share of those done.
 GROWTH = 0.1
 
 
@@ -28,8 +26,13 @@ class WarmUp:
     steady: bool
 
 
-def warm_up(timed_round: Callable[[], float], minimum_rounds: int, sm_clock_mhz: Callable[[], int | None]) -> WarmUp:
-    """Run rounds until two successive blocks agree and the SM clock stands still, or a cap of 0.5 s is reached.
+def warm_up(
+    timed_round: Callable[[], float],
+    minimum_rounds: int,
+    sm_clock_mhz: Callable[[], int | None],
+    policy: TimingPolicy,
+) -> WarmUp:
+    """Run rounds until two successive blocks agree and the SM clock stands still, or the policy's cap is reached.
 
     `timed_round` runs one round and returns its seconds; `sm_clock_mhz` returns None where no clock can be read, which
     leaves the blocks to decide. At least `minimum_rounds` run in any case.
@@ -40,14 +43,14 @@ def warm_up(timed_round: Callable[[], float], minimum_rounds: int, sm_clock_mhz:
         block: list[float] = []
         while len(block) < BLOCK_ROUNDS or sum(block) < BLOCK_S:
             block.append(timed_round())
-            if rounds + len(block) >= minimum_rounds and elapsed_s + sum(block) >= WARM_UP_CAP_S:
+            if rounds + len(block) >= minimum_rounds and elapsed_s + sum(block) >= policy.warm_up_cap_s:
                 break
         rounds, elapsed_s = rounds + len(block), elapsed_s + sum(block)
         current = (statistics.median(block), sm_clock_mhz())
         if rounds >= minimum_rounds:
             if previous is not None and agree(previous, current):
                 return WarmUp(rounds, steady=True)
-            if elapsed_s >= WARM_UP_CAP_S:
+            if elapsed_s >= policy.warm_up_cap_s:
                 return WarmUp(rounds, steady=False)
         previous = current
 
@@ -66,12 +69,12 @@ def converged(durations_s: Sequence[float]) -> bool:
     return ratio is not None and ratio <= TARGET_RATIO
 
 
-def enough_rounds(durations_s: Sequence[float]) -> bool:
+def enough_rounds(durations_s: Sequence[float], policy: TimingPolicy) -> bool:
     """Tell whether to stop after these rounds: the shortest time over and converged, or the cap reached."""
     total_s = sum(durations_s)
-    return total_s >= ROUNDS_CAP_S or (total_s >= SHORTEST_S and converged(durations_s))
+    return total_s >= policy.rounds_cap_s or (total_s >= policy.shortest_s and converged(durations_s))
 
 
-def next_look(rounds: int) -> int:
+def rounds_before_next_check(rounds: int) -> int:
     """Return how many more rounds to run before asking `enough_rounds` again."""
     return max(1, int(rounds * GROWTH))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from tabulate import tabulate
@@ -13,28 +12,11 @@ from tabulate import tabulate
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
+from data_prep.options import not_empty, whole_number
 from data_prep.protocol import Protocol
 
 #: More than any model of GPT-2's family reads, and few enough for 1,940 sequences to fit into memory.
 LONGEST_SEQUENCE = 65_536
-
-
-def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers in a range; argparse turns its error into the usual message."""
-
-    def parse(text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 12 and minimum <= int(text) <= maximum:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {minimum} to {maximum:,}")
-
-    return parse
-
-
-def not_empty(text: str) -> str:
-    """Return a name, which must not be empty."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; expected a name")
-    return text
 
 
 def parser() -> argparse.ArgumentParser:

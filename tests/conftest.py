@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from benchmarks.policies import EnergyPolicy
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,30 +48,37 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class QuickPolicies:
+    """A plugin that has a session measure for no longer than the rounds asked for take."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Put the policies where the session looks for them."""
+        from benchmarks.plugins.session import POLICIES
+        from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
+
+        config.stash[POLICIES] = Policies(
+            timing=TimingPolicy(warm_up_cap_s=0, shortest_s=0, rounds_cap_s=0),
+            ceilings=CeilingPolicy(matrix_side={"cpu": 32}, copied_bytes=1024, timed_s=0.001),
+        )
+
+
 @pytest.fixture
 def run_suite(
     pytester: pytest.Pytester,
-    monkeypatch: pytest.MonkeyPatch,
     tiny_dataset: Path,
     tiny_model: Path,
     tmp_path: Path,
 ) -> Callable[..., pytest.RunResult]:
     """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
 
-    The caps of warm-up and rounds are taken away, so that exactly the rounds asked for run.
+    Policies are QUICK: exactly the rounds asked for run.
     """
-    from benchmarks import steady_state
-    from benchmarks.instruments.latency import roofline
     from tests.tiny import REPOSITORY
 
-    monkeypatch.setattr(steady_state, "WARM_UP_CAP_S", 0)
-    monkeypatch.setattr(steady_state, "ROUNDS_CAP_S", 0)
-    monkeypatch.setattr(steady_state, "SHORTEST_S", 0)
-    monkeypatch.setattr(roofline, "TIMED_S", 0.001)
-    monkeypatch.setattr(roofline, "MATRIX_SIDE", {"cpu": 32})
-    monkeypatch.setattr(roofline, "COPIED_BYTES", 1024)
-
-    def run(*options: str, files: tuple[str, ...] = ("",), emulated: bool = True, **how: Any) -> pytest.RunResult:
+    def run(
+        *options: str, files: tuple[str, ...] = ("",), emulated: bool = True, plugins: Sequence[object] = (), **how: Any
+    ) -> pytest.RunResult:
         return pytester.runpytest_inprocess(
             *(REPOSITORY / "benchmarks" / file for file in files),
             f"--rootdir={REPOSITORY}",
@@ -84,6 +94,7 @@ def run_suite(
             "--warmup-rounds=2",
             *(["--allow-emulated"] if emulated else []),
             *options,
+            plugins=[QuickPolicies(), *plugins],
             **how,
         )
 
@@ -103,28 +114,26 @@ def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
 
 
 @pytest.fixture
-def quick_meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A tick of 10 ms instead of 100, and windows to match; NVML opened anew."""
-    from benchmarks.instruments.energy import measurement as energy
-    from benchmarks.instruments.energy import metered_loop
-    from benchmarks.instruments.energy.meters import AveragePower, EnergyCounter, InstantPower
+def quick_energy() -> Iterator[EnergyPolicy]:
+    """Windows for a tick of 10 ms instead of 100; NVML is opened again."""
+    from benchmarks.instruments.energy import measurement
+    from benchmarks.policies import CounterPolicy, EnergyPolicy, PowerPolicy
     from fixtures.device import nvml
 
-    monkeypatch.setattr(EnergyCounter, "window_s", 0.1)
-    monkeypatch.setattr(EnergyCounter, "EARLY_S", 0.004)
-    monkeypatch.setattr(EnergyCounter, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(AveragePower, "SETTLING_S", 0.0)
-    monkeypatch.setattr(AveragePower, "window_s", 0.1)
-    monkeypatch.setattr(InstantPower, "SPACING_S", 0.002)
-    monkeypatch.setattr(InstantPower, "tick_period_s", 0.01)
-    monkeypatch.setattr(metered_loop, "LEAD_IN_S", 0.01)
-    monkeypatch.setattr(metered_loop, "PHASE_S", 0.01)
-    monkeypatch.setattr(energy, "IDLE_S", 0.05)
-    monkeypatch.setattr(energy, "CROSS_CHECK_S", 0.05)
-    monkeypatch.setattr(energy, "LARGEST_U95", 0.5)
-    monkeypatch.setattr(energy, "LARGEST_DRIFT", 0.5)
-    nvml.open_gpu.cache_clear()
-    energy.open_meter.cache_clear()
-    yield
-    nvml.open_gpu.cache_clear()
-    energy.open_meter.cache_clear()
+    def forget() -> None:
+        nvml.open_gpu.cache_clear()
+        measurement.open_meter.cache_clear()
+
+    forget()
+    yield EnergyPolicy(
+        counter=CounterPolicy(window_s=0.1, windows=7, patience_s=0.1, early_s=0.004),
+        instant=PowerPolicy(window_s=0.4, windows=6, spacing_s=0.002, tick_period_s=0.01),
+        average=PowerPolicy(window_s=0.1, windows=2, spacing_s=0.002, tick_period_s=0.01),
+        idle_s=0.05,
+        cross_check_s=0.05,
+        lead_in_s=0.01,
+        phase_s=0.01,
+        largest_u95=0.5,
+        largest_drift=0.5,
+    )
+    forget()

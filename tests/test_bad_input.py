@@ -18,30 +18,36 @@ USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
     ("option", "sentence"),
     [
         ("--precisions=fp32,fp7", "--precisions names 'fp7'; expected some of fp32, fp16, mixed."),
-        ("--precisions=,", "--precisions names empty; expected some of fp32, fp16, mixed."),
+        ("--precisions=,", "*: error: argument --precisions: is empty; expected names separated by commas"),
         ("--executions=magic", "--executions names 'magic'; expected some of eager*"),
         ("--device=tpu", "--device is 'tpu'; expected auto, cpu, cuda or cuda:N."),
         ("--device=cuda:7", "--device is 'cuda:7', but PyTorch * finds * CUDA device(s) here; expected *"),
-        ("--rounds=0", "--rounds is 0; expected a whole number from 1 to 1,000,000,000."),
-        ("--rounds=many", "--rounds is many; expected a whole number from 1 to *"),
-        ("--warmup-rounds=-1", "--warmup-rounds is -1; expected a whole number from 0 to *"),
-        ("--batch-size=0", "--batch-size is 0; expected a whole number from 1 to *"),
-        ("--stand-in=perhaps", "--stand-in is 'perhaps'; expected one of auto, always, never."),
-        ("--energy=solar", "--energy is 'solar'; expected one of auto, require, off."),
-        ("--quality-samples=0", "--quality-samples is 0; expected a whole number from 1 to *"),
-        ("--rounds=1" + "0" * 30, "--rounds is 1000*; expected a whole number from 1 to *"),
+        ("--rounds=0", "*: error: argument --rounds: '0' is not a whole number from 1 to 1,000,000,000"),
+        ("--rounds=many", "*: error: argument --rounds: 'many' is not a whole number from 1 to *"),
+        ("--warmup-rounds=-1", "*: error: argument --warmup-rounds: '-1' is not a whole number from 0 to *"),
+        ("--batch-size=0", "*: error: argument --batch-size: '0' is not a whole number from 1 to *"),
+        (
+            "--stand-in=perhaps",
+            "*: error: argument --stand-in: invalid choice: 'perhaps' (* *always*)",
+        ),
+        (
+            "--energy=solar",
+            "*: error: argument --energy: invalid choice: 'solar' (* *require*)",
+        ),
+        ("--quality-samples=0", "*: error: argument --quality-samples: '0' is not a whole number from 1 to *"),
+        ("--rounds=1" + "0" * 30, "*: error: argument --rounds: '1000*' is not a whole number from 1 to *"),
         ("--device=cuda:\u00b2", "--device is 'cuda:\u00b2'; expected auto, cpu, cuda or cuda:N."),
-        ("--batch-size=65537", "--batch-size is 65537; expected a whole number from 1 to 65,536."),
-        ("--executions=", "--executions names empty; expected some of eager*"),
-        ("--dataset-dir=", "--dataset-dir is empty; expected the path of a folder."),
-        ("--results-dir=", "--results-dir is empty; expected the path of a folder."),
+        ("--batch-size=65537", "*: error: argument --batch-size: '65537' is not a whole number from 1 to 65,536"),
+        ("--executions=", "*: error: argument --executions: is empty; expected names separated by commas"),
+        ("--dataset-dir=", "*: error: argument --dataset-dir: is empty; expected the path of a folder"),
+        ("--results-dir=", "*: error: argument --results-dir: is empty; expected the path of a folder"),
         ("--stand-in=always", "--model is *, but --stand-in always uses seeded weights; leave one of them out."),
     ],
 )
 def test_a_bad_option_is_one_sentence_and_a_usage_error(run_suite, option, sentence):
     result = run_suite(option)
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+    result.stderr.fnmatch_lines([sentence if sentence.startswith("*: error") else f"ERROR: {sentence}"])
 
 
 def test_a_results_folder_that_cannot_be_written_is_found_before_measuring(run_suite, tmp_path):

@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.instruments.quality import paired, scoring
 from benchmarks.instruments.quality.divergence import compare, divergence_figures
+from benchmarks.instruments.quality.instrument import packed
 from benchmarks.instruments.quality.paired import perplexity_difference, verdict
-from benchmarks.instruments.quality.per_sequence import packed
-from benchmarks.instruments.quality.perplexity import Scores, meaning, score
+from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, score
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 
@@ -167,10 +167,10 @@ def test_one_sequence_has_no_interval():
     ("vocabulary", "meaningful"), [(50_257, True), (50_304, True), (128_256, False), (32_000, False)]
 )
 def test_a_perplexity_over_other_tokens_means_nothing(vocabulary, meaningful):
-    found = meaning(stand_in=False, vocabulary=vocabulary)
+    found = perplexity_validity(stand_in=False, vocabulary=vocabulary)
     assert found["meaningful"] is meaningful
     assert (found["meaningful_reason"] is None) is meaningful
-    assert meaning(stand_in=True, vocabulary=vocabulary)["meaningful"] is False
+    assert perplexity_validity(stand_in=True, vocabulary=vocabulary)["meaningful"] is False
 
 
 def test_packed_scores_are_read_back_without_pickle():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,11 +15,11 @@ from benchmarks.instruments.energy.measurement import measure_energy
 from benchmarks.instruments.energy.metered_loop import metered_loop
 from benchmarks.instruments.energy.meters import Reading
 from benchmarks.instruments.energy.rapl import Rapl
+from benchmarks.policies import EnergyPolicy
 from fixtures.device import nvml
 from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)
-pytestmark = pytest.mark.usefixtures("quick_meters")
 TICK_S = 0.01
 
 
@@ -53,13 +54,13 @@ class Board:
 
 
 @pytest.fixture
-def metered(monkeypatch):
+def metered(monkeypatch, quick_energy):
     """Meter a loop on a board."""
 
-    def meter(board: Board) -> dict:
+    def meter(board: Board, **policy: object) -> dict:
         monkeypatch.setattr(nvml, "load_library", board.library)
         monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
-        return measure_energy(board.forward, 2, 60.0, CUDA)
+        return measure_energy(board.forward, 2, 60.0, CUDA, replace(quick_energy, **policy))
 
     return meter
 
@@ -157,19 +158,17 @@ def test_a_gpu_lost_in_mid_window_is_null(metered):
     assert is_null(found)
 
 
-def test_windows_that_scatter_too_much_are_refused(metered, monkeypatch):
-    monkeypatch.setattr(energy, "LARGEST_U95", 0.0)
-    assert metered(Board())["code"] == "TOO_UNCERTAIN"
+def test_windows_that_scatter_too_much_are_refused(metered):
+    assert metered(Board(), largest_u95=0.0)["code"] == "TOO_UNCERTAIN"
 
 
-def test_too_few_ticks_are_refused(metered, monkeypatch):
-    monkeypatch.setattr(energy, "FEWEST_TICKS", 10_000)
-    assert metered(Board())["code"] == "TOO_FEW_TICKS"
+def test_too_few_ticks_are_refused(metered):
+    assert metered(Board(), fewest_ticks=10_000)["code"] == "TOO_FEW_TICKS"
 
 
 def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):
     monkeypatch.setattr(energy, "Rapl", lambda: Rapl(tmp_path))
-    found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"))
+    found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"), EnergyPolicy())
     assert found["code"] == "NO_RAPL"
     assert is_null(found)
 
@@ -180,4 +179,4 @@ def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread():
             raise ZeroDivisionError("a defect of ours")
 
     with pytest.raises(ZeroDivisionError, match="a defect of ours"):
-        metered_loop(Broken(), 0.1, 1, lambda: time.sleep(0.001))
+        metered_loop(Broken(), 0.1, 1, lambda: time.sleep(0.001), lead_in_s=0, phase_s=0)

@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from benchmarks.instruments.latency.kernels import kernel_time
-from benchmarks.instruments.latency.roofline import forward_work, peak_bytes_per_s, peak_flops, roofline
-from benchmarks.instruments.numerics import count_casts, proof
-from benchmarks.loop import ClockError, ForwardLoop, launch_bound_share, require_positive
+from benchmarks.instruments.latency.roofline import (
+    forward_work,
+    launch_bound_share,
+    peak_bytes_per_s,
+    peak_flops,
+    roofline,
+)
+from benchmarks.instruments.numerics import count_casts, numerics
+from benchmarks.loop import ClockError, ForwardLoop, require_positive
+from benchmarks.policies import CeilingPolicy
 from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, CaptureError, Forward, require_same_logits
 from fixtures.precisions import PRECISIONS
@@ -50,18 +57,18 @@ def test_inference_mode_would_cast_the_weights_at_every_call():
 @pytest.mark.parametrize(
     ("name", "logits"), [("fp32", "torch.float32"), ("fp16", "torch.float16"), ("mixed", "torch.float16")]
 )
-def test_the_proof_names_dtypes_switches_and_casts(name, logits):
+def test_numerics_names_dtypes_switches_and_casts(name, logits):
     precision = PRECISIONS[name]
-    model = tiny_gpt2().to(precision.weights)
+    model = tiny_gpt2().to(precision.load_dtype)
     forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
     with precision.running(CPU):
         forward(IDS, BATCH.attention_mask)
-        found = proof(model, forward, BATCH)
-    assert found["parameter_dtypes"] == {str(precision.weights): len(list(model.parameters()))}
-    assert found["logits_dtype"] == logits
-    assert found["float32_matmul_precision"] == "highest"
-    assert found["attention_implementation"] == "sdpa"
-    assert (found["casts"] > 0) is (name == "mixed")
+        observed = numerics(model, forward, BATCH)
+    assert observed["parameter_dtypes"] == {str(precision.load_dtype): len(list(model.parameters()))}
+    assert observed["logits_dtype"] == logits
+    assert observed["float32_matmul_precision"] == "highest"
+    assert observed["attention_implementation"] == "sdpa"
+    assert (observed["casts"] > 0) is (name == "mixed")
 
 
 @pytest.mark.parametrize("name", ["graph", "compiled"])
@@ -89,7 +96,7 @@ def test_flops_are_those_of_the_matrix_products():
     model = tiny_gpt2(n_layer=1)
     forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
     with torch.no_grad():
-        work = forward_work(model, forward, BATCH, torch.float32)
+        work = forward_work(model, forward, BATCH, autocast=None)
     tokens, width, vocabulary = 8, 16, 50257
     products = 2 * tokens * (12 * width * width + width * vocabulary)
     attention = 2 * 2 * tokens * tokens * width
@@ -107,12 +114,10 @@ def test_the_limit_is_the_longer_of_arithmetic_and_traffic():
     assert roofline(work, 1e15, 1e5, 20.0)["limited_by"] == "memory"
 
 
-def test_ceilings_are_measured_on_this_machine(monkeypatch):
-    monkeypatch.setattr("benchmarks.instruments.latency.roofline.MATRIX_SIDE", {"cpu": 64})
-    monkeypatch.setattr("benchmarks.instruments.latency.roofline.COPIED_BYTES", 4096)
-    monkeypatch.setattr("benchmarks.instruments.latency.roofline.TIMED_S", 0.001)
-    assert 1e6 < peak_flops(torch.float32, CPU) < 1e15
-    assert 1e6 < peak_bytes_per_s(CPU) < 1e14
+def test_ceilings_are_measured_on_this_machine():
+    policy = CeilingPolicy(matrix_side={"cpu": 64}, copied_bytes=4096, timed_s=0.001)
+    assert 1e6 < peak_flops(torch.float32, CPU, policy) < 1e15
+    assert 1e6 < peak_bytes_per_s(CPU, policy) < 1e14
 
 
 def test_launch_bound_share_is_what_a_graph_saves():

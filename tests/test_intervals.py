@@ -14,7 +14,8 @@ from analysis.comparison.changes import Change, change
 from analysis.comparison.gates import Gate, failures, parse_gate
 from analysis.metrics import METRICS, RATIOS
 from benchmarks.instruments.energy.figures import SLOW_REL_SD, relative_u95
-from benchmarks.loop import latency_statistics, quantile_interval
+from benchmarks.instruments.latency.statistics import latency_statistics
+from benchmarks.loop import quantile_interval
 
 REPEATS = 2000
 #: What 2,000 repeats of 95% scatter by: three standard deviations.

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from benchmarks.instruments.energy import meters
-from benchmarks.instruments.energy.meters import AveragePower, EnergyCounter, InstantPower, choose_meter
+from benchmarks.instruments.energy.meters import average_power, choose_meter, instant_power
 from benchmarks.instruments.energy.rapl import Rapl
+from benchmarks.policies import EnergyPolicy
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError
 from tests.fake_nvml import fake_nvml, field_value
 
 CUDA = torch.device("cuda", 0)
-pytestmark = pytest.mark.usefixtures("quick_meters")
+POLICY = EnergyPolicy()
+pytestmark = pytest.mark.usefixtures("quick_energy")
 
 
 def gpu(**functions: object) -> Gpu:
@@ -23,12 +25,12 @@ def gpu(**functions: object) -> Gpu:
 
 
 def test_meters_are_chosen_by_asking_in_the_order_of_their_worth():
-    assert isinstance(choose_meter(gpu()), EnergyCounter)
-    assert isinstance(choose_meter(gpu(nvmlDeviceGetTotalEnergyConsumption=3)), InstantPower)
+    assert choose_meter(gpu(), POLICY).method == "nvml_energy_counter"
+    assert choose_meter(gpu(nvmlDeviceGetTotalEnergyConsumption=3), POLICY).method == "power_integration_instant"
     no_field = {"nvmlDeviceGetTotalEnergyConsumption": 3, "nvmlDeviceGetFieldValues": lambda h, f: [field_value(3, 0)]}
-    assert isinstance(choose_meter(gpu(**no_field)), AveragePower)
+    assert choose_meter(gpu(**no_field), POLICY).method == "power_integration_avg1s"
     with pytest.raises(NvmlError, match="NVML_ERROR_NOT_SUPPORTED"):
-        choose_meter(gpu(**no_field, nvmlDeviceGetPowerUsage=3))
+        choose_meter(gpu(**no_field, nvmlDeviceGetPowerUsage=3), POLICY)
 
 
 @pytest.mark.parametrize(
@@ -40,20 +42,20 @@ def test_a_field_that_failed_is_an_error_not_a_power_of_zero(answer, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("meter", [InstantPower, AveragePower])
-def test_a_constant_power_integrates_to_power_times_time(meter):
+@pytest.mark.parametrize("meter", [instant_power, average_power])
+def test_a_constant_power_integrates_to_power_times_time(meter, quick_energy):
     board = {
         "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_000)],
         "nvmlDeviceGetPowerUsage": lambda handle: 150_000,
     }
-    reading = meter(gpu(**board)).measure(0.05, 1)[0]
+    reading = meter(gpu(**board), quick_energy).measure(0.05, 1)[0]
     assert reading.energy_mj == pytest.approx(150_000 * (reading.end_s - reading.start_s))
     assert reading.power_w == pytest.approx(150)
 
 
 def test_a_power_of_zero_is_no_energy():
     with pytest.raises(meters.MeterError, match="showed 0 W"):
-        InstantPower(gpu()).measure(0.01, 1)
+        instant_power(gpu(), POLICY).measure(0.01, 1)
 
 
 def rapl_package(folder, number: int, energy_uj: int) -> None:

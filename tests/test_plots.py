@@ -58,7 +58,7 @@ def test_pictures_carry_figures_units_and_conditions(tmp_path):
 
 
 def test_a_stand_in_is_marked_in_every_picture(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"stand_in": True}
+    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
     drawn = write_plots(tmp_path, whole_run(workload=workload))
     assert len(drawn) == len(PLOTS)
     assert all("STAND-IN" in texts(image) for image in drawn.values())
@@ -127,7 +127,7 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
 
 
 def test_a_control_character_in_a_name_leaves_the_svg_well_formed(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "a\x00\x1b\ufffeb"}
+    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "a\x00\x1b\ufffeb"}
     drawn = write_plots(tmp_path, whole_run(workload=workload))
     assert all("a\ufffd\ufffd\ufffdb" in texts(image) for image in drawn.values())
 
@@ -144,7 +144,7 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
 
 
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "模型 \U0001f600"}
+    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
     assert len(write_plots(tmp_path, whole_run(workload=workload))) == len(PLOTS)
 
 

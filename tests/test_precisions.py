@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.instruments.size import model_bytes, parameter_count
-from fixtures import precisions
+from fixtures.device import arithmetic
+from fixtures.device.arithmetic import BF16, FP16
 from fixtures.executions import EXECUTIONS
 from fixtures.model import loading as models
 from fixtures.model.checkpoint import find_checkpoint
 from fixtures.model.loading import load_model
-from fixtures.precisions import PRECISIONS, PrecisionError, cuda_has, emulation_reason
+from fixtures.model.storage import model_bytes, parameter_count
+from fixtures.precisions import PRECISIONS, PrecisionError, emulation_reason
 from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")
@@ -32,15 +33,15 @@ CPU = torch.device("cpu")
     ],
 )
 def test_which_cuda_capability_has_what(capability, fp16, bf16):
-    assert cuda_has(torch.float16, capability) is fp16
-    assert cuda_has(torch.bfloat16, capability) is bf16
+    assert FP16.is_on_cuda(capability) is fp16
+    assert BF16.is_on_cuda(capability) is bf16
 
 
 @pytest.mark.parametrize(
     ("flags", "native"), [({"avx2", "f16c"}, False), ({"avx512_fp16"}, True), ({"amx_fp16"}, True)]
 )
 def test_fp16_on_a_cpu_needs_arithmetic_not_conversion(monkeypatch, flags, native):
-    monkeypatch.setattr(precisions, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: frozenset(flags))
     assert (emulation_reason(PRECISIONS["fp16"], CPU) is None) is native
     assert (emulation_reason(PRECISIONS["mixed"], CPU) is None) is native
     assert emulation_reason(PRECISIONS["fp32"], CPU) is None

@@ -56,4 +56,4 @@ def test_a_window_longer_than_the_model_reads_is_one_sentence(run_suite, text_fi
 def test_a_stride_beyond_the_window_is_a_usage_error(run_suite):
     result = run_suite(*STRIDED, "--quality-stride=17")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --quality-stride is 17; expected a whole number from 1 to 16."])
+    result.stderr.fnmatch_lines(["ERROR: --quality-stride is 17; expected at most --quality-context, 16."])

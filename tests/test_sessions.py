@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from analysis.comparison.comparability import differences
 from analysis.storage import files
 from benchmarks.instruments.quality import divergence
+from benchmarks.instruments.quality import instrument as quality_plugin
 from benchmarks.plugins import header, reports  # noqa: F401
-from benchmarks.plugins import quality as quality_plugin
 from data_prep.layout import write_dataset
 from tests.test_results import benchmark
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import steady_state
 from benchmarks.instruments.latency.noise import block_medians, drift, noise
-from benchmarks.loop import latency_statistics, median_interval_ratio
+from benchmarks.instruments.latency.statistics import latency_statistics
+from benchmarks.loop import median_interval_ratio
+from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import converged, enough_rounds, warm_up
+
+POLICY = TimingPolicy()
 
 
 def rounds(*lengths_s: float):
@@ -21,32 +24,32 @@ def rounds(*lengths_s: float):
 
 
 def test_warm_up_ends_when_two_blocks_agree():
-    found = warm_up(rounds(0.1, 0.075, 0.025), 3, lambda: None)
+    found = warm_up(rounds(0.1, 0.075, 0.025), 3, lambda: None, POLICY)
     # Blocks of five rounds: the first has a median of 0.025, and so has the second.
     assert (found.rounds, found.steady) == (10, True)
 
 
 def test_warm_up_goes_on_while_the_rounds_get_faster():
     falling = iter([0.05 * 0.9**i for i in range(60)])
-    found = warm_up(lambda: next(falling, 0.05 * 0.9**60), 1, lambda: None)
+    found = warm_up(lambda: next(falling, 0.05 * 0.9**60), 1, lambda: None, POLICY)
     assert found.rounds > 10
 
 
 def test_warm_up_goes_on_while_the_clock_rises():
     clocks = iter([900, 1500, 1980, 1980])
-    found = warm_up(rounds(0.02), 1, lambda: next(clocks))
+    found = warm_up(rounds(0.02), 1, lambda: next(clocks), POLICY)
     assert (found.rounds, found.steady) == (20, True)
 
 
 def test_warm_up_never_ends_before_the_minimum_and_never_outlasts_its_cap():
-    assert warm_up(rounds(0.05), 33, lambda: None).rounds >= 33
+    assert warm_up(rounds(0.05), 33, lambda: None, POLICY).rounds >= 33
     generator = random.Random(1)
-    found = warm_up(lambda: generator.uniform(0.01, 0.1), 1, lambda: None)
+    found = warm_up(lambda: generator.uniform(0.01, 0.1), 1, lambda: None, POLICY)
     assert found.steady is False or found.rounds < 200
     wild = itertools.cycle([0.05] * 5 + [0.1] * 5)
-    capped = warm_up(lambda: next(wild), 1, lambda: None)
+    capped = warm_up(lambda: next(wild), 1, lambda: None, POLICY)
     assert capped.steady is False
-    assert capped.rounds * 0.05 <= steady_state.WARM_UP_CAP_S + 0.5
+    assert capped.rounds * 0.05 <= POLICY.warm_up_cap_s + 0.5
 
 
 def test_equal_rounds_converge_and_scattered_ones_do_not():
@@ -56,10 +59,10 @@ def test_equal_rounds_converge_and_scattered_ones_do_not():
 
 
 def test_rounds_stop_when_converged_after_the_shortest_time_or_at_the_cap():
-    assert not enough_rounds([0.01] * 90)  # converged, but 0.9 s is too short
-    assert enough_rounds([0.01] * 110)
-    assert not enough_rounds([0.01, 0.02] * 37)  # 1.11 s and not converged
-    assert enough_rounds([0.01, 0.02] * 41)  # 1.23 s: the cap
+    assert not enough_rounds([0.01] * 90, POLICY)  # converged, but 0.9 s is too short
+    assert enough_rounds([0.01] * 110, POLICY)
+    assert not enough_rounds([0.01, 0.02] * 37, POLICY)  # 1.11 s and not converged
+    assert enough_rounds([0.01, 0.02] * 41, POLICY)  # 1.23 s: the cap
 
 
 def test_the_interval_reaches_as_far_as_its_farther_end():

@@ -47,7 +47,7 @@ def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
         assert False not in info["integrity"]["checks"].values()
         assert info["integrity"]["checks"]["mask_is_binary"] is True
         assert info["integrity"]["checks"]["recorded_digests_agree"] is None  # nothing to compare with
-        assert info["workload"]["stand_in"] is False
+        assert info["provenance"]["stand_in"] is False
     parameters = extra_info(saved, "fp32-eager")["size"]["parameters"]
     assert [extra_info(saved, f"{name}-eager")["size"]["model_size_mb"] for name in ("fp32", "fp16", "mixed")] == [
         parameters * 4 / 1e6,
@@ -121,7 +121,7 @@ def test_tables_have_the_promised_columns(run_suite, tmp_path):
 
 
 def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("fixtures.precisions.cpu_flags", frozenset)
+    monkeypatch.setattr("fixtures.device.arithmetic.cpu_flags", frozenset)
     result = run_suite("--benchmark-autosave", emulated=False)
     result.assert_outcomes(passed=17, skipped=5)
     result.stdout.fnmatch_lines(["SKIPPED*fp16 is not native here: this CPU has none of avx512_fp16, amx_fp16*"])
@@ -131,7 +131,7 @@ def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, sa
 
 
 def test_an_emulated_precision_is_marked(run_suite, saved_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("fixtures.precisions.cpu_flags", frozenset)
+    monkeypatch.setattr("fixtures.device.arithmetic.cpu_flags", frozenset)
     assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
     assert extra_info(saved_run(), "fp32-eager")["validity"]["native"] is True
     assert extra_info(saved_run(), "fp16-eager")["validity"]["native"] is False
@@ -144,7 +144,7 @@ def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_datas
     result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={stand_in_model}")
     assert result.ret == 0
     info = extra_info(saved_run(), "fp32-eager")
-    assert info["workload"]["stand_in"] is True
+    assert info["provenance"]["stand_in"] is True
     assert info["quality"]["meaningful"] is False
     output = result.stdout.str()
     before, after = output.split("test_integrity.py", 1)
@@ -180,7 +180,7 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
 
 def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monkeypatch, tmp_path):
     from benchmarks.instruments.quality import divergence
-    from benchmarks.plugins import quality as plugin
+    from benchmarks.instruments.quality import instrument as plugin
 
     def compare(model, *arguments):
         if model.dtype == torch.float16:

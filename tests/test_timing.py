@@ -13,7 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.loop import ForwardLoop, latency_statistics, quantile, quantile_interval
+from benchmarks.instruments.latency.statistics import latency_statistics
+from benchmarks.loop import ForwardLoop, quantile, quantile_interval
 from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, Forward, called_with_batch
 from tests.tiny import REPOSITORY, tiny_gpt2

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.instruments.machine import validity as module
-from benchmarks.instruments.machine.validity import Snapshot, snapshot, validity
+from benchmarks.instruments.machine import validity as verdict
+from benchmarks.instruments.machine.readings import Snapshot, snapshot
+from benchmarks.instruments.machine.validity import validity
 from fixtures.device import nvml
 from tests.fake_nvml import fake_nvml
 
@@ -107,13 +108,13 @@ def test_a_snapshot_reads_everything_in_its_unit(library):
         "BOARD_LIMIT_ns": 15,
         "RELIABILITY_ns": 25,
     }
-    assert module.sm_clock_mhz(CUDA) == 1980
+    assert nvml.sm_clock_mhz(CUDA) == 1980
 
 
 @pytest.fixture
 def quiet_machine(monkeypatch):
     """Nobody else uses the CPU, whatever this machine is doing."""
-    monkeypatch.setattr(module, "others_load", lambda *_: 0.0)
+    monkeypatch.setattr(verdict, "others_load", lambda *_: 0.0)
 
 
 @pytest.mark.usefixtures("quiet_machine")
@@ -126,7 +127,7 @@ def test_a_gpu_lost_in_mid_run_is_unknown_with_nvmls_reason(library):
     assert found["status"] == "unknown"
     assert "NVML_ERROR_GPU_IS_LOST" in found["unknown"]["sm_clock_mhz"]
     assert found["sm_clock_mhz"] is None
-    assert module.sm_clock_mhz(CUDA) is None
+    assert nvml.sm_clock_mhz(CUDA) is None
 
 
 @pytest.mark.usefixtures("quiet_machine")

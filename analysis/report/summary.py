@@ -78,10 +78,10 @@ class Findings:
         )
         return [
             f"{where}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
-            f"model {known(first, 'workload.model')} ({known(first, 'workload.parameters')} parameters, "
-            f"weights sha256 {known(first, 'workload.weights_sha256')})",
-            f"text {known(first, 'workload.dataset')} ({known(first, 'workload.num_samples')} x "
-            f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'workload.dataset_sha256')}), batch "
+            f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
+            f"weights sha256 {known(first, 'provenance.weights_sha256')})",
+            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} x "
+            f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'provenance.dataset_sha256')}), batch "
             f"{known(first, 'batch_size')}",
             f"measured {environment.get('measured_utc') or 'at an unknown time'}, commit "
             f"{short(environment.get('git_commit'))}",

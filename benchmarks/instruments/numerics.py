@@ -1,4 +1,4 @@
-"""Proof that a benchmark computes in the precision it is named after."""
+"""In what a benchmark really computes: observed dtypes, casts and switches."""
 
 from __future__ import annotations
 
@@ -9,22 +9,35 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.instruments.base import Instrument, Record
+from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
+from fixtures.model.storage import storage_of
 from fixtures.operators import OperatorWatch
 
 #: Tensor.to is one operator in inference mode and another outside it.
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 
 
-def proof(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
+class Numerics(Instrument):
+    """Observes one eager forward, and compares the timed execution's logits with eager ones."""
+
+    def measure(self, run: BenchmarkRun) -> Record:
+        """Return the observations; raise `CaptureError` where the timed execution computes something else."""
+        observed = numerics(run.model, run.eager, run.dataset.batches[0])
+        return {"numerics": observed | {"difference_from_eager": run.difference_from_eager()}}
+
+
+def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
     """Return the dtypes, switches and casts of one eager forward, run here for the purpose.
 
     Call it inside `Precision.running`, after a first forward, so that autocast holds its casts of the weights: what is
-    counted then are the casts that every further forward makes.
+    counted then are the casts that every further forward makes. A quantized parameter counts under its class and the
+    dtypes that it is stored in.
     """
     logits, casts = count_casts(eager, batch)
-    parameters = Counter(str(parameter.dtype) for parameter in model.parameters())
+    parameters = Counter(storage_of(parameter) for parameter in model.parameters())
     return {
         "parameter_dtypes": dict(parameters),
         "logits_dtype": str(logits.dtype),

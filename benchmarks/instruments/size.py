@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import torch
 
+from benchmarks.instruments.base import Instrument, Record
+from benchmarks.run import BenchmarkRun
+from fixtures.model.storage import model_bytes, parameter_count
+
 BYTES_PER_MB = 10**6
 
 
-def model_bytes(model: torch.nn.Module) -> int:
-    """Return the bytes of all parameters and buffers; tensors that share their memory (tied weights) count once."""
-    seen: dict[tuple[int, int], int] = {}
-    for tensor in chain(model.parameters(), model.buffers()):
-        storage = tensor.untyped_storage()
-        seen[(storage.data_ptr(), storage.nbytes())] = tensor.numel() * tensor.element_size()
-    return sum(seen.values())
+class Size(Instrument):
+    """Takes the sizes; the peak of memory is that from the preparation to the last round."""
 
+    def starting(self, run: BenchmarkRun) -> Record:
+        """Begin a new maximum before anything runs."""
+        start_peak_memory(run.settings.device)
+        return {}
 
-def parameter_count(model: torch.nn.Module) -> int:
-    """Return the number of parameters, tied ones once."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    def measure(self, run: BenchmarkRun) -> Record:
+        """Return the sizes."""
+        return {
+            "size": {
+                "model_size_mb": model_bytes(run.model) / BYTES_PER_MB,
+                "parameters": parameter_count(run.model),
+                "checkpoint_size_mb": run.checkpoint.size_bytes / BYTES_PER_MB,
+                **peak_memory(run.settings.device),
+            }
+        }
 
 
 def start_peak_memory(device: torch.device) -> None:

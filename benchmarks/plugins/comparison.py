@@ -12,17 +12,18 @@ from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
 from analysis.errors import ResultsError
 from analysis.storage.runs import Run, is_own
-from benchmarks.run import ForwardRun
+from benchmarks.plugins.session import SESSION
+from benchmarks.session import Session
 
 THIS_RUN = "this run"
 
 
 class ComparisonPlugin:
-    """Keeps the saved runs that pytest-benchmark compares with, and this run's benchmarks."""
+    """Keeps the saved runs that pytest-benchmark compares this session with."""
 
-    def __init__(self, gates: list[Gate]) -> None:
+    def __init__(self, session: Session, gates: list[Gate]) -> None:
+        self._session = session
         self._gates = gates
-        self._benchmarks: list[dict[str, Any]] = []
         self._saved: list[Run] = []
         self._failures: list[str] = []
 
@@ -32,24 +33,20 @@ class ComparisonPlugin:
         self._saved.append(Run(Path(f"the run of {compared_benchmark.get('datetime')}"), own, {}))
         return True
 
-    def pytest_forward_timed(self, run: ForwardRun) -> None:
-        """Keep a benchmark of this run; it is read when all of it has been written."""
-        self._benchmarks.append({"extra_info": run.extra_info})
-
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hold the changes against the limits."""
+        """Compare the changes with the limits."""
         if not self._gates or session.config.option.collectonly:
             return
-        found = changes(self._saved, [Run(Path(THIS_RUN), tuple(self._benchmarks), {})]) if self._saved else []
-        self._failures = failures(found, self._gates)
+        this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), {})
+        self._failures = failures(changes(self._saved, [this_run]) if self._saved else [], self._gates)
         if self._failures:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what makes the figures differ by itself, and which limits were passed."""
-        if self._saved and self._benchmarks:
+        """Say which conditions differ, and which limits were exceeded."""
+        if self._saved and self._session.finished:
             saved = [(str(run.path), item["extra_info"]) for run in self._saved for item in run.benchmarks]
-            own = [(THIS_RUN, item["extra_info"]) for item in self._benchmarks]
+            own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._failures:
@@ -57,11 +54,11 @@ class ComparisonPlugin:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the limits, and watch over comparisons."""
+    """Check the limits, and compare this session with the saved runs that pytest-benchmark loads."""
     try:
         gates = [parse_gate(expression) for expression in config.option.metric_fail]
     except ResultsError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
-    config.pluginmanager.register(ComparisonPlugin(gates), "forward-comparison")
+    config.pluginmanager.register(ComparisonPlugin(config.stash[SESSION], gates), "precision-comparison")

@@ -1,4 +1,4 @@
-"""Turns what a user can mend into one sentence instead of a traceback."""
+"""Turns what a user can fix into one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
 from data_prep.errors import InputError
@@ -18,8 +19,8 @@ from fixtures.precisions import PrecisionError
 
 
 @contextmanager
-def one_sentence(item: pytest.Item) -> Iterator[None]:
-    """Fail with the amounts where memory runs out, and with the message where a user made a mistake."""
+def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
+    """Fail with the amounts of memory where it runs out, and with the message alone where that says it all."""
     try:
         yield
         return
@@ -28,7 +29,7 @@ def one_sentence(item: pytest.Item) -> Iterator[None]:
             raise
         is_gpu = isinstance(error, torch.OutOfMemoryError)
         message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
-    except (InputError, PrecisionError, CaptureError, ClockError) as error:
+    except (InputError, PrecisionError, CaptureError, ClockError, EnergyRequiredError) as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
 
@@ -59,12 +60,12 @@ def out_of_cpu_memory(name: str, error: BaseException) -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Loading a model may run out of memory."""
-    with one_sentence(item):
+    with fail_without_traceback(item):
         yield
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """So may running it; the other benchmarks go on."""
-    with one_sentence(item):
+    with fail_without_traceback(item):
         yield

@@ -6,10 +6,10 @@ import pytest
 
 from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
 from data_prep.errors import InputError
-from fixtures.dataset.batches import dataset_folder
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
+from fixtures.dataset.location import dataset_folder
 from fixtures.model.checkpoint import find_checkpoint
-from fixtures.settings import SETTINGS
+from fixtures.plugin import SETTINGS
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

@@ -14,7 +14,7 @@ from pytest_benchmark.utils import safe_dumps
 
 from analysis.storage.journal import FOLDER, append
 from benchmarks.instruments.machine.environment import environment
-from fixtures.settings import SETTINGS
+from fixtures.plugin import SETTINGS
 
 KEPT = "What was measured is kept in {path}; `python -m analysis recover` makes a saved run of it."
 
@@ -33,7 +33,7 @@ class JournalPlugin:
     def pytest_sessionstart(self) -> None:
         """Read the environment and make the folder now: later the first benchmark's line would take 10 ms longer."""
         self._environment = environment(self._config.stash[SETTINGS].device)
-        with suppress(OSError):  # it is said where a line cannot be written
+        with suppress(OSError):  # reported where a line cannot be written
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
     @pytest.hookimpl(wrapper=True)
@@ -70,7 +70,7 @@ class JournalPlugin:
         self._path.unlink(missing_ok=True)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what became of the journal, where that matters."""
+        """Say what happened to the journal, where that matters."""
         for line in self._lines:
             terminalreporter.write_line(line, yellow=True)
 
@@ -78,4 +78,4 @@ class JournalPlugin:
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a journal of this session, unless its benchmarks measure nothing."""
     if not config.option.benchmark_disable:
-        config.pluginmanager.register(JournalPlugin(config), "forward-journal")
+        config.pluginmanager.register(JournalPlugin(config), "precision-journal")

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from fixtures.settings import SETTINGS
+from benchmarks.plugins.session import name_of
+from fixtures.plugin import SETTINGS
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has grouped the tests by session fixtures
@@ -16,19 +17,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     forwards = named(items, "test_forward")
     if seed is not None:
         random.Random(seed).shuffle(forwards)  # noqa: S311
-    first = {execution_of(item): item.callspec.id for item in reversed(forwards)}
-    sentinels = [item for item in named(items, "test_drift") if first.get(execution_of(item)) == item.callspec.id]
+    first = {execution_of(item): name_of(item) for item in reversed(forwards)}
+    sentinels = [item for item in named(items, "test_drift") if first.get(execution_of(item)) == name_of(item)]
     integrity = [item for item in items if item.get_closest_marker("integrity")]
-    others = [item for item in items if item not in integrity and name_of(item) not in ("test_forward", "test_drift")]
+    others = [
+        item for item in items if item not in integrity and function_of(item) not in ("test_forward", "test_drift")
+    ]
     items[:] = [*integrity, *forwards, *sentinels, *others]
 
 
 def named(items: list[pytest.Item], name: str) -> list[pytest.Function]:
     """Return the parametrized tests of one function."""
-    return [item for item in items if isinstance(item, pytest.Function) and name_of(item) == name]
+    return [item for item in items if isinstance(item, pytest.Function) and function_of(item) == name]
 
 
-def name_of(item: pytest.Item) -> str:
+def function_of(item: pytest.Item) -> str:
     """Return the name of a test's function."""
     return str(getattr(item, "originalname", item.name))
 

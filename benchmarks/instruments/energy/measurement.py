@@ -1,4 +1,4 @@
-"""Energy per sample of the forward loop, with an error bar, or the reason why there is none."""
+"""Energy per sample of a loop of forwards with its uncertainty, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -11,26 +11,18 @@ import torch
 
 from benchmarks.instruments.energy.figures import energy_u95, figures
 from benchmarks.instruments.energy.metered_loop import Window, metered_loop
-from benchmarks.instruments.energy.meters import EnergyCounter, InstantPower, Meter, MeterError, choose_meter
+from benchmarks.instruments.energy.meters import Meter, MeterError, choose_meter
 from benchmarks.instruments.energy.rapl import Rapl
-from benchmarks.instruments.machine.validity import (
+from benchmarks.instruments.machine.readings import (
     DISQUALIFYING_POLICIES,
     Snapshot,
     other_processes,
     snapshot,
     violation_share,
 )
+from benchmarks.policies import EnergyPolicy
 from fixtures.device.nvml import Gpu, NvmlError, open_gpu
 
-IDLE_S = 0.2
-CROSS_CHECK_S = 0.8
-#: Beyond these a figure is not given, because it would not be repeatable.
-FEWEST_TICKS = 20
-LARGEST_U95 = 0.05
-LARGEST_DRIFT = 0.02
-LONGEST_THROTTLING = 0.01
-#: Counter and integrated power may differ by this much.
-LARGEST_DISPUTE = 0.05
 FIGURES = (
     "energy_per_sample_mj",
     "energy_per_sample_net_mj",
@@ -50,26 +42,30 @@ FIGURES = (
 
 
 def measure_energy(
-    run_one: Callable[[], object], samples_per_forward: int, tokens_per_forward: float, device: torch.device
+    run_one: Callable[[], object],
+    samples_per_forward: int,
+    tokens_per_forward: float,
+    device: torch.device,
+    policy: EnergyPolicy,
 ) -> dict[str, Any]:
-    """Meter the loop and return its energy per sample, or null with method, code and reason.
+    """Meter a loop of forwards and return its energy per sample, or null with method, code and reason.
 
     `tokens_per_forward` is the mean number of text tokens. On a CPU the energy is the whole machine's (RAPL).
     """
     try:
-        meter, gpu = (Rapl(), None) if device.type == "cpu" else open_meter(device)
-        refuse_shared(gpu)
+        meter, gpu = (Rapl(), None) if device.type == "cpu" else open_meter(device, policy)
+        refuse_partitioned(gpu)
         before = snapshot(device)
-        (idle_before,) = meter.measure(IDLE_S, 1)
-        windows = metered_loop(meter, meter.window_s, meter.windows, run_one)
-        integrated_w, no_check = integrated_power_w(meter, gpu, windows, run_one)
-        (idle_after,) = meter.measure(IDLE_S, 1)
-        found = figures(windows, (idle_before, idle_after), samples_per_forward, tokens_per_forward)
-        found |= {"method": meter.method, "scope": meter.scope, **meter_facts(meter)}
-        refuse(found, before, snapshot(device))
+        (idle_before,) = meter.measure(policy.idle_s, 1)
+        windows = metered_loop(meter, meter.window_s, meter.windows, run_one, policy.lead_in_s, policy.phase_s)
+        integrated_w, no_check_reason = integrated_power_w(meter, windows, run_one, policy)
+        (idle_after,) = meter.measure(policy.idle_s, 1)
+        record = figures(windows, (idle_before, idle_after), samples_per_forward, tokens_per_forward)
+        record |= {"method": meter.method, "scope": meter.scope, **meter_facts(meter)}
+        record["power_cap_share"] = refuse(record, before, snapshot(device), policy)
         if integrated_w is None:
-            return found | {"cross_check_rel": None, "cross_check_reason": no_check}
-        return found | cross_check(integrated_w, found["mean_power_w"])
+            return record | {"cross_check_rel": None, "cross_check_reason": no_check_reason}
+        return record | cross_check(integrated_w, record["mean_power_w"], policy)
     except (NvmlError, MeterError) as error:
         return unavailable(str(error), error.code)
 
@@ -82,55 +78,56 @@ def unavailable(reason: str, code: str) -> dict[str, Any]:
 
 
 @cache
-def open_meter(device: torch.device) -> tuple[Meter, Gpu]:
+def open_meter(device: torch.device, policy: EnergyPolicy) -> tuple[Meter, Gpu]:
     """Return the best meter of a GPU, and the GPU; one for the session, so that its ticks are timed once.
 
     Raises `NvmlError`.
     """
     gpu = open_gpu(device)
-    return choose_meter(gpu), gpu
+    return choose_meter(gpu, policy), gpu
 
 
-def refuse_shared(gpu: Gpu | None) -> None:
+def refuse_partitioned(gpu: Gpu | None) -> None:
     """Raise `MeterError` where the board's energy is not this GPU's alone (MIG)."""
     if gpu is not None and gpu.is_partitioned():
         raise MeterError("MIG", "the GPU is partitioned (MIG); its meter shows the energy of all partitions together")
 
 
-def refuse(found: dict[str, Any], before: Snapshot, after: Snapshot) -> None:
-    """Raise `MeterError` where the figures found are not to be trusted; add the share of power capping otherwise."""
+def refuse(record: dict[str, Any], before: Snapshot, after: Snapshot, policy: EnergyPolicy) -> float | None:
+    """Raise `MeterError` where figures are not to be trusted; return the share of power capping otherwise."""
     elapsed_s = after.time_s - before.time_s
-    shares = {policy: violation_share(before, after, f"{policy}_ns", elapsed_s) for policy in DISQUALIFYING_POLICIES}
-    held = {policy: share for policy, share in shares.items() if share is not None and share > LONGEST_THROTTLING}
     others = other_processes(after) or other_processes(before)
     if others:
         raise MeterError(
             "OTHER_PROCESS", f"{others} other process(es) compute on this GPU and use its energy; stop them"
         )
-    if held:
-        policy, share = next(iter(held.items()))
-        raise MeterError("THROTTLED", f"clocks were held down by {policy} for {share:.1%} of the windows; cool the GPU")
-    if found["ticks"] < FEWEST_TICKS:
+    for name in DISQUALIFYING_POLICIES:
+        share = violation_share(before, after, f"{name}_ns", elapsed_s)
+        if share is not None and share > policy.longest_throttling:
+            raise MeterError(
+                "THROTTLED", f"clocks were held down by {name} for {share:.1%} of the windows; cool the GPU"
+            )
+    if record["ticks"] < policy.fewest_ticks:
         raise MeterError(
-            "TOO_FEW_TICKS", f"the meter ticked {found['ticks']} times in all windows; expected {FEWEST_TICKS}"
+            "TOO_FEW_TICKS", f"the meter ticked {record['ticks']} times in all windows; expected {policy.fewest_ticks}"
         )
-    if abs(found["drift_rel"]) > max(LARGEST_DRIFT, found["drift_u95_rel"] or math.inf):
+    if abs(record["drift_rel"]) > max(policy.largest_drift, record["drift_u95_rel"] or math.inf):
         raise MeterError(
             "DRIFT",
-            f"energy per sample changed by {found['drift_rel']:+.1%} (± {found['drift_u95_rel']:.1%}) over the "
-            f"windows; expected {LARGEST_DRIFT:.0%} at most. Let the machine settle and run again",
+            f"energy per sample changed by {record['drift_rel']:+.1%} (± {record['drift_u95_rel']:.1%}) over the "
+            f"windows; expected {policy.largest_drift:.0%} at most. Let the machine settle and run again",
         )
-    if found["rel_u95"] > LARGEST_U95:
+    if record["rel_u95"] > policy.largest_u95:
         raise MeterError(
             "TOO_UNCERTAIN",
-            f"the windows scatter: {found['energy_per_sample_mj']:.0f} mJ ± {found['rel_u95']:.1%}; expected within "
-            f"{LARGEST_U95:.0%}. Quiet the machine, or quote the graph execution",
+            f"the windows scatter: {record['energy_per_sample_mj']:.0f} mJ ± {record['rel_u95']:.1%}; expected within "
+            f"{policy.largest_u95:.0%}. Quiet the machine, or quote the graph execution",
         )
-    found["power_cap_share"] = violation_share(before, after, "POWER_ns", elapsed_s)
+    return violation_share(before, after, "POWER_ns", elapsed_s)
 
 
 def meter_facts(meter: Meter) -> dict[str, float | None]:
-    """Return the tick period and the cost of a read that the meter was found to have on this device."""
+    """Return the tick period and the cost of a read that the meter has on this device."""
     return {
         "tick_period_ms": None if meter.tick_period_s is None else 1000 * meter.tick_period_s,
         "read_cost_ms": None if meter.read_cost_s is None else 1000 * meter.read_cost_s,
@@ -138,31 +135,31 @@ def meter_facts(meter: Meter) -> dict[str, float | None]:
 
 
 def integrated_power_w(
-    meter: Meter, gpu: Gpu | None, windows: Sequence[Window], run_one: Callable[[], object]
+    meter: Meter, windows: Sequence[Window], run_one: Callable[[], object], policy: EnergyPolicy
 ) -> tuple[float | None, str | None]:
-    """Go on with the loop and return its integrated instantaneous power, or None and why there is none.
+    """Go on with the loop and return the power that a second meter reads, or None and why there is none.
 
-    What scatters too much for a figure is not checked.
+    A figure that scatters too much to be given is not checked.
     """
-    if gpu is None or not isinstance(meter, EnergyCounter):
-        return None, f"{meter.method} has no second meter to compare with"
-    if energy_u95(windows) > LARGEST_U95:
+    if energy_u95(windows) > policy.largest_u95:
         return None, "the windows scatter"
     try:
-        second = InstantPower(gpu)
+        second = meter.second_meter()
     except NvmlError as error:
         return None, str(error)
-    (check,) = metered_loop(second, CROSS_CHECK_S, 1, run_one, lead_in_s=0)
+    if second is None:
+        return None, f"{meter.method} has no second meter to compare with"
+    (check,) = metered_loop(second, policy.cross_check_s, 1, run_one, lead_in_s=0, phase_s=policy.phase_s)
     return check.reading.power_w, None
 
 
-def cross_check(integrated_w: float, counter_w: float) -> dict[str, Any]:
+def cross_check(integrated_w: float, counter_w: float, policy: EnergyPolicy) -> dict[str, Any]:
     """Compare the counter's power with integrated instantaneous power, from a window of its own.
 
-    Where they differ by more than 5% the status is `disputed`.
+    Where they differ by more than the policy allows the status is `disputed`.
     """
     difference = integrated_w / counter_w - 1
     checked: dict[str, Any] = {"cross_check_rel": difference, "cross_check_reason": None}
-    if abs(difference) > LARGEST_DISPUTE:
+    if abs(difference) > policy.largest_dispute:
         checked |= {"status": "disputed", "reason": f"counter and integrated power differ by {difference:+.1%}"}
     return checked

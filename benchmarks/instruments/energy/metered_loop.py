@@ -11,11 +11,6 @@ from dataclasses import dataclass
 
 from benchmarks.instruments.energy.meters import Meter, Reading
 
-#: The loop runs so long before the first window, for clocks and power to settle.
-LEAD_IN_S = 0.2
-#: Windows start at a random moment within this time.
-PHASE_S = 0.1
-
 
 @dataclass(frozen=True)
 class Window:
@@ -26,15 +21,16 @@ class Window:
 
 
 def metered_loop(
-    meter: Meter, duration_s: float, count: int, run_one: Callable[[], object], lead_in_s: float = LEAD_IN_S
+    meter: Meter, duration_s: float, count: int, run_one: Callable[[], object], lead_in_s: float, phase_s: float
 ) -> list[Window]:
-    """Run the loop while a meter measures so many windows of about so many seconds, the first after a lead-in.
+    """Run the loop while a meter measures `count` windows of about `duration_s` each.
 
-    Raises what the meter raised (`NvmlError`, `MeterError`), as soon as it has.
+    The first begins `lead_in_s` and a random share of `phase_s` after the loop. Raises what the meter raised
+    (`NvmlError`, `MeterError`), as soon as it has.
     """
 
     def read() -> list[Reading]:
-        time.sleep(lead_in_s + random.uniform(0, PHASE_S))  # noqa: S311
+        time.sleep(lead_in_s + random.uniform(0, phase_s))  # noqa: S311
         return meter.measure(duration_s, count)
 
     completions_s = [time.perf_counter()]

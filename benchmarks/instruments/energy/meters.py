@@ -1,13 +1,16 @@
-"""Meters: what can tell the energy of a stretch of time. The best one that answers is chosen by asking it."""
+"""Meters: what tells the energy between two moments. The best one that answers is chosen, by asking each."""
 
 from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from benchmarks.policies import CounterPolicy, EnergyPolicy, PowerPolicy
 from fixtures.device.nvml import Gpu, NvmlError
 
 
@@ -61,22 +64,23 @@ class Meter(Protocol):
         """
         ...
 
+    def second_meter(self) -> Meter | None:
+        """Return another meter of the same device, to compare with, or None. Raises `NvmlError`."""
+        ...
+
 
 class EnergyCounter:
     """NVML's energy counter (Volta and newer): exact between two of its ticks, so windows begin and end on one."""
 
     method = "nvml_energy_counter"
     scope = "gpu"
-    window_s, windows = 0.3, 7
-
-    #: No tick within this time: the counter stands still.
-    PATIENCE_S = 1.0
-    #: Polling starts so much before a tick is due.
-    EARLY_S = 0.012
     TICKS_FOR_PERIOD = 4
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, policy: EnergyPolicy) -> None:
         self._gpu = gpu
+        self._energy_policy = policy
+        self._policy: CounterPolicy = policy.counter
+        self.window_s, self.windows = policy.counter.window_s, policy.counter.windows
         self._read_costs_s: list[float] = []
         self.tick_period_s: float | None = None
         gpu.total_energy_mj()  # probing: a GPU without a counter raises here
@@ -84,8 +88,11 @@ class EnergyCounter:
     @property
     def read_cost_s(self) -> float | None:
         """Median time of one read."""
-        costs = sorted(self._read_costs_s)
-        return costs[len(costs) // 2] if costs else None
+        return statistics.median(self._read_costs_s) if self._read_costs_s else None
+
+    def second_meter(self) -> Meter | None:
+        """Return the instantaneous power: another register of the same sensor."""
+        return instant_power(self._gpu, self._energy_policy)
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
         """Wait for a tick, let as many pass as come nearest to `duration_s`: there the following window begins.
@@ -99,7 +106,7 @@ class EnergyCounter:
         start_mj, start_s, _ = self._next_tick()
         for _ in range(count):
             due_s = start_s + max(1, round(duration_s / self.tick_period_s)) * self.tick_period_s
-            time.sleep(max(0.0, due_s - self.EARLY_S - time.perf_counter()))
+            time.sleep(max(0.0, due_s - self._policy.early_s - time.perf_counter()))
             end_mj, end_s, spacing_s = self._next_tick()
             if end_mj <= start_mj:
                 raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
@@ -128,9 +135,9 @@ class EnergyCounter:
             reading, read_s = self._read()
             if reading != value:
                 return reading, (previous_s + read_s) / 2, read_s - previous_s
-            if read_s - begun_s > self.PATIENCE_S:
+            if read_s - begun_s > self._policy.patience_s:
                 raise MeterError(
-                    "COUNTER_STOOD_STILL", f"the energy counter stood at {value} mJ for {self.PATIENCE_S} s"
+                    "COUNTER_STOOD_STILL", f"the energy counter stood at {value} mJ for {self._policy.patience_s} s"
                 )
 
     def _read(self) -> tuple[int, float]:
@@ -142,64 +149,62 @@ class EnergyCounter:
         return value, (before_s + after_s) / 2
 
 
-class InstantPower:
-    """NVML's instantaneous power, integrated over time. Equal samples count: a constant power is a power."""
+class PowerSensor:
+    """A power that NVML shows, integrated over time. Equal samples count: a constant power is a power."""
 
-    method = "power_integration_instant"
     scope = "gpu"
-    window_s, windows = 0.4, 6
-    #: The sensor's own period on the boards that this was written for (100 ms); samples are closer than that.
-    tick_period_s: float | None = 0.1
-    SPACING_S = 0.02
-    #: What passes before the sensor shows the present.
-    SETTLING_S = 0.0
 
-    def __init__(self, gpu: Gpu) -> None:
-        self._gpu = gpu
+    def __init__(self, method: str, read_power_w: Callable[[], float], policy: PowerPolicy) -> None:
+        self.method = method
+        self._read_power_w = read_power_w
+        self._policy = policy
+        self.window_s, self.windows = policy.window_s, policy.windows
+        self.tick_period_s: float | None = policy.tick_period_s
         self.read_cost_s: float | None = None
-        self._power_w()
+        read_power_w()  # probing: a GPU without the sensor raises here
+
+    def second_meter(self) -> Meter | None:
+        """Return None: nothing better is at hand."""
+        return None
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
         """Sample at irregular moments and integrate by trapezoids."""
         return [self._window(duration_s) for _ in range(count)]
 
     def _window(self, duration_s: float) -> Reading:
-        time.sleep(self.SETTLING_S)
-        moments, powers = [time.perf_counter()], [self._power_w()]
+        time.sleep(self._policy.settling_s)
+        moments, powers = [time.perf_counter()], [self._read_power_w()]
         self.read_cost_s = time.perf_counter() - moments[0]
         while moments[-1] - moments[0] < duration_s:
             # Irregular, so as not to keep step with the sensor.
-            time.sleep(random.uniform(0.5, 1.5) * self.SPACING_S)  # noqa: S311
+            time.sleep(random.uniform(0.5, 1.5) * self._policy.spacing_s)  # noqa: S311
             moments.append(time.perf_counter())
-            powers.append(self._power_w())
+            powers.append(self._read_power_w())
         energy_j = sum((powers[i] + powers[i + 1]) / 2 * (moments[i + 1] - moments[i]) for i in range(len(moments) - 1))
         if energy_j <= 0:
             raise MeterError("NO_POWER", f"the power sensor showed {powers[-1]:g} W over {duration_s:.1f} s")
-        elapsed_s, tick_s = moments[-1] - moments[0], self.tick_period_s or 0.1
+        elapsed_s, tick_s = moments[-1] - moments[0], self._policy.tick_period_s
         return Reading(
             moments[0], moments[-1], 1000 * energy_j, round(elapsed_s / tick_s), tick_s / math.sqrt(6) / elapsed_s
         )
 
-    def _power_w(self) -> float:
-        return self._gpu.instant_power_w()
+
+def instant_power(gpu: Gpu, policy: EnergyPolicy) -> PowerSensor:
+    """Return the meter of NVML's instantaneous power. Raises `NvmlError`."""
+    return PowerSensor("power_integration_instant", gpu.instant_power_w, policy.instant)
 
 
-class AveragePower(InstantPower):
-    """NVML's averaged power (the last second), which needs long windows and forgets their beginning."""
-
-    method = "power_integration_avg1s"
-    window_s, windows = 20.0, 2
-    SETTLING_S = 2.0
-
-    def _power_w(self) -> float:
-        return self._gpu.average_power_w()
+def average_power(gpu: Gpu, policy: EnergyPolicy) -> PowerSensor:
+    """Return the meter of NVML's power of the last second: it needs long windows and forgets their beginning."""
+    return PowerSensor("power_integration_avg1s", gpu.average_power_w, policy.average)
 
 
-def choose_meter(gpu: Gpu) -> Meter:
+def choose_meter(gpu: Gpu, policy: EnergyPolicy) -> Meter:
     """Return the best meter that answers; raise `NvmlError` of the last where none does."""
-    for meter in (EnergyCounter, InstantPower):
+    makers: tuple[Callable[[Gpu, EnergyPolicy], Meter], ...] = (EnergyCounter, instant_power)
+    for make in makers:
         try:
-            return meter(gpu)
+            return make(gpu, policy)
         except NvmlError:
-            continue  # the next one may be there; the last one's error is the caller's
-    return AveragePower(gpu)
+            continue  # the next one may answer; if none does, the last one's error is the caller's
+    return average_power(gpu, policy)

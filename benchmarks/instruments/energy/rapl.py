@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.instruments.energy.meters import MeterError, Reading
+from benchmarks.instruments.energy.meters import Meter, MeterError, Reading
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -27,6 +27,10 @@ class Rapl:
             )
         self._ranges_uj = [int((path / "max_energy_range_uj").read_text()) for path in self._domains]
         self._read_uj()
+
+    def second_meter(self) -> Meter | None:
+        """Return None: the machine has no other."""
+        return None
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
         """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""

@@ -9,53 +9,119 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.instruments.size import parameter_count
+from analysis.names import benchmark_name
+from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.latency.kernels import kernel_time
+from benchmarks.policies import CeilingPolicy, Policies
+from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
-
-#: Side of the square matrices, and bytes copied: large enough to fill the device, small enough for a 2-core CPU.
-MATRIX_SIDE = {"cuda": 8192, "cpu": 1024}
-COPIED_BYTES = 2**28
-TIMED_S = 0.1
+from fixtures.model.storage import stored_tensors
 
 
-def peak_flops(dtype: torch.dtype, device: torch.device) -> float:
+class Roofline(Instrument):
+    """Profiles one forward, and compares its latency with the device's ceilings and with the other execution's.
+
+    The ceilings are measured once in a session, that of arithmetic once for each dtype.
+    """
+
+    def __init__(self, policies: Policies) -> None:
+        super().__init__(policies)
+        self._peak_flops: dict[torch.dtype, float] = {}
+        self._peak_bytes_per_s: float | None = None
+
+    def measure(self, run: BenchmarkRun) -> Record:
+        """Return kernel time, distance from the limit, and the share of launches, as further figures of latency."""
+        with run.phase("limits"):
+            figures = self._figures(run)
+        return {"latency": figures | self._launch_bound(run)}
+
+    def _figures(self, run: BenchmarkRun) -> dict[str, Any]:
+        device, compute, policy = run.settings.device, run.precision.compute, self.policies.ceilings
+        if compute not in self._peak_flops:
+            self._peak_flops[compute] = peak_flops(compute, device, policy)
+        if self._peak_bytes_per_s is None:
+            self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
+        kernels = kernel_time(run.loop.forward_and_wait, device)
+        work = forward_work(run.model, run.eager, run.dataset.batches[0], run.precision.autocast)
+        latency_ms = run.extra_info["latency"]["median_ms"]
+        return kernels | roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency_ms)
+
+    def _launch_bound(self, run: BenchmarkRun) -> dict[str, Any]:
+        """Return the share of launches, and write it to the partner's record, which was made before it was known."""
+        other = {"eager": "graph", "graph": "eager"}.get(run.execution, "")
+        partner = run.finished.get(benchmark_name(run.precision.name, other))
+        if partner is None:
+            return {"launch_bound_share": None, "launch_bound_reason": "needs both eager and graph in one session"}
+        medians_ms = {
+            run.execution: run.extra_info["latency"]["median_ms"],
+            other: partner.extra_info["latency"]["median_ms"],
+        }
+        share = {
+            "launch_bound_share": launch_bound_share(medians_ms["eager"], medians_ms["graph"]),
+            "launch_bound_reason": None,
+        }
+        partner.extra_info["latency"].update(share)
+        return share
+
+
+def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
     """Return the FLOP/s of one large matrix product of random values in a dtype (zeros would run faster than data)."""
-    side = MATRIX_SIDE[device.type]
+    side = policy.matrix_side[device.type]
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return 2 * side**3 / seconds_of("left @ right", left=left, right=right)
+    return 2 * side**3 / seconds_of("left @ right", policy.timed_s, left=left, right=right)
 
 
-def peak_bytes_per_s(device: torch.device) -> float:
+def peak_bytes_per_s(device: torch.device, policy: CeilingPolicy) -> float:
     """Return the bytes a second, read plus written, of one large copy on the device."""
-    source = torch.randint(0, 255, (COPIED_BYTES,), dtype=torch.uint8, device=device)
+    source = torch.randint(0, 255, (policy.copied_bytes,), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / seconds_of("target.copy_(source)", target=target, source=source)
+    return 2 * source.nbytes / seconds_of("target.copy_(source)", policy.timed_s, target=target, source=source)
 
 
-def seconds_of(statement: str, **tensors: torch.Tensor) -> float:
-    """Return the mean seconds of a statement, repeated for 0.1 s after a first time.
+def seconds_of(statement: str, timed_s: float, **tensors: torch.Tensor) -> float:
+    """Return the mean seconds of a statement, repeated for about `timed_s` after a first time.
 
     Not `Timer.blocked_autorange`, which takes two to four times as long, to find out how often to repeat.
     """
     timer = Timer(statement, globals=tensors, num_threads=torch.get_num_threads())
-    repeats = max(1, math.ceil(TIMED_S / timer.timeit(1).mean))
+    repeats = max(1, math.ceil(timed_s / timer.timeit(1).mean))
     return float(timer.timeit(repeats).mean)
 
 
-def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, compute: torch.dtype) -> dict[str, int]:
+def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast: torch.dtype | None) -> dict[str, int]:
     """Return the FLOPs of one forward, and the fewest bytes it must move: each weight read once, logits written once.
 
-    Weights count in the dtype they are computed in, since autocast keeps its casts. FLOPs are those of matrix products
-    and attention, as `torch.utils.flop_counter` counts them (a multiply-add is two).
+    Weights count as they are stored, and under `autocast` in its dtype, since autocast keeps its casts. FLOPs are those
+    of matrix products and attention, as `torch.utils.flop_counter` counts them (a multiply-add is two).
     """
     counter = FlopCounterMode(display=False)
     with counter:
         logits = eager(batch.input_ids, batch.attention_mask)
     return {
         "flops": counter.get_total_flops(),
-        "bytes": parameter_count(model) * compute.itemsize + logits.numel() * logits.element_size(),
+        "bytes": weight_bytes(model, autocast) + logits.numel() * logits.element_size(),
     }
+
+
+def weight_bytes(model: torch.nn.Module, autocast: torch.dtype | None) -> int:
+    """Return the bytes of all parameters as a forward reads them, tied ones once.
+
+    A quantized parameter is read as it is stored.
+    """
+    names = {name for name, _ in model.named_parameters()}
+    total = 0
+    for stored in stored_tensors(model):
+        if stored.name not in names:
+            continue  # a buffer
+        is_cast = autocast is not None and stored.is_whole and stored.tensor.is_floating_point()
+        total += stored.tensor.numel() * autocast.itemsize if autocast and is_cast else stored.nbytes
+    return total
+
+
+def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
+    """Return the share of an eager forward that the graph saves by not launching kernels: 1 - graph / eager."""
+    return 1 - graph_ms / eager_ms
 
 
 def roofline(work: dict[str, int], flops_per_s: float, bytes_per_s: float, latency_ms: float) -> dict[str, Any]:

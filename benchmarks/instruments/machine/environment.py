@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import transformers
 
+from fixtures.device.arithmetic import cpu_info
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
-from fixtures.precisions import cpu_info
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -26,14 +26,14 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "flags": flags(),
         "git_commit": git_commit(Path(__file__).parent),
-        "measured_utc": first_asked_utc(),
+        "measured_utc": session_start_utc(),
     }
 
 
 def essentials(device: torch.device) -> dict[str, Any]:
-    """Return what two figures have to have in common to be compared: the device, its driver, the libraries."""
-    found = gpu(device) if device.type == "cuda" else {"name": cpu_info().get("brand_raw"), "driver": None}
-    return {"device_name": found["name"], "driver": found["driver"], **versions()}
+    """Return what two figures must have in common to be compared: the device, its driver, the libraries."""
+    where = gpu(device) if device.type == "cuda" else {"name": cpu_info().get("brand_raw"), "driver": None}
+    return {"device_name": where["name"], "driver": where["driver"], **versions()}
 
 
 def versions() -> dict[str, str | None]:
@@ -70,8 +70,8 @@ def flags() -> dict[str, Any]:
     }
 
 
-@cache  # the session's beginning, whoever asks later
-def first_asked_utc() -> str:
+@cache  # called when the session begins
+def session_start_utc() -> str:
     """Return the time of the first call, such as 2026-11-24 05:12 UTC."""
     return f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M UTC}"
 

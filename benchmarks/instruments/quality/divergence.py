@@ -21,8 +21,8 @@ WORST_SEQUENCES = 5
 class Comparison:
     """Two models' scores of the same targets, and how their predictions differ at each of them.
 
-    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `same_top` bool [targets]: whether both find
-    the same token the most likely; `sample` int64 [targets]: the row that the target is in. All on the CPU.
+    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `same_top` bool [targets]: whether both give
+    the same token the highest probability; `sample` int64 [targets]: the row that the target is in. All on the CPU.
     """
 
     scores: Scores
@@ -44,12 +44,12 @@ def compare(
     Called in the model's context; `in_reference` opens the reference's. `input_ids`, `attention_mask`: int64
     [samples, tokens] on both models' device, padded at the right. Log-softmax and divergence are in FP32.
     """
-    scorer = Scorer.of(model, input_ids)
+    scorer = Scorer.from_model(model, input_ids)
     with in_reference():
-        reference_scorer = Scorer.of(reference, input_ids)
-    mine, theirs, vocabulary = Tally(), Tally(), scorer.vocabulary
+        reference_scorer = Scorer.from_model(reference, input_ids)
+    candidate_tally, reference_tally, vocabulary = Tally(), Tally(), scorer.vocabulary
     samples = [torch.zeros(0, dtype=torch.int64)]
-    # Kept on the device until the end: a GPU that had to hand over each chunk's would be waited for.
+    # Kept on the device until the end: handing over each chunk's would mean waiting for the GPU.
     kl = [torch.zeros(0, device=input_ids.device)]
     same_top = [torch.zeros(0, dtype=torch.bool, device=input_ids.device)]
     # Half as many as for one model: six tensors of positions x vocabulary exist at once, two for one model.
@@ -62,19 +62,20 @@ def compare(
         with in_reference():
             reference_features = reference_scorer.features(batch)
         for part in chunks(len(features), positions_per_chunk):
-            found = mine.add(scorer.output_layer(features[part]), batch.wanted[part])
+            candidate = candidate_tally.add(scorer.output_layer(features[part]), batch.target_ids[part])
             with in_reference():
-                expected = theirs.add(reference_scorer.output_layer(reference_features[part]), batch.wanted[part])
-            found, expected = found[:, :vocabulary], expected[:, :vocabulary]
-            same_top.append(found.argmax(dim=-1) == expected.argmax(dim=-1))
-            kl.append(torch.nn.functional.kl_div(found, expected, log_target=True, reduction="none").sum(-1))
+                logits = reference_scorer.output_layer(reference_features[part])
+                expected = reference_tally.add(logits, batch.target_ids[part])
+            candidate, expected = candidate[:, :vocabulary], expected[:, :vocabulary]
+            same_top.append(candidate.argmax(dim=-1) == expected.argmax(dim=-1))
+            kl.append(torch.nn.functional.kl_div(candidate, expected, log_target=True, reduction="none").sum(-1))
     targets, count = attention_mask[:, 1:].sum(dim=1).cpu(), len(input_ids)
-    nonfinite = count_nonfinite(scorer, batches()) if mine.has_nonfinite() else 0
+    nonfinite = count_nonfinite(scorer, batches()) if candidate_tally.has_nonfinite() else 0
     with in_reference():
-        reference_nonfinite = count_nonfinite(reference_scorer, batches()) if theirs.has_nonfinite() else 0
+        reference_nonfinite = count_nonfinite(reference_scorer, batches()) if reference_tally.has_nonfinite() else 0
     return Comparison(
-        Scores(mine.nll_nats(samples, count), targets, nonfinite),
-        Scores(theirs.nll_nats(samples, count), targets, reference_nonfinite),
+        Scores(candidate_tally.nll_nats(samples, count), targets, nonfinite),
+        Scores(reference_tally.nll_nats(samples, count), targets, reference_nonfinite),
         torch.cat(kl).cpu(),
         torch.cat(same_top).cpu(),
         torch.cat(samples),
@@ -105,7 +106,7 @@ def divergence_figures(comparison: Comparison) -> dict[str, Any]:
 
 
 def no_divergence(reason: str) -> dict[str, Any]:
-    """Return the record of a divergence that could not be had."""
+    """Return the record of a divergence that could not be measured."""
     keys = ("kl_vs_fp32_nats", "kl_vs_fp32_p99_nats", "kl_vs_fp32_max_nats", "top1_agreement_vs_fp32")
     return {**dict.fromkeys(keys), "divergence_reason": reason, "worst_sequences": []}
 

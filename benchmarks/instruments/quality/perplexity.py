@@ -12,7 +12,6 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.instruments.quality.fast_paths import ReusedMemory
 from benchmarks.instruments.quality.scoring import Scorer, TargetBatch, target_batches
 from data_prep.layout import VOCABULARY_SIZE
 
@@ -36,22 +35,19 @@ class Scores:
 
 
 class Tally:
-    """What one model's logits, given chunk by chunk, add up to."""
+    """Sums up the losses of one model's logits, given chunk by chunk."""
 
     def __init__(self) -> None:
-        self._memory: ReusedMemory | None = None
         self._losses: list[torch.Tensor] = []
         self._extremes: list[torch.Tensor] = []
 
-    def add(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Take logits [positions, columns] and the ids they should have predicted; return log-probabilities.
+    def add(self, logits: torch.Tensor, target_ids: torch.Tensor) -> torch.Tensor:
+        """Take logits [positions, columns] and the ids that follow; return log-probabilities.
 
-        Log-softmax is in FP32, whatever the logits are in. What is returned is overwritten by the next chunk's.
+        Log-softmax is in FP32, whatever the logits are in.
         """
-        self._memory = self._memory or ReusedMemory(logits.shape[1], logits.device)
-        out = self._memory.rows(len(logits))
-        log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32, out=out)
-        self._losses.append(-log_probabilities.gather(1, wanted[:, None])[:, 0])
+        log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+        self._losses.append(-log_probabilities.gather(1, target_ids[:, None])[:, 0])
         self._extremes += torch.aminmax(logits)
         return log_probabilities
 
@@ -76,33 +72,33 @@ def score(model: transformers.PreTrainedModel, input_ids: torch.Tensor, attentio
     `input_ids`, `attention_mask`: int64 [samples, tokens] on the model's device, padded at the right. Log-softmax is in
     FP32, sums are in FP64 and in one order, so that the same pass gives the same bits.
     """
-    scorer = Scorer.of(model, input_ids)
+    scorer = Scorer.from_model(model, input_ids)
     return score_batches(
         scorer, partial(target_batches, input_ids, attention_mask, scorer.tokens_per_batch), count=len(input_ids)
     )
 
 
 def score_batches(scorer: Scorer, batches: Callable[[], Iterable[TargetBatch]], count: int) -> Scores:
-    """Score the targets of batches, which `batches` gives anew at each call, of `count` samples in all."""
+    """Score the targets of batches, which `batches` gives again at each call, of `count` samples in all."""
     tally, samples = Tally(), [torch.zeros(0, dtype=torch.int64)]
     for batch in batches():
         samples.append(batch.sample)
-        for logits, wanted in scorer.logits(batch):
-            tally.add(logits, wanted)
+        for logits, target_ids in scorer.logits(batch):
+            tally.add(logits, target_ids)
     nonfinite = count_nonfinite(scorer, batches()) if tally.has_nonfinite() else 0
     return Scores(tally.nll_nats(samples, count), torch.bincount(torch.cat(samples), minlength=count), nonfinite)
 
 
 def count_nonfinite(scorer: Scorer, batches: Iterable[TargetBatch]) -> int:
-    """Return how many logits are NaN or infinite, in a pass of its own: where there are none, nobody pays for it."""
-    found = 0
+    """Return how many logits are NaN or infinite, in a pass of its own, which sound models do not need."""
+    count = 0
     for batch in batches:
         for logits, _ in scorer.logits(batch):
-            found += int((~torch.isfinite(logits[:, : scorer.vocabulary])).sum())
-    return found
+            count += int((~torch.isfinite(logits[:, : scorer.vocabulary])).sum())
+    return count
 
 
-def meaning(stand_in: bool, vocabulary: int) -> dict[str, Any]:
+def perplexity_validity(stand_in: bool, vocabulary: int) -> dict[str, Any]:
     """Return whether a perplexity says anything about a model, and why not."""
     reason = None
     if stand_in:

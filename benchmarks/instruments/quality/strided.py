@@ -21,17 +21,17 @@ def strided_figures(
     Every token but the first is predicted once, from the tokens before it in a window of `context` that moves on by
     `stride`; with stride = context those at a window's beginning are not. Token perplexity is exp(NLL / targets), word
     perplexity exp(NLL / words). Source: "Perplexity of fixed-length models", documentation of Hugging Face
-    transformers, which counts a few targets less (one a window).
+    transformers, which counts a few targets fewer (one a window).
     """
-    scorer = Scorer.of(model, ids[None, :context])
-    found = quality_figures(score_batches(scorer, lambda: windows(ids, context, stride), count=1))
-    nll = None if found["avg_loss_nats"] is None else found["avg_loss_nats"] * found["targets"]
+    scorer = Scorer.from_model(model, ids[None, :context])
+    figures = quality_figures(score_batches(scorer, lambda: windows(ids, context, stride), count=1))
+    nll = None if figures["avg_loss_nats"] is None else figures["avg_loss_nats"] * figures["targets"]
     return {
-        "perplexity": found["perplexity"],
+        "perplexity": figures["perplexity"],
         "word_perplexity": None if nll is None or not words else math.exp(min(nll / words, 700.0)),
-        "avg_loss_nats": found["avg_loss_nats"],
-        "reason": found["reason"],
-        "targets": found["targets"],
+        "avg_loss_nats": figures["avg_loss_nats"],
+        "reason": figures["reason"],
+        "targets": figures["targets"],
         "words": words,
         "context": context,
         "stride": stride,
@@ -61,5 +61,5 @@ def windows(ids: torch.Tensor, context: int, stride: int) -> Iterator[TargetBatc
             for target in range(first, end)
         ]
         predicting = torch.tensor(positions, dtype=torch.int64, device=ids.device)
-        wanted = batch.flatten()[predicting + 1] if positions else predicting
-        yield TargetBatch(batch, predicting, wanted, torch.zeros(len(positions), dtype=torch.int64))
+        target_ids = batch.flatten()[predicting + 1] if positions else predicting
+        yield TargetBatch(batch, predicting, target_ids, torch.zeros(len(positions), dtype=torch.int64))

@@ -1,0 +1,69 @@
+"""Has the run saved whole, by one session at a time, or says why it was not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from analysis.storage.files import alone_in
+from fixtures.plugin import SETTINGS
+
+
+class SavingPlugin:
+    """Stands around pytest-benchmark's own end of the session, which saves the run."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Lock the folder while the run is saved; a run that could not be saved fails the session."""
+        try:
+            with alone_in(saving_places(session.config).get("--benchmark-storage")) as obstacle:
+                if obstacle is not None:
+                    self._lines.append(f"warning: {obstacle}; a run saved there at this moment may overwrite this one.")
+                yield
+        except OSError as error:  # one that a full disk causes names no file
+            place = error.filename or " or ".join(map(str, saving_places(session.config).values()))
+            self._lines.append(f"error: {place} cannot be written ({error.strerror}); the run was not saved.")
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what went wrong while the run was saved."""
+        for line in self._lines:
+            terminalreporter.write_line(line, red=line.startswith("error"))
+
+
+def saving_places(config: pytest.Config) -> dict[str, Path]:
+    """Return the folders on this machine that pytest-benchmark will save the run to, by the option that names each."""
+    options, places = config.option, {}
+    storage = str(options.benchmark_storage).removeprefix("file://")
+    if (options.benchmark_autosave or options.benchmark_save) and "://" not in storage:
+        places["--benchmark-storage"] = Path(storage)
+    if options.benchmark_json:
+        places["--benchmark-json"] = Path(options.benchmark_json).parent
+    return places
+
+
+def require_writable(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` unless every output folder can be written: better now than after the measurement."""
+    places = {"--results-dir": config.stash[SETTINGS].results_dir, **saving_places(config)}
+    for option, folder in places.items():
+        probe = folder / f".writable-{os.getpid()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise pytest.UsageError(
+                f"The folder {folder} cannot be written ({error.strerror}); choose another with {option}."
+            ) from error
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the folders now, and stand around the saving later."""
+    require_writable(config)
+    config.pluginmanager.register(SavingPlugin(), "precision-saving")

@@ -1,0 +1,72 @@
+"""Opens the session, and notes what becomes of each benchmark that is to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.names import benchmark_name
+from benchmarks.instruments.machine.environment import environment
+from benchmarks.policies import Policies
+from benchmarks.session import Session
+from fixtures.plugin import SETTINGS
+
+SESSION = pytest.StashKey[Session]()
+#: Put there, before this plugin is configured, by whoever wants other policies than the suite's own.
+POLICIES = pytest.StashKey[Policies]()
+
+
+def name_of(item: pytest.Function) -> str:
+    """Return the name of the benchmark that a test is for; whatever else it is parametrized by plays no part."""
+    parameters = item.callspec.params
+    return benchmark_name(str(parameters["precision"]), str(parameters["execution"]))
+
+
+class SessionPlugin:
+    """Keeps the ledger of benchmarks that were to run and were not measured."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        #: Benchmarks by the id of their test.
+        self._names: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what is to run; where tests are only collected, nothing is."""
+        if session.config.option.collectonly:
+            return
+        functions = [item for item in session.items if isinstance(item, pytest.Function)]
+        self._names = {item.nodeid: name_of(item) for item in functions if item.originalname == "test_forward"}
+        self._session.outcomes = dict.fromkeys(self._names.values(), "was not run: the session ended before it")
+
+    @pytest.hookimpl(tryfirst=True)  # before a model is loaded for it
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a drift sentinel that has nothing to be compared with."""
+        if not isinstance(item, pytest.Function) or item.originalname != "test_drift":
+            return
+        if name_of(item) not in self._session.timings_s:
+            pytest.skip(f"{name_of(item)} was not timed in this session")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note why a benchmark was not measured."""
+        name = self._names.get(report.nodeid)
+        if name is None:
+            return
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._session.outcomes[name] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
+        elif report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            message = crash.message if crash else report.longreprtext
+            self._session.outcomes[name] = f"failed: {message.splitlines()[0].removeprefix('Failed: ')}"
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Add versions, GPU, flags and commit to what pytest-benchmark saves of the machine."""
+    machine_info.update(environment(config.stash[SESSION].settings.device))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the session."""
+    session = Session.open(config.stash[SETTINGS], config.stash.get(POLICIES, Policies()))
+    config.stash[SESSION] = session
+    config.pluginmanager.register(SessionPlugin(session), "precision-session")

@@ -1,0 +1,49 @@
+"""Types of command-line options: what argparse calls, and turns their errors into usage errors."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+#: The largest number that an option takes; a larger one is a typing error.
+LARGEST_COUNT = 10**9
+
+
+def whole_number(minimum: int, maximum: int = LARGEST_COUNT) -> Callable[[str], int]:
+    """Return a parser of whole numbers in a range."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdecimal() and len(text) < 12 and minimum <= int(text) <= maximum:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from {minimum} to {maximum:,}")
+
+    return parse
+
+
+def whole_number_or_all(minimum: int) -> Callable[[str], int | str]:
+    """Return a parser of whole numbers in a range, or the word all."""
+    parse = whole_number(minimum)
+    return lambda text: text if text == "all" else parse(text)
+
+
+def not_empty(text: str) -> str:
+    """Return a name, which must not be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; expected a name")
+    return text
+
+
+def folder(text: str) -> Path:
+    """Return a folder's path, which must have a name."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; expected the path of a folder")
+    return Path(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated list, in the order given, none twice."""
+    listed = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not listed:
+        raise argparse.ArgumentTypeError("is empty; expected names separated by commas")
+    return listed
