@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
+from fixtures.device.unusable import unusable_gpus
 from fixtures.precisions import cpu_info
 
 
@@ -23,6 +24,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "device": str(device),
         "gpu": gpu(device) if device.type == "cuda" else None,
+        **unusable_gpus().as_facts(),
         "torch_threads": torch.get_num_threads(),
         "flags": flags(),
         "git_commit": git_commit(Path(__file__).parent),
