@@ -39,6 +39,8 @@ def fake_nvml(**functions):
         "nvmlInit": lambda: None,
         "nvmlShutdown": lambda: None,
         "nvmlSystemGetDriverVersion": lambda: "580.1",
+        "nvmlDeviceGetCount": lambda: 0,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
         "nvmlDeviceGetHandleByUUID": lambda uuid: uuid,
         "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 0,
         "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 0) for _ in fields],
@@ -57,6 +59,17 @@ def fake_nvml(**functions):
         is_function = name.startswith(("nvmlDevice", "nvmlInit", "nvmlSystem"))
         library[name] = failing(function) if is_function and isinstance(function, int) else function
     return SimpleNamespace(**library)
+
+
+def fake_nvml_of(*gpus: tuple[str, tuple[int, int]], driver: str, **functions):
+    """NVML on a machine with GPUs of these names and compute capabilities."""
+    return fake_nvml(
+        nvmlSystemGetDriverVersion=lambda: driver,
+        nvmlDeviceGetCount=lambda: len(gpus),
+        nvmlDeviceGetName=lambda handle: gpus[handle][0],
+        nvmlDeviceGetCudaComputeCapability=lambda handle: gpus[handle][1],
+        **functions,
+    )
 
 
 def field_value(returned: int, value: int, value_type: int = 1) -> SimpleNamespace:

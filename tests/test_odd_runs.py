@@ -52,6 +52,8 @@ def whole_document() -> dict[str, Any]:
         "machine_info": {
             "gpu": {"name": "H100", "driver": "580"},
             "torch": "2.13",
+            "device": "cpu",
+            "unusable_gpus": [{"name": "P100", "sentence": "P100 cannot be used: no kernels; install others."}],
             "cpu": {"brand_raw": "x", "count": 2},
         },
         "commit_info": {"id": "c" * 40},

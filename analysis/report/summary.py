@@ -54,8 +54,8 @@ class Findings:
 
     @property
     def warnings(self) -> list[str]:
-        """What speaks against a figure, a line a benchmark."""
-        return warnings(self.benchmarks)
+        """The GPUs that were not measured because PyTorch cannot use them, and what speaks against a benchmark."""
+        return [*unusable_gpus(self.environment), *warnings(self.benchmarks)]
 
     @property
     def notes(self) -> list[str]:
@@ -88,6 +88,15 @@ class Findings:
             "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "
             "does not predict the next run; speedup is the ratio of medians in the same execution",
         ]
+
+
+def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each GPU of the machine that PyTorch could not use, where the CPU was measured instead."""
+    gpus = environment.get("unusable_gpus")
+    if environment.get("device") != "cpu" or not isinstance(gpus, list):
+        return []
+    sentences = (gpu.get("sentence") for gpu in gpus if isinstance(gpu, Mapping))
+    return list(dict.fromkeys(sentence for sentence in sentences if isinstance(sentence, str)))
 
 
 def short(commit: object) -> str:

@@ -8,6 +8,7 @@ from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
 from data_prep.errors import InputError
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.location import dataset_folder
+from fixtures.device.unusable import unusable_gpus
 from fixtures.model.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
 
@@ -26,6 +27,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
             checkpoint = find_checkpoint(settings.model, settings.stand_in)
             lines.append(f"model: {checkpoint.name} on {settings.device}")
+            if settings.device.type == "cpu":
+                lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
             stand_in = stand_in or checkpoint.stand_in
     except InputError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)

@@ -14,6 +14,7 @@ import transformers
 
 from fixtures.device.arithmetic import cpu_info
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
+from fixtures.device.unusable import unusable_gpus
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "device": str(device),
         "gpu": gpu(device) if device.type == "cuda" else None,
+        **unusable_gpus().as_facts(),
         "torch_threads": torch.get_num_threads(),
         "flags": flags(),
         "git_commit": git_commit(Path(__file__).parent),
