@@ -11,19 +11,19 @@ from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import write_history
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
-from analysis.errors import ResultsError
 from analysis.report.deployment import Tariff
 from analysis.report.summary import Findings
 from analysis.report.writer import write_report
 from analysis.storage.journal import recovered
 from analysis.storage.runs import STORAGE, load, select
+from data_prep.errors import InputError
 
 
 def report(options: argparse.Namespace) -> int:
     """Write tables, pictures and page of one saved run, the newest without a name."""
     tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
     if len(options.runs) > 1:
-        raise ResultsError(
+        raise InputError(
             f"report got {len(options.runs)} runs; expected one, or none for the newest. `python -m analysis history` "
             "shows several."
         )
@@ -31,7 +31,7 @@ def report(options: argparse.Namespace) -> int:
     try:
         paths = write_report(options.results_dir, Findings(run.benchmarks, run.environment, {}, tariff))
     except OSError as error:
-        raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
+        raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))
     return 0
 
@@ -45,7 +45,7 @@ def noise(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Compare saved runs: `compare A B`, or several a side with `compare A… --to B…`."""
     if options.to is None and len(options.runs) != 2:
-        raise ResultsError(
+        raise InputError(
             f"compare got {len(options.runs)} run(s) and no --to; expected two, or `compare A… --to B…` for several a "
             "side."
         )
@@ -66,7 +66,7 @@ def history(options: argparse.Namespace) -> int:
     try:
         listed, paths = write_history(options.results_dir, runs)
     except OSError as error:
-        raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
+        raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print(listed)
     print("\n".join(f"wrote {path}" for path in paths))
     return 0
@@ -77,7 +77,7 @@ def recover(options: argparse.Namespace) -> int:
     try:
         lines = recovered(options.results_dir, [Path(path) for path in options.runs])
     except OSError as error:  # one that a full disk causes names no file
-        raise ResultsError(
+        raise InputError(
             f"{error.filename or STORAGE} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
     print("\n".join(lines))
@@ -117,7 +117,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         code: int = options.run(options)
-    except ResultsError as error:
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return code

@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.errors import ResultsError
 from analysis.storage.journal import left_behind, recover
 from analysis.storage.runs import Run, load
+from data_prep.errors import InputError
 from data_prep.folders import UNFINISHED, clear_after_killed_runs
 from data_prep.layout import write_dataset
 from fixtures.dataset.folder import DatasetFolder
@@ -174,7 +174,7 @@ def after_kill(folder: Path) -> str:
     for path in storage.rglob("*.json"):
         try:
             saved |= names(load(path))
-        except ResultsError:
+        except InputError:
             half = ", half a saved run refused"
             path.unlink()
     recovered = set()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import change, changes
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.errors import ResultsError
 from analysis.storage.runs import Run
+from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save
 
@@ -107,14 +107,14 @@ def test_limits_are_read(expression, gate):
 def test_any_text_is_a_limit_or_one_error(text):
     try:
         gate = parse_gate(text)
-    except ResultsError:
+    except InputError:
         return
     assert gate.limit_rel >= 0
 
 
 @pytest.mark.parametrize("expression", ["perplexity", "perplexity:-1%", "perplexity:1", "rounds:1%", "nonsense:1%", ""])
 def test_what_is_no_limit_is_an_error(expression):
-    with pytest.raises(ResultsError, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         parse_gate(expression)
 
 

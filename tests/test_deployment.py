@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.errors import ResultsError
 from analysis.report.deployment import Tariff, deployment
+from data_prep.errors import InputError
 
 FRAME = pd.DataFrame({"name": ["fp32-graph", "fp16-graph", "mixed-graph"], "tokens_per_joule": [100.0, None, 0.0]})
 
@@ -25,5 +25,5 @@ def test_without_a_tariff_there_is_energy_alone():
 
 @pytest.mark.parametrize("price", [-0.1, float("nan"), float("inf")])
 def test_a_tariff_is_a_price(price):
-    with pytest.raises(ResultsError, match="expected a price a kWh"):
+    with pytest.raises(InputError, match="expected a price a kWh"):
         Tariff(price, "EUR")

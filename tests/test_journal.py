@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.errors import ResultsError
 from analysis.storage.journal import append, left_behind, read, recover
+from data_prep.errors import InputError
 from tests.tiny import REPOSITORY
 
 GONE = 2**22 + 1  # above the largest number that Linux gives to a process
@@ -52,7 +52,7 @@ def test_half_a_line_is_left_out(journal):
 
 def test_what_is_no_journal_is_one_sentence(journal):
     append(journal, "[1]")
-    with pytest.raises(ResultsError, match="is no journal: line 3"):
+    with pytest.raises(InputError, match="is no journal: line 3"):
         read(journal)
 
 
@@ -62,7 +62,7 @@ def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
     path.write_bytes(content)
     try:
         read(path)
-    except ResultsError:
+    except InputError:
         return
 
 

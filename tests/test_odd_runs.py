@@ -20,13 +20,13 @@ from analysis.comparison.history import overview, values_over_runs
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.side_by_side import side_by_side
-from analysis.errors import ResultsError
 from analysis.report.deployment import Tariff
 from analysis.report.page import page
 from analysis.report.plots import write_plots
 from analysis.report.summary import Findings
 from analysis.report.writer import summary
 from analysis.storage.runs import load
+from data_prep.errors import InputError
 from tests.json_values import json_values
 from tests.test_plots import whole_run
 
@@ -112,7 +112,7 @@ quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sentence(odd_run, replaced):
     try:
         run = load(odd_run(replaced))
-    except ResultsError:
+    except InputError:
         return
     whole = load(odd_run({}))
     findings = Findings(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
@@ -131,7 +131,7 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
 def test_every_picture_of_an_odd_run_is_drawn_or_left_out(odd_run, tmp_path, replaced):
     try:
         run = load(odd_run(replaced))
-    except ResultsError:
+    except InputError:
         return
     write_plots(tmp_path, Findings(run.benchmarks, run.environment, {}))
 
@@ -139,7 +139,7 @@ def test_every_picture_of_an_odd_run_is_drawn_or_left_out(odd_run, tmp_path, rep
 def test_values_nested_beyond_what_python_shows_are_one_sentence(odd_run):
     path = odd_run({("machine_info", "gpu"): "deep"})
     path.write_text(path.read_text().replace('"deep"', "[" * 900 + "]" * 900))
-    with pytest.raises(ResultsError, match="nested in more than 32 levels"):
+    with pytest.raises(InputError, match="nested in more than 32 levels"):
         load(path)
 
 

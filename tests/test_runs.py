@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.comparison.noise_floor import noise, noise_markdown
-from analysis.errors import ResultsError
 from analysis.report.diagnosis import explanations, warnings
 from analysis.storage.runs import load, select
 from analysis.table import table
+from data_prep.errors import InputError
 from tests.test_results import benchmark
 
 
@@ -50,7 +50,7 @@ def test_any_selector_names_files_or_is_one_error(tmp_path_factory, name, below)
     for selector in (name, f"{folder}/{below}"):
         try:
             found = select([selector, "0001", selector], folder)
-        except ResultsError:
+        except InputError:
             continue
         assert path in found
         assert len(set(found)) == len(found)
@@ -58,13 +58,13 @@ def test_any_selector_names_files_or_is_one_error(tmp_path_factory, name, below)
 
 @pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv"])
 def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
-    with pytest.raises(ResultsError, match="No saved run matches"):
+    with pytest.raises(InputError, match="No saved run matches"):
         select([selector], storage)
 
 
 @pytest.mark.parametrize("selector", ["x" * 300, "a/**b/*"])
 def test_what_cannot_be_a_name_is_one_sentence(storage, selector):
-    with pytest.raises(ResultsError, match="expected a path, a number such as 0001 or a glob"):
+    with pytest.raises(InputError, match="expected a path, a number such as 0001 or a glob"):
         select([selector], storage)
 
 
@@ -83,14 +83,14 @@ def test_what_cannot_be_a_name_is_one_sentence(storage, selector):
 def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentence):
     path = tmp_path / "run.json"
     path.write_text(content)
-    with pytest.raises(ResultsError) as caught:
+    with pytest.raises(InputError) as caught:
         load(path)
     assert sentence in str(caught.value)
 
 
 def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):
     path = save(tmp_path, 1, benchmark("fp32", 1.0), benchmark("fp32", 2.0), benchmark("fp16", 1.0))
-    with pytest.raises(ResultsError, match="holds fp32-eager more than once; expected each benchmark once"):
+    with pytest.raises(InputError, match="holds fp32-eager more than once; expected each benchmark once"):
         load(path)
 
 
@@ -98,7 +98,7 @@ def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):
 def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "run.json"
     path.write_bytes(content)
-    with pytest.raises(ResultsError):
+    with pytest.raises(InputError):
         load(path)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.comparison.changes import Change
-from analysis.errors import ResultsError
 from analysis.metrics import METRICS, RATIOS
+from data_prep.errors import InputError
 
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
 
@@ -22,17 +22,15 @@ class Gate:
 
 
 def parse_gate(expression: str) -> Gate:
-    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `ResultsError`."""
+    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `InputError`."""
     matched = EXPRESSION.fullmatch(expression)
     if matched is None:
-        raise ResultsError(
-            f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%."
-        )
+        raise InputError(f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%.")
     names = {metric.path.rpartition(".")[2]: metric.column for metric in METRICS if metric.better}
     names |= {metric.column: metric.column for metric in (*METRICS, *RATIOS) if getattr(metric, "better", "higher")}
     column = names.get(matched["metric"])
     if column is None:
-        raise ResultsError(
+        raise InputError(
             f"The limit {expression!r} names no metric that can get worse; expected one such as perplexity, median_ms "
             "or energy_per_sample_mj."
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.errors import ResultsError
+from data_prep.errors import InputError
 
 #: By definition of the kilowatt-hour.
 JOULES_PER_KWH = 3.6e6
@@ -16,14 +16,14 @@ TOKENS = 1e6
 
 @dataclass(frozen=True)
 class Tariff:
-    """The price of a kilowatt-hour. Raises `ResultsError` unless it is a finite number, 0 or more."""
+    """The price of a kilowatt-hour. Raises `InputError` unless it is a finite number, 0 or more."""
 
     price_per_kwh: float
     currency: str
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.price_per_kwh) and self.price_per_kwh >= 0):
-            raise ResultsError(f"The tariff is {self.price_per_kwh}; expected a price a kWh such as --tariff 0.30.")
+            raise InputError(f"The tariff is {self.price_per_kwh}; expected a price a kWh such as --tariff 0.30.")
 
 
 def deployment(frame: pd.DataFrame, tariff: Tariff | None) -> pd.DataFrame:

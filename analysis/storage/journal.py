@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from analysis.errors import ResultsError
 from analysis.storage.runs import STORAGE
+from data_prep.errors import InputError
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
 FOLDER = "journal"
@@ -44,12 +44,12 @@ def left_behind(results_dir: Path) -> list[Path]:
 def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     """Make a saved run of a journal, remove the journal, and return the run's path and its number of benchmarks.
 
-    A last line that a kill cut off is left out. Raises `ResultsError` where the journal holds no benchmark, and
+    A last line that a kill cut off is left out. Raises `InputError` where the journal holds no benchmark, and
     `OSError` where the run cannot be written; the journal stays then.
     """
     documents = read(journal)
     if not documents:
-        raise ResultsError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
+        raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged = documents[0]
     merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
@@ -58,18 +58,18 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
 
 
 def read(journal: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a journal. Raises `ResultsError` where one that was not cut off is no document."""
+    """Return the whole lines of a journal. Raises `InputError` where one that was not cut off is no document."""
     try:
         lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:
-        raise ResultsError(f"{journal} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{journal} cannot be read ({error.strerror}).") from error
     documents = []
     for number, line in enumerate(lines[:-1], start=1):  # after the last newline there is nothing, or half a line
         try:
             document = json.loads(line)
             names = [item["fullname"] for item in document["benchmarks"]]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
-            raise ResultsError(f"{journal} is no journal: line {number}: {type(error).__name__}: {error}.") from error
+            raise InputError(f"{journal} is no journal: line {number}: {type(error).__name__}: {error}.") from error
         if names:
             documents.append(document)
     return documents
@@ -106,7 +106,7 @@ def recovered(results_dir: Path, journals: Sequence[Path], storage: Path = STORA
     """Recover the journals named, or all that are left behind, and return a line for each."""
     chosen = list(journals) or left_behind(results_dir)
     if not chosen:
-        raise ResultsError(f"There is no journal of a killed run in {results_dir / FOLDER}.")
+        raise InputError(f"There is no journal of a killed run in {results_dir / FOLDER}.")
     lines = []
     for journal in chosen:
         path, count = recover(journal, storage)

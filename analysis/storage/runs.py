@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import ResultsError
+from data_prep.errors import InputError
 
 STORAGE = Path(".benchmarks")
 #: Control characters, but not the end of a line nor a tab.
@@ -34,16 +34,16 @@ class Run:
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
     """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
 
-    Raises `ResultsError` where a selector matches nothing, or is no name.
+    Raises `InputError` where a selector matches nothing, or is no name.
     """
     found: dict[Path, None] = {}
     for selector in selectors or ["*"]:
         try:
             matches = matching(selector, storage)
         except (OSError, ValueError) as error:  # a name that is too long, a pattern that is none
-            raise ResultsError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
+            raise InputError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
         if not matches:
-            raise ResultsError(
+            raise InputError(
                 f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
                 "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
             )
@@ -64,30 +64,30 @@ def matching(selector: str, storage: Path) -> list[Path]:
 
 
 def load(path: Path) -> Run:
-    """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
+    """Read one saved run. Raises `InputError` where the file is no run of this suite."""
     try:
         document = showable(json.loads(path.read_text(encoding="utf-8")))
         json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
     except OSError as error:
-        raise ResultsError(f"{path} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise ResultsError(
+        raise InputError(
             f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
             "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
         ) from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise ResultsError(f"{path} is not a saved run: it holds no list of benchmarks.")
+        raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
     own = tuple(item for item in listed if is_own(item))
     if not own:
-        raise ResultsError(
+        raise InputError(
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
     names = [f"{item['extra_info']['precision']}-{item['extra_info']['execution']}" for item in own]
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
-        raise ResultsError(
+        raise InputError(
             f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
             "`python -m benchmarks --repeats N`."
         )

@@ -10,9 +10,9 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.errors import ResultsError
 from analysis.storage.runs import Run, is_own
 from benchmarks.run import ForwardRun
+from data_prep.errors import InputError
 
 THIS_RUN = "this run"
 
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the limits, and watch over comparisons."""
     try:
         gates = [parse_gate(expression) for expression in config.option.metric_fail]
-    except ResultsError as error:
+    except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
