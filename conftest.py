@@ -107,10 +107,10 @@ def pytest_benchmark_group_stats(
     if config is None:
         from analysis.comparison.comparability import differences
         from analysis.comparison.side_by_side import side_by_side
-        from analysis.storage.runs import showable
+        from data_prep.untrusted import sanitized
 
         try:
-            listed = [showable(item) for item in listed]
+            listed = [sanitized(item) for item in listed]
         except ValueError as error:
             sys.exit(f"error: A saved run cannot be shown: it is {error}; leave it out of the comparison.")
         shown = side_by_side(listed)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: No figure comes near these, and ratios, squares and margins of figures between them are finite.
-SMALLEST, LARGEST = 1e-50, 1e50
+from data_prep.untrusted import finite_number
 
 
 def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
@@ -17,12 +16,6 @@ def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
             return None
         found = found.get(key)
     return found
-
-
-def finite(value: Any) -> int | float | None:  # noqa: ANN401
-    """Return a value where it is a number that can be reckoned with, else None: a saved run may hold anything."""
-    is_figure = type(value) in (int, float) and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
-    return value if is_figure else None
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Metric:
         """Return this metric of a benchmark, or None where it is missing or, being a number, is none that is finite."""
         found = lookup(extra_info, self.path)
         if self.is_number:
-            return finite(found)
+            return finite_number(found)
         return found if isinstance(found, (str, bool)) else None
 
 

@@ -12,13 +12,12 @@ import numpy as np
 from analysis.metrics import METRICS, RATIOS
 from analysis.storage.runs import Run
 from analysis.table import tables
+from data_prep.untrusted import LIMITS
 
 #: Fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
 #: An interval within this of no change is called the same.
 SAME_REL = 0.01
-#: e to the power of more is no float.
-LARGEST_LOGARITHM = 709.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
 
 def relative(logarithm: float) -> float | None:
     """Return the relative change that a difference of logarithms is, or None beyond what a float can hold."""
-    return math.expm1(logarithm) if logarithm < LARGEST_LOGARITHM else None
+    return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
 def judged(

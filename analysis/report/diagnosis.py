@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import finite
+from data_prep.untrusted import finite_number
 
 #: Above this share of launches in an eager forward, what the kernels compute in hardly matters.
 LAUNCH_BOUND = 0.5
@@ -81,13 +81,13 @@ def validity_reasons(validity: dict[str, Any]) -> list[str]:
 
 def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
-    low, median, high = (finite(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
+    low, median, high = (finite_number(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
     if latency.get("converged") is not False or not median:
         return []
     if low is None or high is None:
         return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
     width = max(median - low, high - median) / median
-    noise_rel = finite(latency.get("noise_rel"))
+    noise_rel = finite_number(latency.get("noise_rel"))
     spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"
     return [
         f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: "

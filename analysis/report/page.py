@@ -12,10 +12,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.metrics import METRICS, RATIOS, finite, lookup
+from analysis.metrics import METRICS, RATIOS, lookup
 from analysis.report.deployment import deployment
 from analysis.report.summary import STAND_IN_NOTICE, Findings
 from analysis.report.text_tables import number, terse
+from data_prep.untrusted import finite_number
 
 FOLDER = Path(__file__).parent
 #: What of a machine's description a reader needs; the CPU's flags are hundreds.
@@ -88,7 +89,9 @@ def validity(findings: Findings) -> pd.DataFrame:
             "other processes": "validity.other_processes",
         },
     )
-    shown["drift"] = [number(finite(lookup(item["extra_info"], DRIFT)), "{:+.1%}") for item in findings.benchmarks]
+    shown["drift"] = [
+        number(finite_number(lookup(item["extra_info"], DRIFT)), "{:+.1%}") for item in findings.benchmarks
+    ]
     shown["why"] = [
         "; ".join(
             part for path in ("reasons", "unknown") for part in listed(lookup(item["extra_info"], f"validity.{path}"))

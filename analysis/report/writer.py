@@ -8,6 +8,7 @@ from analysis.report.deployment import deployment
 from analysis.report.summary import STAND_IN_NOTICE, Findings
 from analysis.report.text_tables import compact
 from analysis.storage.files import write
+from data_prep.untrusted import escape_formula
 
 CSV_NAME = "gpt2_quantization_benchmark_results.csv"
 SUMMARY_NAME = "gpt2_benchmark_summary.md"
@@ -25,18 +26,10 @@ def write_report(folder: Path, findings: Findings) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        write(folder / CSV_NAME, findings.frame.map(inert).to_csv(index=False)),
+        write(folder / CSV_NAME, findings.frame.map(escape_formula).to_csv(index=False)),
         write(folder / SUMMARY_NAME, summary(findings)),
     ]
     return [*written, write(folder / PAGE_NAME, page(findings, write_plots(folder, findings)))]
-
-
-def inert(cell: object) -> object:
-    """Return a cell as no spreadsheet takes it for a formula: text of another's run may begin like one.
-
-    Source: OWASP, CSV Injection.
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\n")) else cell
 
 
 def summary(findings: Findings) -> str:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.errors import InputError
+from data_prep.untrusted import require_encodable, sanitized
 
 STORAGE = Path(".benchmarks")
-#: Control characters, but not the end of a line nor a tab.
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: Levels of lists and objects; a saved run has eight.
-DEEPEST = 32
 SELECTORS = "a path, a number such as 0001 or a glob"
 
 
@@ -66,8 +62,8 @@ def matching(selector: str, storage: Path) -> list[Path]:
 def load(path: Path) -> Run:
     """Read one saved run. Raises `InputError` where the file is no run of this suite."""
     try:
-        document = showable(json.loads(path.read_text(encoding="utf-8")))
-        json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
+        document = sanitized(json.loads(path.read_text(encoding="utf-8")))
+        require_encodable(document)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
@@ -99,22 +95,6 @@ def load(path: Path) -> Run:
         str(document.get("datetime") or ""),
         str(commit.get("id") or "") if isinstance(commit, dict) else "",
     )
-
-
-def showable(value: Any, levels: int = DEEPEST) -> Any:  # noqa: ANN401
-    """Return a JSON value with a mark for every character that would steer a terminal.
-
-    Raises `ValueError` where it is nested in more than so many levels: Python could not show it.
-    """
-    if levels < 0:
-        raise ValueError(f"nested in more than {DEEPEST} levels")
-    if isinstance(value, str):
-        return STEERING.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [showable(part, levels - 1) for part in value]
-    if isinstance(value, dict):
-        return {showable(key): showable(part, levels - 1) for key, part in value.items()}
-    return value
 
 
 def is_own(item: object) -> bool:

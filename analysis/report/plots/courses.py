@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.metrics import finite, lookup
+from analysis.metrics import lookup
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import Findings
+from data_prep.untrusted import finite_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def latency_course(findings: Findings, title: str) -> Figure | None:
         values = lookup(extra_info, "latency.series_ms")
         if not is_series(values):
             return None
-        rounds = finite(lookup(extra_info, "latency.rounds")) or len(values)
+        rounds = finite_number(lookup(extra_info, "latency.rounds")) or len(values)
         return [rounds * (i + 0.5) / len(values) for i in range(len(values))], values
 
     return panels(findings, title, series, "round", "ms")
@@ -48,7 +49,7 @@ def power_course(findings: Findings, title: str) -> Figure | None:
 
 def is_series(values: object) -> bool:
     """Tell whether a value of a saved run is a list of finite numbers, and not an empty one."""
-    return isinstance(values, list) and bool(values) and all(finite(value) is not None for value in values)
+    return isinstance(values, list) and bool(values) and all(finite_number(value) is not None for value in values)
 
 
 def panels(
