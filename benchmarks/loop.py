@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import bdtr
 
+from analysis.intervals import quantile_interval
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 
-CONFIDENCE = 0.95
 #: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.
 ROUNDS_FOR_P99 = 299
 
@@ -143,10 +141,10 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
         "std_ms": None if too_few else statistics.stdev(rounds_ms),
         "std_reason": too_few,
         "median_ms": statistics.median(rounds_ms),
-        "p95_ms": quantile(rounds_ms, 0.95),
+        "p95_ms": float(np.quantile(rounds_ms, 0.95)),
         "p95_ci95_low_ms": p95_low,
         "p95_ci95_high_ms": p95_high,
-        "p99_ms": quantile(rounds_ms, 0.99) if enough_for_p99 else None,
+        "p99_ms": float(np.quantile(rounds_ms, 0.99)) if enough_for_p99 else None,
         "p99_ci95_low_ms": p99_low if enough_for_p99 else None,
         "p99_ci95_high_ms": p99_high if enough_for_p99 else None,
         "p99_reason": None if enough_for_p99 else f"{len(rounds_ms)} rounds; a 99th percentile needs {ROUNDS_FOR_P99}",
@@ -164,37 +162,3 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
 def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
     """Return the share of an eager forward that goes when its launches do: 1 - graph / eager."""
     return 1 - graph_ms / eager_ms
-
-
-def median_interval_ratio(durations_s: Sequence[float]) -> float | None:
-    """Return how far the 95% interval of the median reaches from it, relative to it; None below six rounds."""
-    ordered = sorted(durations_s)
-    low, high = quantile_interval(ordered, 0.5)
-    if low is None or high is None:
-        return None
-    median = statistics.median(ordered)
-    return max(median - low, high - median) / median
-
-
-def quantile(ordered: Sequence[float], probability: float) -> float:
-    """Return the quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996)."""
-    position = probability * (len(ordered) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
-
-
-def quantile_interval(ordered: Sequence[float], probability: float) -> tuple[float | None, float | None]:
-    """Return the narrowest symmetric-in-rank 95% interval of a quantile, or two None where the sample is too small.
-
-    The number of values below the true quantile is binomial(n, p), whatever the distribution, so the order statistics
-    x[l] and x[u] (from 1) cover it with probability B(u-1) - B(l-1). Source: David and Nagaraja, Order Statistics,
-    3rd edition, section 7.1.
-    """
-    count, tail = len(ordered), (1 - CONFIDENCE) / 2
-    at_most = bdtr(np.arange(count + 1), count, probability)
-    lower = int(np.searchsorted(at_most, tail))
-    upper = int(np.searchsorted(at_most, 1 - tail)) + 1
-    if lower < 1 or upper > count:
-        return None, None
-    return ordered[lower - 1], ordered[upper - 1]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analysis.intervals import welch
 from analysis.metrics import METRICS, RATIOS
 from analysis.storage.runs import Run
 from analysis.table import tables
@@ -98,14 +99,8 @@ def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dic
         within = sum(float(((side - side.mean()) ** 2).sum()) for side in (before, after))
         found["noise_floor_rel"] = relative(math.sqrt(within / freedom))
     if min(sizes) >= 2:
-        shares = [float(side.var(ddof=1)) / len(side) for side in (before, after)]
-        half = 0.0
-        if sum(shares) > 0:
-            from scipy.special import stdtrit  # here: it takes long to load, and most commands need none of it
-
-            welch = sum(shares) ** 2 / sum(share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True))
-            half = float(stdtrit(welch, 0.975)) * math.sqrt(sum(shares))
-        found |= {"ci95_low": relative(centre - half), "ci95_high": relative(centre + half)}
+        half_width = welch(before, after).half_width
+        found |= {"ci95_low": relative(centre - half_width), "ci95_high": relative(centre + half_width)}
     return found
 
 
