@@ -107,12 +107,12 @@ def pytest_benchmark_group_stats(
     if config is None:
         from analysis.comparison.comparability import differences
         from analysis.comparison.side_by_side import side_by_side
-        from data_prep.untrusted import sanitized
+        from analysis.storage.runs import from_pytest_benchmark
 
         try:
-            listed = [sanitized(item) for item in listed]
-        except ValueError as error:
-            sys.exit(f"error: A saved run cannot be shown: it is {error}; leave it out of the comparison.")
+            listed = from_pytest_benchmark(listed)
+        except InputError as error:
+            sys.exit(f"error: {error}")
         shown = side_by_side(listed)
         if shown is not None:
             print(f"{shown}\n")

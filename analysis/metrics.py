@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from analysis.records import lookup
 from data_prep.untrusted import finite_number
-
-
-def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
-    """Return what lies at a dotted path of a benchmark's `extra_info`, or None where there is nothing."""
-    found: Any = extra_info
-    for key in path.split("."):
-        if not isinstance(found, dict):
-            return None
-        found = found.get(key)
-    return found
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ METRICS = (
     Metric("launch_bound_share", "latency.launch_bound_share", "", "lower", "1 - graph / eager"),
     Metric("roofline_fraction", "latency.roofline_fraction", "", "higher", "the device's own limit over the latency"),
     Metric("limit_ms", "latency.limit_ms", "ms", None, "least time the device needs for the work"),
-    Metric("casts", "proof.casts", "", None, "conversions between floating-point dtypes in one forward"),
+    Metric("casts", "numerics.casts", "", None, "conversions between floating-point dtypes in one forward"),
     Metric("validity", "validity.status", "", None, "valid, invalid or unknown", is_number=False),
     Metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
     Metric("temperature_c", "validity.temperature_c", "C", None, "GPU temperature after the rounds"),
@@ -130,7 +121,7 @@ METRICS = (
     Metric("batch_size", "batch_size", "", None, "sequences a forward"),
     Metric("device", "device", "", None, "where it ran", is_number=False),
     Metric("native", "validity.native", "", None, "false where the hardware emulates the precision", is_number=False),
-    Metric("stand_in", "workload.stand_in", "", None, "true with generated text or seeded weights", is_number=False),
+    Metric("stand_in", "provenance.stand_in", "", None, "true with generated text or seeded weights", is_number=False),
 )
 
 RATIOS = (

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.metrics import LEADING_COLUMNS, METRICS, RATIOS, Ratio
+from analysis.records import benchmark_name
 
 BASELINE = "fp32"
 #: Figures with a 95% interval of their own, which `ends` knows, and the column that is empty where a row has none.
@@ -48,7 +49,7 @@ def row(extra_info: dict[str, Any]) -> dict[str, Any]:
     """Return one benchmark's figures by column."""
     precision, execution = extra_info["precision"], extra_info["execution"]
     figures = {metric.column: metric.value(extra_info) for metric in METRICS}
-    return {"name": f"{precision}-{execution}", "precision": precision, "execution": execution, **figures}
+    return {"name": benchmark_name(precision, execution), "precision": precision, "execution": execution, **figures}
 
 
 def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:

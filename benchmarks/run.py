@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 
+from analysis.records import benchmark_name
 from benchmarks.instruments.machine.validity import sm_clock_mhz
 from benchmarks.loop import ForwardLoop
 from benchmarks.steady_state import WarmUp, warm_up
@@ -49,7 +50,7 @@ class ForwardRun:
     @property
     def name(self) -> str:
         """The benchmark's short name, such as fp16-eager."""
-        return f"{self.precision.name}-{self.execution}"
+        return benchmark_name(self.precision.name, self.execution)
 
     @cached_property
     def eager(self) -> Forward:

@@ -190,7 +190,7 @@ def test_templates_and_formats_in_a_saved_run_are_text(tmp_path, monkeypatch, ca
     for number in (1, 2):
         item = benchmark("fp32", 1.0, energy={"reason": hostile, "energy_per_sample_mj": None})
         item["extra_info"]["execution"] = hostile
-        item["extra_info"]["workload"] |= {"model": hostile, "dataset": f"{hostile}{number}"}
+        item["extra_info"]["provenance"] |= {"model": hostile, "dataset": f"{hostile}{number}"}
         (tmp_path / f"{number}.json").write_text(json.dumps({"benchmarks": [item], "machine_info": {"torch": hostile}}))
     monkeypatch.chdir(tmp_path)
     for arguments in (

@@ -32,7 +32,7 @@ from tests.test_plots import whole_run
 
 #: Parts of a benchmark that `whole_run` leaves out, so that there is something odd to put in their place.
 MORE = {
-    "proof": {"parameter_dtypes": ["float32"], "casts": 0},
+    "numerics": {"parameter_dtypes": ["float32"], "casts": 0},
     "environment": {"device_name": "H100", "driver": "580", "torch": "2.13"},
     "integrity": {"checks": {"files_exist": True}},
     "device": "cuda:0",

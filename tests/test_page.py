@@ -35,7 +35,7 @@ class Tags(HTMLParser):
 
 def hostile_run() -> Findings:
     item = benchmark(HOSTILE, 5.0, 400.0)
-    item["extra_info"]["workload"]["model"] = HOSTILE
+    item["extra_info"]["provenance"]["model"] = HOSTILE
     item["extra_info"]["validity"] = {"reasons": [HOSTILE], "status": "invalid"}
     return Findings([item], {HOSTILE: HOSTILE, "torch": HOSTILE}, {HOSTILE: HOSTILE})
 
@@ -60,8 +60,8 @@ def test_names_in_a_run_cannot_become_tags():
 
 
 def test_a_stand_in_is_marked_at_the_top():
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"stand_in": True}
-    assert 'class="mark">STAND-IN' in page(whole_run(workload=workload), {})
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
+    assert 'class="mark">STAND-IN' in page(whole_run(provenance=provenance), {})
     assert 'class="mark"' not in page(whole_run(), {})
 
 

@@ -58,8 +58,8 @@ def test_pictures_carry_figures_units_and_conditions(tmp_path):
 
 
 def test_a_stand_in_is_marked_in_every_picture(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"stand_in": True}
-    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
+    drawn = write_plots(tmp_path, whole_run(provenance=provenance))
     assert len(drawn) == len(PLOTS)
     assert all("STAND-IN" in texts(image) for image in drawn.values())
 
@@ -127,8 +127,8 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
 
 
 def test_a_control_character_in_a_name_leaves_the_svg_well_formed(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "a\x00\x1b\ufffeb"}
-    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "a\x00\x1b\ufffeb"}
+    drawn = write_plots(tmp_path, whole_run(provenance=provenance))
     assert all("a\ufffd\ufffd\ufffdb" in texts(image) for image in drawn.values())
 
 
@@ -144,14 +144,13 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
 
 
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["workload"] | {"model": "模型 \U0001f600"}
-    assert len(write_plots(tmp_path, whole_run(workload=workload))) == len(PLOTS)
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
+    assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(PLOTS)
 
 
 def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:
-    return Run(
-        tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), {}, "2026-01-02T03:04:05", commit
-    )
+    environment = {"measured_utc": "2026-01-02 03:04 UTC", "git_commit": commit}
+    return Run(tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), environment)
 
 
 def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):

@@ -233,11 +233,11 @@ def test_the_main_job_takes_text_tokenizer_and_weights_from_the_hub(python, tmp_
         )
     assert done.returncode == 0, done.stdout + done.stderr
     info = json.loads((tmp_path / "run.json").read_text())["benchmarks"][0]["extra_info"]
-    assert info["workload"]["stand_in"] is False
-    assert info["workload"]["num_samples"] == 1940
-    assert info["workload"]["parameters"] == 124_439_808
+    assert info["provenance"]["stand_in"] is False
+    assert info["provenance"]["num_samples"] == 1940
+    assert info["provenance"]["parameters"] == 124_439_808
     assert (
-        info["workload"]["weights_sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+        info["provenance"]["weights_sha256"] == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
     )
     assert info["size"]["model_size_mb"] == pytest.approx(497.76, abs=0.01)
     assert info["quality"]["meaningful"] is True

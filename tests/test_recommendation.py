@@ -19,7 +19,7 @@ def measured(
     info["execution"] = execution
     info["size"] = {"model_size_mb": changes.get("size", 500.0)}
     info["validity"] = {"native": True, "status": changes.get("status", "valid")}
-    info["workload"]["stand_in"] = changes.get("stand_in", False)
+    info["provenance"]["stand_in"] = changes.get("stand_in", False)
     info["quality"].update(verdict=changes.get("verdict", "equal"), delta_perplexity_rel=0.02)
     return made
 

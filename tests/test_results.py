@@ -22,7 +22,7 @@ def benchmark(precision: str, median_ms: float | None, energy_mj: float | None =
             "execution": "eager",
             "batch_size": 1,
             "sequence_length": 128,
-            "workload": {
+            "provenance": {
                 "model": "m",
                 "parameters": 1,
                 "weights_sha256": "a" * 64,

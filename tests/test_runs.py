@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
+from analysis.comparison.history import overview
 from analysis.comparison.noise_floor import noise, noise_markdown
 from analysis.report.diagnosis import explanations, warnings
+from analysis.report.summary import Findings
 from analysis.storage.runs import load, select
 from analysis.table import table
 from data_prep.errors import InputError
@@ -86,6 +88,33 @@ def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentenc
     with pytest.raises(InputError) as caught:
         load(path)
     assert sentence in str(caught.value)
+
+
+OWN = {"git_commit": "a" * 40 + "+", "measured_utc": "2026-01-02 03:04 UTC"}
+OTHERS = {"commit_info": {"id": "b" * 40, "dirty": False}, "datetime": "2026-05-06T07:08:09.123456+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("machine_info", "others", "commit", "time"),
+    [
+        (OWN, OTHERS, "aaaaaaaa+", "2026-01-02 03:04 UTC"),
+        ({}, OTHERS, "bbbbbbbb", "2026-05-06T07:08:09"),
+        ({"git_commit": None, "measured_utc": None}, OTHERS, "bbbbbbbb", "2026-05-06T07:08:09"),
+        (OWN, {}, "aaaaaaaa+", "2026-01-02 03:04 UTC"),
+        ({}, {"commit_info": 3, "datetime": None}, "unknown", "unknown"),
+        ([], {"commit_info": {"id": None}}, "unknown", "unknown"),
+    ],
+)
+def test_a_run_has_one_commit_and_one_time_wherever_they_are_shown(tmp_path, machine_info, others, commit, time):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"benchmarks": [benchmark("fp32", 1.0)], "machine_info": machine_info, **others}))
+    run = load(path)
+    (row,) = overview([run]).to_dict("records")
+    assert (row["commit"], row["measured"]) == (commit, time)
+    (condition,) = [line for line in Findings(run.benchmarks, run.environment, {}).conditions if "commit" in line]
+    shown_time = "at an unknown time" if time == "unknown" else time
+    assert condition.startswith(f"measured {shown_time}, commit {commit[:8]}")
+    assert condition.endswith("+") == commit.endswith("+")
 
 
 def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):

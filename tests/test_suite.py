@@ -47,7 +47,7 @@ def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
         assert False not in info["integrity"]["checks"].values()
         assert info["integrity"]["checks"]["mask_is_binary"] is True
         assert info["integrity"]["checks"]["recorded_digests_agree"] is None  # nothing to compare with
-        assert info["workload"]["stand_in"] is False
+        assert info["provenance"]["stand_in"] is False
     parameters = extra_info(saved, "fp32-eager")["size"]["parameters"]
     assert [extra_info(saved, f"{name}-eager")["size"]["model_size_mb"] for name in ("fp32", "fp16", "mixed")] == [
         parameters * 4 / 1e6,
@@ -144,7 +144,7 @@ def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_datas
     result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={stand_in_model}")
     assert result.ret == 0
     info = extra_info(saved_run(), "fp32-eager")
-    assert info["workload"]["stand_in"] is True
+    assert info["provenance"]["stand_in"] is True
     assert info["quality"]["meaningful"] is False
     output = result.stdout.str()
     before, after = output.split("test_integrity.py", 1)

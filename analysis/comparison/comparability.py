@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.metrics import lookup
+from analysis.records import lookup
 
 #: What has to be the same on all sides, and where it lies in a benchmark's `extra_info`.
 CONDITIONS = {
-    "the text": "workload.dataset_sha256",
-    "the weights": "workload.weights_sha256",
+    "the text": "provenance.dataset_sha256",
+    "the weights": "provenance.weights_sha256",
     "the batch size": "batch_size",
     "the number of rows scored": "quality.samples",
     "the device": "environment.device_name",
@@ -18,9 +18,9 @@ CONDITIONS = {
     "PyTorch": "environment.torch",
     "transformers": "environment.transformers",
     "CUDA": "environment.cuda",
-    "the attention implementation": "proof.attention_implementation",
+    "the attention implementation": "numerics.attention_implementation",
 }
-STAND_IN = "workload.stand_in"
+STAND_IN = "provenance.stand_in"
 
 
 def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.metrics import METRICS, RATIOS, catalogued, lookup
+from analysis.metrics import METRICS, RATIOS, catalogued
+from analysis.records import lookup, measured_at, short_commit
 from analysis.storage.files import write
 from analysis.storage.runs import Run
 from analysis.table import tables
@@ -43,13 +44,13 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     for number, run in enumerate(runs, start=1):
         first = run.benchmarks[0]["extra_info"]
         versions = {name: str(lookup(first, f"environment.{name}") or "unknown") for name in VERSIONS}
-        marked = any(lookup(item["extra_info"], "workload.stand_in") for item in run.benchmarks)
+        marked = any(lookup(item["extra_info"], "provenance.stand_in") for item in run.benchmarks)
         rows.append(
             {
                 "#": str(number),
                 "run": run.path.name,
-                "saved": run.saved_at[:19] or "unknown",
-                "commit": run.commit[:8] or "unknown",
+                "measured": measured_at(run.environment) or "unknown",
+                "commit": short_commit(run.environment, 8),
                 **versions,
                 "stand-in": "yes" if marked else "no",
             }
@@ -99,7 +100,7 @@ def picture(runs: Sequence[Run]) -> Figure:
     height_in = 0.95 + rows * ROW_IN + foot_in
     figure = Figure(figsize=(WIDTH_IN, height_in), facecolor="white")
     figure.text(0.02, 1 - 0.12 / height_in, f"{len(runs)} saved runs", size=13, weight="bold", va="top")
-    if any(lookup(item["extra_info"], "workload.stand_in") for run in runs for item in run.benchmarks):
+    if any(lookup(item["extra_info"], "provenance.stand_in") for run in runs for item in run.benchmarks):
         figure.text(0.2, 1 - 0.16 / height_in, STAND_IN_MARK, size=8, weight="bold", va="top", color="#B00020")
     figure.text(0.02, 0.06 / height_in, literal("\n".join(foot)), size=6.5, va="bottom", color="#333")
     top, bottom = 1 - 0.85 / height_in, (foot_in + 0.3) / height_in

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.records import is_own
 from analysis.report.text_tables import number
-from analysis.storage.runs import is_own
 from analysis.table import table
 
 #: Column, heading, and how a figure is shown.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.records import benchmark_name, name_of
 from data_prep.untrusted import finite_number
 
 #: Above this share of launches in an eager forward, what the kernels compute in hardly matters.
@@ -18,7 +19,9 @@ SAME = 0.01
 def explanations(frame: pd.DataFrame) -> list[str]:
     """Return one sentence on FP16 in eager execution, where FP16 and FP32 were measured in both executions."""
     rows = frame.set_index("name").to_dict("index")
-    wanted = [f"{precision}-{execution}" for execution in ("eager", "graph") for precision in ("fp32", "fp16")]
+    wanted = [
+        benchmark_name(precision, execution) for execution in ("eager", "graph") for precision in ("fp32", "fp16")
+    ]
     if not all(name in rows and rows[name]["median_latency_ms"] > 0 for name in wanted):
         return []
     # Not the stored share: a recovered run has none, for eager was written before graph had run.
@@ -32,7 +35,8 @@ def explanations(frame: pd.DataFrame) -> list[str]:
         else f"launches are only {share:.0%} of an eager FP16 forward{kernels}, and the kernels decide"
     )
     eager, graph = (
-        comparison(rows[f"fp32-{execution}"], rows[f"fp16-{execution}"]) for execution in ("eager", "graph")
+        comparison(rows[benchmark_name("fp32", execution)], rows[benchmark_name("fp16", execution)])
+        for execution in ("eager", "graph")
     )
     return [f"FP16 in eager is {eager} on this machine: {waiting}. In a CUDA graph it is {graph}."]
 
@@ -65,7 +69,7 @@ def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
             *(noise_reasons(latency, str(extra_info.get("device"))) if isinstance(latency, dict) else []),
         ]
         if found:
-            lines.append(f"{extra_info['precision']}-{extra_info['execution']}: {'; '.join(found)}.")
+            lines.append(f"{name_of(benchmark)}: {'; '.join(found)}.")
     return lines
 
 

@@ -12,7 +12,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.metrics import METRICS, RATIOS, lookup
+from analysis.metrics import METRICS, RATIOS
+from analysis.records import lookup
 from analysis.report.deployment import deployment
 from analysis.report.summary import STAND_IN_NOTICE, Findings
 from analysis.report.text_tables import number, terse
@@ -33,10 +34,10 @@ PROCEDURE = {
     "metered s": "energy.window_s",
     "energy ± (95%, of the mean)": "energy.rel_u95",
     "targets scored": "quality.targets",
-    "parameters in": "proof.parameter_dtypes",
-    "logits in": "proof.logits_dtype",
-    "casts a forward": "proof.casts",
-    "off eager by": "proof.difference_from_eager",
+    "parameters in": "numerics.parameter_dtypes",
+    "logits in": "numerics.logits_dtype",
+    "casts a forward": "numerics.casts",
+    "off eager by": "numerics.difference_from_eager",
 }
 
 
@@ -60,7 +61,7 @@ def page(findings: Findings, plots: Mapping[str, bytes]) -> str:
         procedures=each(findings, PROCEDURE),
         validity=validity(findings),
         figures=figures(findings.frame),
-        workload=facts(first.get("workload")),
+        provenance=facts(first.get("provenance")),
         integrity=facts(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=facts(machine(findings.environment)),
         script=Markup(script),  # noqa: S704  # ours, and the only script that the policy allows

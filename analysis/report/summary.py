@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import lookup
+from analysis.records import lookup, measured_at, short_commit
 from analysis.report.deployment import Tariff
 from analysis.report.diagnosis import explanations, warnings
 from analysis.report.recommendation import recommendation
@@ -78,21 +78,15 @@ class Findings:
         )
         return [
             f"{where}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
-            f"model {known(first, 'workload.model')} ({known(first, 'workload.parameters')} parameters, "
-            f"weights sha256 {known(first, 'workload.weights_sha256')})",
-            f"text {known(first, 'workload.dataset')} ({known(first, 'workload.num_samples')} x "
-            f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'workload.dataset_sha256')}), batch "
+            f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
+            f"weights sha256 {known(first, 'provenance.weights_sha256')})",
+            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} x "
+            f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'provenance.dataset_sha256')}), batch "
             f"{known(first, 'batch_size')}",
-            f"measured {environment.get('measured_utc') or 'at an unknown time'}, commit "
-            f"{short(environment.get('git_commit'))}",
+            f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
             "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "
             "does not predict the next run; speedup is the ratio of medians in the same execution",
         ]
-
-
-def short(commit: object) -> str:
-    """Return a commit by its beginning, with the "+" that says that files differed from it."""
-    return f"{commit[:12]}{'+' * commit.endswith('+')}" if isinstance(commit, str) else "unknown"
 
 
 def known(extra_info: dict[str, Any], path: str) -> str:

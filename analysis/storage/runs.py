@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.records import is_own, name_of
+from analysis.storage.first_edition import adapted
 from data_prep.errors import InputError
 from data_prep.untrusted import require_encodable, sanitized
 
 STORAGE = Path(".benchmarks")
+#: Characters of an ISO 8601 time to its seconds.
+SECONDS_OF_ISO_TIME = 19
 SELECTORS = "a path, a number such as 0001 or a glob"
 
 
@@ -21,10 +25,8 @@ class Run:
 
     path: Path
     benchmarks: tuple[dict[str, Any], ...]
+    #: The run's `machine_info`, with the one commit and the one time of the run.
     environment: dict[str, Any]
-    #: When it was saved, and from which commit, where the file says so.
-    saved_at: str = ""
-    commit: str = ""
 
 
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
@@ -60,7 +62,7 @@ def matching(selector: str, storage: Path) -> list[Path]:
 
 
 def load(path: Path) -> Run:
-    """Read one saved run. Raises `InputError` where the file is no run of this suite."""
+    """Read one saved run. Raises `InputError` where the file is not a run of this suite."""
     try:
         document = sanitized(json.loads(path.read_text(encoding="utf-8")))
         require_encodable(document)
@@ -74,32 +76,45 @@ def load(path: Path) -> Run:
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
-    own = tuple(item for item in listed if is_own(item))
+    own = tuple(adapted(item) for item in listed if is_own(item))
     if not own:
         raise InputError(
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
-    names = [f"{item['extra_info']['precision']}-{item['extra_info']['execution']}" for item in own]
+    names = [name_of(item) for item in own]
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise InputError(
             f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
             "`python -m benchmarks --repeats N`."
         )
-    environment, commit = document.get("machine_info"), document.get("commit_info")
-    return Run(
-        path,
-        own,
-        environment if isinstance(environment, dict) else {},
-        str(document.get("datetime") or ""),
-        str(commit.get("id") or "") if isinstance(commit, dict) else "",
-    )
+    return Run(path, own, environment_of(document))
 
 
-def is_own(item: object) -> bool:
-    """Tell whether a benchmark of a saved run was made by this suite."""
-    extra_info = item.get("extra_info") if isinstance(item, dict) else None
-    return isinstance(extra_info, dict) and all(
-        isinstance(extra_info.get(key), str) for key in ("precision", "execution")
-    )
+def environment_of(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved run's `machine_info` with its commit and time, which are pytest-benchmark's where it has none.
+
+    The suite's own commit is that of the suite, with a "+" where files differed from it; pytest-benchmark's is that of
+    the working directory. The suite's own time is the session's start; pytest-benchmark's is when the run was saved.
+    """
+    machine, commit = document.get("machine_info"), document.get("commit_info")
+    environment = dict(machine) if isinstance(machine, dict) else {}
+    if not environment.get("git_commit") and isinstance(commit, dict):
+        environment["git_commit"] = commit.get("id")
+    if not environment.get("measured_utc"):
+        environment["measured_utc"] = str(document.get("datetime") or "")[:SECONDS_OF_ISO_TIME]
+    return environment
+
+
+def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
+    """Return the benchmarks of saved runs that pytest-benchmark has loaded, safe to print and with today's keys.
+
+    Raises `InputError` where one cannot be printed.
+    """
+    try:
+        listed = [adapted(sanitized(item)) for item in benchmarks]
+        require_encodable(listed)
+    except ValueError as error:
+        raise InputError(f"A saved run cannot be shown ({error}); leave it out of the comparison.") from error
+    return listed

@@ -10,9 +10,11 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.storage.runs import Run, is_own
+from analysis.records import is_own
+from analysis.storage.runs import Run, from_pytest_benchmark
 from benchmarks.run import ForwardRun
 from data_prep.errors import InputError
+from data_prep.untrusted import sanitized
 
 THIS_RUN = "this run"
 
@@ -24,12 +26,18 @@ class ComparisonPlugin:
         self._gates = gates
         self._benchmarks: list[dict[str, Any]] = []
         self._saved: list[Run] = []
+        self._unreadable: list[str] = []
         self._failures: list[str] = []
 
     def pytest_benchmark_compare_machine_info(self, compared_benchmark: dict[str, Any]) -> bool:
         """Keep a saved run; returning a value keeps pytest-benchmark from a warning at every change of CPU clock."""
-        own = tuple(item for item in compared_benchmark["benchmarks"] if is_own(item))
-        self._saved.append(Run(Path(f"the run of {compared_benchmark.get('datetime')}"), own, {}))
+        name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
+        try:
+            own = tuple(item for item in from_pytest_benchmark(compared_benchmark["benchmarks"]) if is_own(item))
+        except InputError as error:
+            self._unreadable.append(f"{name} is not compared: {error}")
+        else:
+            self._saved.append(Run(Path(name), own, {}))
         return True
 
     def pytest_forward_timed(self, run: ForwardRun) -> None:
@@ -52,6 +60,8 @@ class ComparisonPlugin:
             own = [(THIS_RUN, item["extra_info"]) for item in self._benchmarks]
             for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
+        for line in self._unreadable:
+            terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._failures:
             terminalreporter.write_line(f"failed: {line}", red=True)
 

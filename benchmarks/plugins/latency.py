@@ -11,7 +11,7 @@ from benchmarks.steady_state import converged
 
 def pytest_forward_timed(run: ForwardRun) -> None:
     """Summarize the rounds, after making sure that they computed what their name says."""
-    run.extra_info["proof"] = proof(run.model, run.eager, run.dataset.batches[0]) | {
+    run.extra_info["numerics"] = proof(run.model, run.eager, run.dataset.batches[0]) | {
         "difference_from_eager": run.difference_from_eager(),
     }
     text_tokens = run.loop.text_tokens(0, len(run.durations_s))

@@ -38,8 +38,8 @@ class QualityPlugin:
         if name not in self._figures:
             with run.phase("quality"):
                 self._figures[name] = self._measure(run) | {"strided": strided(run)}
-        workload = run.extra_info["workload"]
-        figures = self._figures[name] | meaning(workload["stand_in"], run.checkpoint.config["vocab_size"])
+        provenance = run.extra_info["provenance"]
+        figures = self._figures[name] | meaning(provenance["stand_in"], run.checkpoint.config["vocab_size"])
         run.extra_info["quality"] = figures
         if figures["nonfinite_logits"]:
             invalidate(run.extra_info["validity"], figures["reason"])

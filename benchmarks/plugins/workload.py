@@ -16,7 +16,7 @@ def pytest_forward_starting(run: ForwardRun) -> None:
         sequence_length=dataset.sequence_length,
         device=str(run.settings.device),
         order_seed=run.settings.order_seed,
-        workload={
+        provenance={
             "model": checkpoint.name,
             "weights_sha256": checkpoint.sha256,
             "dataset": dataset.name,

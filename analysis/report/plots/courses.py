@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.metrics import lookup
+from analysis.records import benchmark_name, lookup
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import Findings
 from data_prep.untrusted import finite_number
@@ -85,7 +85,11 @@ def panels(
         tidy(axes)
         axes.plot(x, y, color=pick(COLOURS, precisions[extra_info["precision"]]), linewidth=1, marker=marker, ms=3)
         axes.set_ylim(*((0, 1.15 * max(1, *y)) if from_zero else limits(y)))
-        axes.set_title(literal(f"{extra_info['precision']}-{extra_info['execution']} [{y_label}]"), size=8, loc="left")
+        axes.set_title(
+            literal(f"{benchmark_name(extra_info['precision'], extra_info['execution'])} [{y_label}]"),
+            size=8,
+            loc="left",
+        )
         axes.set_xlabel(x_label, size=7, labelpad=1)
         axes.tick_params(labelsize=7)
     return figure
