@@ -14,7 +14,7 @@ from analysis.comparison.presentation import as_json, as_markdown
 from analysis.report.deployment import Tariff
 from analysis.report.summary import Findings
 from analysis.report.writer import write_report
-from analysis.storage.journal import recovered
+from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
 from data_prep.errors import InputError
 
@@ -75,7 +75,7 @@ def history(options: argparse.Namespace) -> int:
 def recover(options: argparse.Namespace) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
-        lines = recovered(options.results_dir, [Path(path) for path in options.runs])
+        lines = recover_all(options.results_dir, [Path(path) for path in options.runs])
     except OSError as error:  # one that a full disk causes names no file
         raise InputError(
             f"{error.filename or STORAGE} cannot be written ({error.strerror}); the journal is untouched."

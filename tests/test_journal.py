@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.storage.journal import append, left_behind, read, recover
+from analysis.storage.journal import append, orphaned_journals, read, recover
 from data_prep.errors import InputError
 from tests.tiny import REPOSITORY
 
@@ -52,7 +52,7 @@ def test_half_a_line_is_left_out(journal):
 
 def test_what_is_no_journal_is_one_sentence(journal):
     append(journal, "[1]")
-    with pytest.raises(InputError, match="is no journal: line 3"):
+    with pytest.raises(InputError, match="is not a journal: line 3"):
         read(journal)
 
 
@@ -78,7 +78,7 @@ def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, 
 
 def test_the_journal_of_a_running_session_is_left_alone(journal):
     append(journal.with_name("20261123_101112-1.jsonl"), line("fp32"))
-    assert left_behind(journal.parent.parent) == [journal]
+    assert orphaned_journals(journal.parent.parent) == [journal]
 
 
 def test_runs_that_are_there_are_not_overwritten(journal, tmp_path):

@@ -30,23 +30,24 @@ class Run:
 
 
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
-    """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
+    """Return the files that paths, run numbers (0001) and globs name, in order and without repetition.
 
-    Raises `InputError` where a selector matches nothing, or is no name.
+    Without selectors these are all saved runs. Raises `InputError` where a selector matches nothing, or cannot be a
+    name.
     """
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for selector in selectors or ["*"]:
         try:
             matches = matching(selector, storage)
-        except (OSError, ValueError) as error:  # a name that is too long, a pattern that is none
+        except (OSError, ValueError) as error:  # a name that is too long, a malformed pattern
             raise InputError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
         if not matches:
             raise InputError(
                 f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
-                "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
+                "`pytest-benchmark list` shows the saved runs, `pytest benchmarks --benchmark-autosave` makes one."
             )
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        paths.update(dict.fromkeys(matches))
+    return list(paths)
 
 
 def matching(selector: str, storage: Path) -> list[Path]:
@@ -70,8 +71,8 @@ def load(path: Path) -> Run:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
-            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is incomplete, as a full "
+            "disk or a kill leaves it; `python -m analysis recover` makes a complete one of the journal."
         ) from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):

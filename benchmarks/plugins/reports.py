@@ -12,7 +12,7 @@ import pytest
 from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
 from analysis.report.text_tables import terse
 from analysis.report.writer import CSV_NAME, write_report
-from analysis.storage.files import alone_in
+from analysis.storage.files import exclusive_access
 from benchmarks.instruments.machine.environment import environment
 from benchmarks.run import ForwardRun
 from fixtures.settings import SETTINGS
@@ -60,7 +60,7 @@ class ReportPlugin:
         """Have the run saved, then write tables and pictures; what cannot be written is said and fails the session."""
         folder = self._settings.results_dir
         try:
-            with alone_in(saving_places(session.config).get("--benchmark-storage")) as obstacle:
+            with exclusive_access(saving_places(session.config).get("--benchmark-storage")) as obstacle:
                 if obstacle is not None:
                     self._lines.append(f"warning: {obstacle}; a run saved there at this moment may overwrite this one.")
                 yield
