@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from analysis.report.notices import TITLE
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 
@@ -42,7 +43,7 @@ PLUGINS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options; fixtures/settings.py checks their values."""
-    group = parser.getgroup("gpt2-precision", "GPT-2 precision benchmark")
+    group = parser.getgroup("gpt2-precision", TITLE)
     group.addoption("--dataset-dir", metavar="DIR", help="tokenized dataset (default: prepared on first use)")
     group.addoption("--model", metavar="ID_OR_DIR", default="openai-community/gpt2", help="default: %(default)s")
     group.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")

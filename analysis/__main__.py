@@ -12,7 +12,7 @@ from analysis.comparison.history import write_history
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.report.deployment import Tariff
-from analysis.report.summary import Findings
+from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
@@ -29,7 +29,7 @@ def report(options: argparse.Namespace) -> int:
         )
     run = load(select(options.runs)[-1])
     try:
-        paths = write_report(options.results_dir, Findings(run.benchmarks, run.environment, {}, tariff))
+        paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff))
     except OSError as error:
         raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))

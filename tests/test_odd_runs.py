@@ -23,7 +23,7 @@ from analysis.comparison.side_by_side import side_by_side
 from analysis.report.deployment import Tariff
 from analysis.report.page import page
 from analysis.report.plots import write_plots
-from analysis.report.summary import Findings
+from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
 from analysis.storage.runs import load
 from data_prep.errors import InputError
@@ -115,8 +115,8 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     except InputError:
         return
     whole = load(odd_run({}))
-    findings = Findings(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
-    made = [summary(findings), page(findings, {}), findings.frame.to_csv(), noise_markdown([run, whole])]
+    summarized = RunSummary(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
+    made = [summary(summarized), page(summarized, {}), summarized.frame.to_csv(), noise_markdown([run, whole])]
     for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
         found = changes(*sides)
         made += [as_markdown(*sides, found), as_json(*sides, found)]
@@ -133,7 +133,7 @@ def test_every_picture_of_an_odd_run_is_drawn_or_left_out(odd_run, tmp_path, rep
         run = load(odd_run(replaced))
     except InputError:
         return
-    write_plots(tmp_path, Findings(run.benchmarks, run.environment, {}))
+    write_plots(tmp_path, RunSummary(run.benchmarks, run.environment, {}))
 
 
 def test_values_nested_beyond_what_python_shows_are_one_sentence(odd_run):

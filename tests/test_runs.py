@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.comparison.history import overview
-from analysis.comparison.noise_floor import noise, noise_markdown
-from analysis.report.diagnosis import explanations, warnings
-from analysis.report.summary import Findings
+from analysis.comparison.noise_floor import noise_floor, noise_markdown
+from analysis.report.diagnosis import caveats, explanations
+from analysis.report.summary import RunSummary
 from analysis.storage.runs import load, select
 from analysis.table import table
 from data_prep.errors import InputError
@@ -111,7 +111,7 @@ def test_a_run_has_one_commit_and_one_time_wherever_they_are_shown(tmp_path, mac
     run = load(path)
     (row,) = overview([run]).to_dict("records")
     assert (row["commit"], row["measured"]) == (commit, time)
-    (condition,) = [line for line in Findings(run.benchmarks, run.environment, {}).conditions if "commit" in line]
+    (condition,) = [line for line in RunSummary(run.benchmarks, run.environment, {}).conditions if "commit" in line]
     shown_time = "at an unknown time" if time == "unknown" else time
     assert condition.startswith(f"measured {shown_time}, commit {commit[:8]}")
     assert condition.endswith("+") == commit.endswith("+")
@@ -132,7 +132,7 @@ def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
 
 
 def test_the_noise_floor_counts_a_run_as_one_observation(storage):
-    spread = noise([load(path) for path in select([], storage)]).set_index(["name", "metric"])
+    spread = noise_floor([load(path) for path in select([], storage)]).set_index(["name", "metric"])
     row = spread.loc[("fp16-eager", "median_latency_ms")]
     assert (row["runs"], row["minimum"], row["maximum"]) == (3, 1.0, 1.2)
     assert row["mean"] == pytest.approx(1.1)
@@ -217,7 +217,7 @@ def test_each_doubtful_benchmark_gets_one_line_with_figure_cause_and_remedy():
     noisy = executed("fp16", "eager", 10.0, converged=False, ci95_low_ms=9.5, ci95_high_ms=10.2, noise_rel=0.07)
     hot = benchmark("fp32", 1.0, validity={"reasons": ["clocks were held down"], "unknown": {}})
     unknown = benchmark("mixed", 1.0, validity={"reasons": [], "unknown": {"gpu": "no NVML"}})
-    lines = warnings([noisy, hot, unknown, benchmark("fp32", 1.0)])
+    lines = caveats([noisy, hot, unknown, benchmark("fp32", 1.0)])
     assert len(lines) == 3
     assert lines[0].startswith(
         "fp16-eager: 10.000 ms ± 5.0% after 100 rounds (expected ± 1%), blocks of rounds spread by 7.0%"

@@ -25,7 +25,9 @@ class JournalPlugin:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._path: Path = (
-            config.stash[SETTINGS].results_dir / JOURNAL_FOLDER / f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.jsonl"
+            config.stash[SETTINGS].results_dir
+            / JOURNAL_FOLDER
+            / f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.jsonl"
         )
         self._environment: dict[str, Any] = {}
         self._lines: list[str] = []

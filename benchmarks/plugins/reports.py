@@ -1,4 +1,4 @@
-"""Has the tables written when the session ends, and shows the compact one."""
+"""Has the tables written when the session ends, and shows the short one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
-from analysis.report.text_tables import terse
+from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE, TITLE
+from analysis.report.summary import RunSummary, missing_figures
+from analysis.report.text_tables import terminal_table
 from analysis.report.writer import CSV_NAME, write_report
 from analysis.storage.files import exclusive_access
 from benchmarks.instruments.machine.environment import environment
@@ -27,7 +28,7 @@ class ReportPlugin:
         #: Every benchmark that was to run, and what became of it where it was not measured.
         self._fates: dict[str, str] = {}
         self._lines: list[str] = []
-        self._findings: Findings | None = None
+        self._findings: RunSummary | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run; where tests are collected alone, nothing is."""
@@ -77,7 +78,7 @@ class ReportPlugin:
         measured = {benchmark["name"] for benchmark in self._benchmarks}
         missing = {name: fate for name, fate in self._fates.items() if name not in measured}
         if self._benchmarks:
-            self._findings = Findings(self._benchmarks, environment(self._settings.device), missing)
+            self._findings = RunSummary(self._benchmarks, environment(self._settings.device), missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._findings)]
         elif missing and (folder / CSV_NAME).exists():
             self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
@@ -87,20 +88,20 @@ class ReportPlugin:
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the compact table, and once more whether it is real."""
+        """Show the short table, and once more whether it is real."""
         if not self._benchmarks and not self._lines:
             return
-        terminalreporter.section("GPT-2 precision benchmark")
+        terminalreporter.section(TITLE)
         if self._findings is not None:
             self._show_table(terminalreporter, self._findings)
         for line in self._lines:
             terminalreporter.write_line(line, red=line.startswith("error"))
 
-    def _show_table(self, terminalreporter: pytest.TerminalReporter, findings: Findings) -> None:
+    def _show_table(self, terminalreporter: pytest.TerminalReporter, findings: RunSummary) -> None:
         if findings.stand_in:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
-            terminalreporter.write_line(HOW_TO_GET_THE_REAL_THING)
-        short = terse(findings.frame)
+            terminalreporter.write_line(REAL_DATA_HINT)
+        short = terminal_table(findings.frame, findings.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
         for sentence in findings.advice:
             terminalreporter.write_line(sentence)
