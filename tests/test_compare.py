@@ -163,8 +163,10 @@ def test_the_command_line_compares_sides_and_fails_beyond_limits(storage, capsys
     assert document["changes"][0]["runs"] == [1, 1]
     assert storage("0001") == 1
     assert "expected two, or" in capsys.readouterr().err
-    assert storage("0001", "0004", "--fail", "what") == 1
-    assert "error: The limit 'what' cannot be read" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        storage("0001", "0004", "--fail", "what")
+    assert stopped.value.code == 2  # a usage error, which no script takes for a limit that was passed
+    assert "error: argument --fail: The limit 'what' cannot be read" in capsys.readouterr().err
 
 
 def test_a_run_fails_beyond_its_limits_and_says_so(run_suite):

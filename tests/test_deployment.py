@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.report.deployment import Tariff, deployment
+from analysis.report.deployment import Tariff, deployment, parse_price
 from data_prep.errors import InputError
 
 FRAME = pd.DataFrame({"name": ["fp32-graph", "fp16-graph", "mixed-graph"], "tokens_per_joule": [100.0, None, 0.0]})
@@ -27,3 +27,10 @@ def test_without_a_tariff_there_is_energy_alone():
 def test_a_tariff_is_a_price(price):
     with pytest.raises(InputError, match="expected a price a kWh"):
         Tariff(price, "EUR")
+
+
+def test_a_price_is_parsed_or_one_sentence():
+    assert parse_price("0.30") == 0.3
+    for text in ("-1", "nan", "thirty cents"):
+        with pytest.raises(InputError, match=r"The tariff is .*; expected a price a kWh such as --tariff 0.30"):
+            parse_price(text)
