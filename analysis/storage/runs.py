@@ -21,7 +21,7 @@ SELECTORS = "a path, a number such as 0001 or a glob"
 
 @dataclass(frozen=True)
 class Run:
-    """One saved run: where it lies, this suite's benchmarks in it, and the environment it was made in."""
+    """One saved run: its file, this suite's benchmarks in it, and the environment it was made in."""
 
     path: Path
     benchmarks: tuple[dict[str, Any], ...]
