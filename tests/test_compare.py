@@ -27,17 +27,17 @@ def latency(before: list[float], after: list[float]):
 
 
 def test_a_change_by_hand():
-    found = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
-    assert found.change_rel == pytest.approx(1.0)
-    assert (found.ci95_low, found.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
-    assert found.verdict == "worse"
+    compared = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    assert compared.change_rel == pytest.approx(1.0)
+    assert (compared.ci95_low, compared.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert compared.verdict == "worse"
     # Logs 0, 0.1, 0.2 and 1, 1.1, 1.2: difference 1, each variance 0.01, t(4) = 2.776.
     logs = [math.exp(x) for x in (0.0, 0.1, 0.2)], [math.exp(x) for x in (1.0, 1.1, 1.2)]
-    found = latency(*logs)
+    compared = latency(*logs)
     half = 2.77645 * math.sqrt(0.01 / 3 + 0.01 / 3)
-    assert found.change_rel == pytest.approx(math.expm1(1))
-    assert found.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
-    assert found.noise_floor_rel == pytest.approx(math.expm1(0.1))
+    assert compared.change_rel == pytest.approx(math.expm1(1))
+    assert compared.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
+    assert compared.noise_floor_rel == pytest.approx(math.expm1(0.1))
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_verdicts(before, after, verdict):
 
 
 def test_more_is_better_where_it_is():
-    found = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
-    assert found.verdict == "better"
-    assert found.worsening_rel == pytest.approx(-1, abs=1e-3)
+    compared = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
+    assert compared.verdict == "better"
+    assert compared.worsening_rel == pytest.approx(-1, abs=1e-3)
 
 
 def test_runs_of_the_same_thing_are_seldom_called_different():
@@ -83,8 +83,8 @@ def run(*benchmarks: dict) -> Run:
 
 
 def test_every_benchmark_of_either_side_is_compared():
-    found = changes([run(benchmark("fp32", 4.0), benchmark("fp16", 1.0))], [run(benchmark("fp32", 2.0))])
-    by_name = {(item.benchmark, item.metric): item for item in found}
+    compared = changes([run(benchmark("fp32", 4.0), benchmark("fp16", 1.0))], [run(benchmark("fp32", 2.0))])
+    by_name = {(item.benchmark, item.metric): item for item in compared}
     assert by_name["fp32-eager", "median_latency_ms"].change_rel == pytest.approx(-0.5)
     assert by_name["fp16-eager", "median_latency_ms"].verdict == "missing"
     assert ("fp32-eager", "energy_per_sample_mj") not in by_name  # on neither side

@@ -13,10 +13,10 @@ FRAME = pd.DataFrame({"name": ["fp32-graph", "fp16-graph", "mixed-graph"], "toke
 
 def test_a_million_tokens_by_hand():
     # 1e6 tokens at 100 a joule are 1e4 J, and 1e4 / 3.6e6 kWh; at 0.30 a kWh.
-    found = deployment(FRAME, Tariff(0.30, "EUR"))
-    assert found["benchmark"].tolist() == ["fp32-graph"]  # the others have no energy that is known: no row, no 0
-    assert float(found["kWh for a million tokens"][0]) == pytest.approx(1e4 / 3.6e6, rel=1e-3)
-    assert float(found["EUR for a million tokens"][0]) == pytest.approx(0.30 * 1e4 / 3.6e6, rel=1e-3)
+    costs = deployment(FRAME, Tariff(0.30, "EUR"))
+    assert costs["benchmark"].tolist() == ["fp32-graph"]  # the others have no energy that is known: no row, no 0
+    assert float(costs["kWh for a million tokens"][0]) == pytest.approx(1e4 / 3.6e6, rel=1e-3)
+    assert float(costs["EUR for a million tokens"][0]) == pytest.approx(0.30 * 1e4 / 3.6e6, rel=1e-3)
 
 
 def test_without_a_tariff_there_is_energy_alone():

@@ -115,8 +115,8 @@ def test_the_interval_of_a_change_holds_it_whatever_the_spreads(true, spreads):
     for _ in range(REPEATS):
         before = [generator.lognormvariate(0, spreads[0]) for _ in range(5)]
         after = [true * generator.lognormvariate(0, spreads[1]) for _ in range(5)]
-        found = latency(before, after)
-        hits += 1 + found.ci95_low <= true <= 1 + found.ci95_high
+        compared = latency(before, after)
+        hits += 1 + compared.ci95_low <= true <= 1 + compared.ci95_high
     assert abs(hits / REPEATS - 0.95) < TOLERANCE + 0.01  # Welch's degrees of freedom are an approximation
 
 
@@ -165,8 +165,8 @@ def test_every_metric_with_a_better_and_a_worse_can_be_limited(column, percent):
 
 @given(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 2), st.sampled_from(["lower", "higher"]))
 def test_a_single_run_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
-    found = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
+    compared = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
     worse_by = (after / before - 1) * (1 if better == "lower" else -1)
     if worse_by == pytest.approx(limit_rel, abs=1e-9):
         return  # a hair's breadth either way is rounding
-    assert bool(failures([found], [Gate("x", limit_rel)])) == (worse_by > limit_rel)
+    assert bool(failures([compared], [Gate("x", limit_rel)])) == (worse_by > limit_rel)

@@ -72,8 +72,8 @@ def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, 
     cut = data.draw(st.integers(0, len(content)))
     path = tmp_path_factory.mktemp("cut") / "1-2.jsonl"
     path.write_bytes(content[:cut])
-    found = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
-    assert found == names[: content[:cut].count(b"\n")]
+    recovered = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
+    assert recovered == names[: content[:cut].count(b"\n")]
 
 
 def test_the_journal_of_a_running_session_is_left_alone(journal):

@@ -73,22 +73,21 @@ odd_values = json_values | st.sampled_from([10**400, -(10**400), 1e308, 5e-324, 
 
 
 def at(place: tuple[Any, ...]) -> Any:
-    found: Any = DOCUMENT
+    value: Any = DOCUMENT
     for key in place:
-        found = found[key]
-    return found
+        value = value[key]
+    return value
 
 
 def put(document: dict[str, Any], place: tuple[Any, ...], value: object) -> None:
     """Set the value at a place, unless what leads there has been replaced already."""
-    found: Any = document
+    container: Any = document
     for key in place[:-1]:
-        found = (
-            found[key] if isinstance(found, dict) and key in found else found[key] if isinstance(found, list) else None
-        )
-        if not isinstance(found, (dict, list)):
+        is_there = isinstance(container, list) or (isinstance(container, dict) and key in container)
+        container = container[key] if is_there else None
+        if not isinstance(container, (dict, list)):
             return
-    found[place[-1]] = value
+    container[place[-1]] = value
 
 
 @pytest.fixture
@@ -118,9 +117,9 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     summarized = RunSummary(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
     made = [summary(summarized), page(summarized, {}), summarized.frame.to_csv(), noise_markdown([run, whole])]
     for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
-        found = changes(*sides)
-        made += [as_markdown(*sides, found), as_json(*sides, found)]
-        assert all(isinstance(line, str) for line in failures(found, [parse_gate("median_ms:3%")]))
+        compared = changes(*sides)
+        made += [as_markdown(*sides, compared), as_json(*sides, compared)]
+        assert all(isinstance(line, str) for line in failures(compared, [parse_gate("median_ms:3%")]))
     made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
     assert all(made)
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])

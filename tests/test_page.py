@@ -26,11 +26,11 @@ class Tags(HTMLParser):
 
     def __init__(self, document: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.collected: list[tuple[str, dict[str, str | None]]] = []
         self.feed(document)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.collected.append((tag, dict(attrs)))
 
 
 def hostile_run() -> RunSummary:
@@ -42,19 +42,19 @@ def hostile_run() -> RunSummary:
 
 def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     document = page(whole_run(), write_plots(tmp_path, whole_run()))
-    tags = Tags(document).found
+    tags = Tags(document).collected
     sources = [attributes[name] for _, attributes in tags for name in ("src", "href") if name in attributes]
     assert sources
     assert all(str(source).startswith("data:") for source in sources)
     assert sum(tag == "img" for tag, _ in tags) == 10
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert "default-src 'none'" in document
-    for wanted in ("fp16-eager", "energy of one sample, idle included", "CPU, 2 threads"):
-        assert wanted in document
+    for expected in ("fp16-eager", "energy of one sample, idle included", "CPU, 2 threads"):
+        assert expected in document
 
 
 def test_names_in_a_run_cannot_become_tags():
-    tags = Tags(page(hostile_run(), {})).found
+    tags = Tags(page(hostile_run(), {})).collected
     assert [tag for tag, _ in tags].count("script") == 1  # the page's own
     assert not [tag for tag, attributes in tags if tag == "img" or "onerror" in attributes]
 
@@ -105,7 +105,7 @@ def browser() -> Iterator[Any]:
 
 
 def column(browser: Any, heading: str) -> list[str]:
-    """Click on a heading of the first table, and return its column as it is shown then."""
+    """Click on a heading of the first table, and return its column as it is displayed then."""
     table = browser.find_element("css selector", "table.sortable")
     buttons = table.find_elements("css selector", "th button")
     number = [button.text.rstrip(" ↕↑↓") for button in buttons].index(heading)

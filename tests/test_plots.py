@@ -67,8 +67,8 @@ def test_a_stand_in_is_marked_in_every_picture(tmp_path):
 def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():
     figure = bars(summary_of(benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.0)), "t", "energy_per_sample_mj", "{}")
     assert figure is not None
-    shown = " ".join(text.get_text() for text in [*figure.texts, *figure.axes[0].texts])
-    assert "no figure for fp16-eager: no meter" in shown
+    written = " ".join(text.get_text() for text in [*figure.texts, *figure.axes[0].texts])
+    assert "no figure for fp16-eager: no meter" in written
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights.count(400.0) == 1
     assert all(height in (0, 400.0) for height in heights)  # 0: those of the legend

@@ -72,8 +72,8 @@ def test_a_missing_figure_is_empty_and_never_zero():
     frame = table([benchmark("fp32", 5.0), benchmark("fp16", 2.0, 9.0)])
     assert frame["energy_per_sample_mj"].isna().tolist() == [True, False]
     assert frame["energy_reduction_vs_fp32"].isna().all()
-    shown = summary_table(frame, {})
-    assert shown["energy mJ"].tolist() == ["-", "9.0"]
+    text = summary_table(frame, {})
+    assert text["energy mJ"].tolist() == ["-", "9.0"]
 
 
 def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():

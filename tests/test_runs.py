@@ -51,11 +51,11 @@ def test_any_selector_names_files_or_is_one_error(tmp_path_factory, name, below)
     path = save(folder / "Linux", 1, benchmark("fp32", 1.0))
     for selector in (name, f"{folder}/{below}"):
         try:
-            found = select([selector, "0001", selector], folder)
+            selected = select([selector, "0001", selector], folder)
         except InputError:
             continue
-        assert path in found
-        assert len(set(found)) == len(found)
+        assert path in selected
+        assert len(set(selected)) == len(selected)
 
 
 @pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv"])
