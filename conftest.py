@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from analysis.report.notices import TITLE
 from data_prep import options
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
@@ -35,7 +36,7 @@ PLUGINS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/settings.py."""
-    group = parser.getgroup("gpt2-precision", "GPT-2 precision benchmark")
+    group = parser.getgroup("gpt2-precision", TITLE)
     add = group.addoption
     add("--dataset-dir", type=options.folder, metavar="DIR", help="tokenized dataset (default: prepared on first use)")
     add("--model", default="openai-community/gpt2", metavar="ID_OR_DIR", help="default: %(default)s")
@@ -130,12 +131,12 @@ def pytest_benchmark_group_stats(
     if config is None:
         from analysis.comparison.comparability import differences
         from analysis.comparison.side_by_side import side_by_side
-        from analysis.storage.runs import showable
+        from analysis.storage.runs import from_pytest_benchmark
 
         try:
-            listed = [showable(item) for item in listed]
-        except ValueError as error:
-            sys.exit(f"error: A saved run cannot be shown: it is {error}; leave it out of the comparison.")
+            listed = from_pytest_benchmark(listed)
+        except InputError as error:
+            sys.exit(f"error: {error}")
         shown = side_by_side(listed)
         if shown is not None:
             print(f"{shown}\n")

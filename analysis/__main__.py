@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import write_history
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
-from analysis.errors import ResultsError
-from analysis.report.deployment import Tariff
-from analysis.report.summary import Findings
+from analysis.report.deployment import Tariff, parse_price
+from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.storage.journal import recovered
+from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
+from data_prep.errors import InputError
+
+Value = TypeVar("Value")
 
 
 def report(options: argparse.Namespace) -> int:
     """Write tables, pictures and page of one saved run, the newest without a name."""
-    tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
     if len(options.runs) > 1:
-        raise ResultsError(
+        raise InputError(
             f"report got {len(options.runs)} runs; expected one, or none for the newest. `python -m analysis history` "
             "shows several."
         )
+    tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
     run = load(select(options.runs)[-1])
     try:
-        paths = write_report(options.results_dir, Findings(run.benchmarks, run.environment, {}, tariff))
+        paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff))
     except OSError as error:
-        raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
+        raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))
     return 0
 
@@ -45,16 +49,15 @@ def noise(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Compare saved runs: `compare A B`, or several a side with `compare A… --to B…`."""
     if options.to is None and len(options.runs) != 2:
-        raise ResultsError(
+        raise InputError(
             f"compare got {len(options.runs)} run(s) and no --to; expected two, or `compare A… --to B…` for several a "
             "side."
         )
     selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
-    gates = [parse_gate(expression) for expression in options.fail]
     before, after = ([load(path) for path in select(side)] for side in selectors)
-    found = changes(before, after)
-    print(as_json(before, after, found) if options.format == "json" else as_markdown(before, after, found))
-    lines = failures(found, gates, allow_missing=options.allow_missing)
+    compared = changes(before, after)
+    print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
+    lines = failures(compared, options.fail, allow_missing=options.allow_missing)
     for line in lines:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if lines else 0
@@ -66,7 +69,7 @@ def history(options: argparse.Namespace) -> int:
     try:
         listed, paths = write_history(options.results_dir, runs)
     except OSError as error:
-        raise ResultsError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
+        raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print(listed)
     print("\n".join(f"wrote {path}" for path in paths))
     return 0
@@ -75,13 +78,25 @@ def history(options: argparse.Namespace) -> int:
 def recover(options: argparse.Namespace) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
-        lines = recovered(options.results_dir, [Path(path) for path in options.runs])
+        lines = recover_all(options.results_dir, options.runs)
     except OSError as error:  # one that a full disk causes names no file
-        raise ResultsError(
+        raise InputError(
             f"{error.filename or STORAGE} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
     print("\n".join(lines))
     return 0
+
+
+def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a parser of an option's value that raises what argparse shows as a usage error."""
+
+    def parse_argument(text: str) -> Value:
+        try:
+            return parse(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse_argument
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,25 +106,41 @@ def parser() -> argparse.ArgumentParser:
     commands = options.add_subparsers(required=True)
     for command in (report, noise, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
-        added.add_argument("runs", nargs="*", help=runs_help)
+        if command is recover:
+            added.add_argument("runs", nargs="*", type=Path, metavar="JOURNAL", help="default: all of killed runs")
+        else:
+            added.add_argument("runs", nargs="*", help=runs_help)
         added.set_defaults(run=command)
         if command in (report, history, recover):
             added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
         if command is report:
-            added.add_argument(
-                "--tariff", type=float, metavar="PRICE", help="of a kWh, for the cost of a million tokens"
-            )
-            added.add_argument("--currency", default="EUR", help="of the tariff (default: %(default)s)")
+            add_report_options(added)
         if command is compare:
-            added.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")
-            added.add_argument(
-                "--fail", action="append", default=[], metavar="METRIC:PERCENT%", help="exit code 1 beyond"
-            )
-            added.add_argument("--allow-missing", action="store_true", help="a metric may be missing on a side")
-            added.add_argument(
-                "--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s"
-            )
+            add_compare_options(added, runs_help)
     return options
+
+
+def add_report_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `report`."""
+    command.add_argument(
+        "--tariff", type=argument(parse_price), metavar="PRICE", help="of a kWh, for the cost of a million tokens"
+    )
+    command.add_argument("--currency", default="EUR", help="of the tariff (default: %(default)s)")
+
+
+def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> None:
+    """Add the options of `compare`."""
+    command.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")
+    command.add_argument(
+        "--fail",
+        action="append",
+        default=[],
+        type=argument(parse_gate),
+        metavar="METRIC:PERCENT%",
+        help="exit code 1 beyond",
+    )
+    command.add_argument("--allow-missing", action="store_true", help="a metric may be missing on a side")
+    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
 
 
 def main() -> int:
@@ -117,7 +148,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         code: int = options.run(options)
-    except ResultsError as error:
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return code

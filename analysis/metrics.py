@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: No figure comes near these, and ratios, squares and margins of figures between them are finite.
-SMALLEST, LARGEST = 1e-50, 1e50
+from analysis.records import lookup
+from data_prep.untrusted import finite_number
 
-
-def lookup(extra_info: dict[str, Any], path: str) -> Any:  # noqa: ANN401
-    """Return what lies at a dotted path of a benchmark's `extra_info`, or None where there is nothing."""
-    found: Any = extra_info
-    for key in path.split("."):
-        if not isinstance(found, dict):
-            return None
-        found = found.get(key)
-    return found
-
-
-def finite(value: Any) -> int | float | None:  # noqa: ANN401
-    """Return a value where it is a number that can be reckoned with, else None: a saved run may hold anything."""
-    is_figure = type(value) in (int, float) and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
-    return value if is_figure else None
+#: Figures within this share of each other are called the same, on one run as between runs.
+SAME_REL = 0.01
 
 
 @dataclass(frozen=True)
 class Metric:
     """One figure of a benchmark.
 
-    `column` is its name in tables, `path` where it lies in `extra_info` (dotted), `better` which way is better, None
-    where the figure is a condition and no merit.
+    `column` is its name in tables, `path` its dotted path in `extra_info`, `better` the direction of improvement, None
+    where the figure is a condition and not a merit.
     """
 
     column: str
@@ -38,15 +26,17 @@ class Metric:
     unit: str
     better: Literal["lower", "higher"] | None
     description: str
-    #: Whether it is a number; the others are text, yes or no.
+    #: Whether the value is a number; otherwise it is text, true or false.
     is_number: bool = True
+    #: The column that says why the figure is missing.
+    reason_column: str | None = None
 
     def value(self, extra_info: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Return this metric of a benchmark, or None where it is missing or, being a number, is none that is finite."""
-        found = lookup(extra_info, self.path)
+        """Return this metric of a benchmark, or None where the value is missing or of another type."""
+        value = lookup(extra_info, self.path)
         if self.is_number:
-            return finite(found)
-        return found if isinstance(found, (str, bool)) else None
+            return finite_number(value)
+        return value if isinstance(value, (str, bool)) else None
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,12 @@ class Ratio:
     description: str
     unit: str = ""
     better: Literal["lower", "higher"] = "higher"
+    reason_column: str | None = None
+
+    @property
+    def end_columns(self) -> tuple[str, str]:
+        """The columns with the ends of the ratio's 95% interval, where its figure has one."""
+        return f"{self.column}_ci95_low", f"{self.column}_ci95_high"
 
 
 METRICS = (
@@ -69,9 +65,23 @@ METRICS = (
     Metric("std_latency_ms", "latency.std_ms", "ms", "lower", "standard deviation of the rounds"),
     Metric("throughput", "latency.throughput_samples_per_s", "samples/s", "higher", "samples a second of forward"),
     Metric("tokens_per_sec", "latency.tokens_per_s", "tokens/s", "higher", "text tokens a second, padding not counted"),
-    Metric("perplexity", "quality.perplexity", "", "lower", "exp of the mean loss over text targets"),
+    Metric(
+        "perplexity",
+        "quality.perplexity",
+        "",
+        "lower",
+        "exp of the mean loss over text targets",
+        reason_column="quality_reason",
+    ),
     Metric("mean_power_w", "energy.mean_power_w", "W", None, "mean power while the loop ran"),
-    Metric("energy_per_sample_mj", "energy.energy_per_sample_mj", "mJ", "lower", "energy of one sample, idle included"),
+    Metric(
+        "energy_per_sample_mj",
+        "energy.energy_per_sample_mj",
+        "mJ",
+        "lower",
+        "energy of one sample, idle included",
+        reason_column="energy_reason",
+    ),
     Metric("model_size_mb", "size.model_size_mb", "MB", "lower", "parameters and buffers, tied ones once"),
     Metric("median_latency_ms", "latency.median_ms", "ms", "lower", "median time of a forward"),
     Metric("median_ci95_low_ms", "latency.ci95_low_ms", "ms", None, "lower end of the median's 95% interval"),
@@ -90,7 +100,7 @@ METRICS = (
     Metric("kernels", "latency.kernels", "", None, "kernels of one forward"),
     Metric("launch_bound_share", "latency.launch_bound_share", "", "lower", "1 - graph / eager"),
     Metric("roofline_fraction", "latency.roofline_fraction", "", "higher", "the device's own limit over the latency"),
-    Metric("limit_ms", "latency.limit_ms", "ms", None, "least time the device needs for the work"),
+    Metric("limit_ms", "latency.limit_ms", "ms", None, "shortest time in which the device could do the work"),
     Metric("casts", "numerics.casts", "", None, "conversions between floating-point dtypes in one forward"),
     Metric("validity", "validity.status", "", None, "valid, invalid or unknown", is_number=False),
     Metric("sm_clock_mhz", "validity.sm_clock_mhz", "MHz", None, "SM clock after the rounds"),
@@ -163,6 +173,7 @@ LEADING_COLUMNS = (
 )
 
 
-def catalogued(column: str) -> Metric | Ratio:
-    """Return the metric or ratio of a table's column. Raises `KeyError` where there is none."""
-    return {entry.column: entry for entry in (*METRICS, *RATIOS)}[column]
+#: Every metric and ratio by its column.
+CATALOGUE: Mapping[str, Metric | Ratio] = {entry.column: entry for entry in (*METRICS, *RATIOS)}
+#: Those that can get better and worse, in the order of the catalogue.
+COMPARED: tuple[Metric | Ratio, ...] = tuple(entry for entry in CATALOGUE.values() if entry.better)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import gc
-import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
 import torch
-from scipy.special import bdtr
 
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
-
-CONFIDENCE = 0.95
 
 
 class ForwardLoop:
@@ -120,37 +114,3 @@ def waiter(device: torch.device) -> Callable[[], None]:
         event.synchronize()
 
     return wait
-
-
-def median_interval_ratio(durations_s: Sequence[float]) -> float | None:
-    """Return how far the 95% interval of the median reaches from it, relative to it; None below six rounds."""
-    ordered = sorted(durations_s)
-    low, high = quantile_interval(ordered, 0.5)
-    if low is None or high is None:
-        return None
-    median = statistics.median(ordered)
-    return max(median - low, high - median) / median
-
-
-def quantile(ordered: Sequence[float], probability: float) -> float:
-    """Return the quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996)."""
-    position = probability * (len(ordered) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
-
-
-def quantile_interval(ordered: Sequence[float], probability: float) -> tuple[float | None, float | None]:
-    """Return the narrowest symmetric-in-rank 95% interval of a quantile, or two None where the sample is too small.
-
-    The number of values below the true quantile is binomial(n, p), whatever the distribution, so the order statistics
-    x[l] and x[u] (from 1) cover it with probability B(u-1) - B(l-1). Source: David and Nagaraja, Order Statistics,
-    3rd edition, section 7.1.
-    """
-    count, tail = len(ordered), (1 - CONFIDENCE) / 2
-    at_most = bdtr(np.arange(count + 1), count, probability)
-    lower = int(np.searchsorted(at_most, tail))
-    upper = int(np.searchsorted(at_most, 1 - tail)) + 1
-    if lower < 1 or upper > count:
-        return None, None
-    return ordered[lower - 1], ordered[upper - 1]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from analysis.names import benchmark_name
+from analysis.records import benchmark_name
 from benchmarks.loop import ForwardLoop
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, warm_up

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.loop import median_interval_ratio
+from analysis.intervals import median_interval_ratio
 from benchmarks.policies import TimingPolicy
 
 #: Successive blocks of warm-up rounds whose medians are this close are steady, if the SM clock is flat as well.

@@ -6,7 +6,7 @@ import pytest
 import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from analysis.names import benchmark_name
+from analysis.records import benchmark_name
 from benchmarks.loop import require_positive
 from benchmarks.plugins.session import SESSION
 from benchmarks.run import BenchmarkRun

@@ -1,10 +1,10 @@
-"""The one exception that is shown to a user as a sentence instead of a traceback."""
+"""The one exception that a user sees as a sentence instead of a traceback."""
 
 
 class InputError(Exception):
     """Something outside the program is wrong: an option, a file, the hub, the disk.
 
-    The message is one or two sentences: what is wrong, the value found, the value expected, the command that mends it.
+    The message is one or two sentences: what is wrong, the value found, the value expected, the command that fixes it.
     """
 
 

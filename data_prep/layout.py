@@ -29,7 +29,6 @@ PADDING_ID = 50_256
 
 #: Metadata that tables show.
 NAMES = ("dataset_name", "model", "task", "tokenizer")
-LONGEST_NAME = 200
 
 #: sha256 of the little-endian int64 bytes of the WikiText-2 test set prepared with every option at its default.
 PUBLISHED_SHA256 = {
@@ -44,11 +43,6 @@ PUBLISHED_PROTOCOL = {
     "seed": 42,
     "tokenizer": "gpt2",
 }
-
-
-def is_name(value: object) -> bool:
-    """Tell whether `value` can be shown in a table: one line of 1 to `LONGEST_NAME` printable characters."""
-    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_NAME
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:

@@ -20,17 +20,16 @@ from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     DEFAULT_FOLDER,
     FILE_NAMES,
-    LONGEST_NAME,
     METADATA_DIGEST,
     NAMES,
     STAND_IN_FOLDER,
     TENSOR_NAMES,
-    is_name,
     metadata_sha256,
     tensor_sha256,
     write_dataset,
 )
 from data_prep.protocol import Protocol
+from data_prep.untrusted import LIMITS, is_name
 
 
 def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str = "auto") -> Path:
@@ -102,7 +101,7 @@ def require_names(description: Mapping[str, Any]) -> None:
         if not is_name(description[key]):
             raise InputError(
                 f"The dataset's {key} would be {ascii(description[key])[:80]}; expected one line of 1 to "
-                f"{LONGEST_NAME} printable characters. Rename the text file or the tokenizer's folder."
+                f"{LIMITS.name_characters} printable characters. Rename the text file or the tokenizer's folder."
             )
 
 

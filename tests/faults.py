@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.errors import ResultsError
-from analysis.storage.journal import left_behind, recover
+from analysis.storage.journal import orphaned_journals, recover
 from analysis.storage.runs import Run, load
+from data_prep.errors import InputError
 from data_prep.folders import UNFINISHED, clear_after_killed_runs
 from data_prep.layout import write_dataset
 from fixtures.dataset.folder import DatasetFolder
@@ -174,11 +174,11 @@ def after_kill(folder: Path) -> str:
     for path in storage.rglob("*.json"):
         try:
             saved |= names(load(path))
-        except ResultsError:
+        except InputError:
             half = ", half a saved run refused"
             path.unlink()
     recovered = set()
-    for journal in left_behind(folder / "results"):
+    for journal in orphaned_journals(folder / "results"):
         recovered |= names(load(recover(journal, storage)[0]))
     if not finished <= saved | recovered:
         raise FaultError(f"{sorted(finished - saved - recovered)} had finished; they are in no run and no journal")
@@ -216,7 +216,7 @@ def two_at_once(times: int, folder: Path) -> Tallies:
         if len(runs) != 2 * number or len(losses) != 2 * number:
             raise FaultError(f"{len(runs)} runs with {len(losses)} files of losses; expected {2 * number} of each")
         require_whole_results(folder / "results")
-        if left := left_behind(folder / "results"):
+        if left := orphaned_journals(folder / "results"):
             raise FaultError(f"{left} are left of sessions that ended well")
     return {"two sessions at once in one folder": Counter({"both saved, each with its own losses": times})}
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import change, changes
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.errors import ResultsError
 from analysis.storage.runs import Run
+from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save
 
@@ -27,17 +27,17 @@ def latency(before: list[float], after: list[float]):
 
 
 def test_a_change_by_hand():
-    found = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
-    assert found.change_rel == pytest.approx(1.0)
-    assert (found.ci95_low, found.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
-    assert found.verdict == "worse"
+    compared = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    assert compared.change_rel == pytest.approx(1.0)
+    assert (compared.ci95_low, compared.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert compared.verdict == "worse"
     # Logs 0, 0.1, 0.2 and 1, 1.1, 1.2: difference 1, each variance 0.01, t(4) = 2.776.
     logs = [math.exp(x) for x in (0.0, 0.1, 0.2)], [math.exp(x) for x in (1.0, 1.1, 1.2)]
-    found = latency(*logs)
+    compared = latency(*logs)
     half = 2.77645 * math.sqrt(0.01 / 3 + 0.01 / 3)
-    assert found.change_rel == pytest.approx(math.expm1(1))
-    assert found.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
-    assert found.noise_floor_rel == pytest.approx(math.expm1(0.1))
+    assert compared.change_rel == pytest.approx(math.expm1(1))
+    assert compared.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
+    assert compared.noise_floor_rel == pytest.approx(math.expm1(0.1))
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_verdicts(before, after, verdict):
 
 
 def test_more_is_better_where_it_is():
-    found = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
-    assert found.verdict == "better"
-    assert found.worsening_rel == pytest.approx(-1, abs=1e-3)
+    compared = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
+    assert compared.verdict == "better"
+    assert compared.worsening_rel == pytest.approx(-1, abs=1e-3)
 
 
 def test_runs_of_the_same_thing_are_seldom_called_different():
@@ -83,8 +83,8 @@ def run(*benchmarks: dict) -> Run:
 
 
 def test_every_benchmark_of_either_side_is_compared():
-    found = changes([run(benchmark("fp32", 4.0), benchmark("fp16", 1.0))], [run(benchmark("fp32", 2.0))])
-    by_name = {(item.benchmark, item.metric): item for item in found}
+    compared = changes([run(benchmark("fp32", 4.0), benchmark("fp16", 1.0))], [run(benchmark("fp32", 2.0))])
+    by_name = {(item.benchmark, item.metric): item for item in compared}
     assert by_name["fp32-eager", "median_latency_ms"].change_rel == pytest.approx(-0.5)
     assert by_name["fp16-eager", "median_latency_ms"].verdict == "missing"
     assert ("fp32-eager", "energy_per_sample_mj") not in by_name  # on neither side
@@ -107,14 +107,14 @@ def test_limits_are_read(expression, gate):
 def test_any_text_is_a_limit_or_one_error(text):
     try:
         gate = parse_gate(text)
-    except ResultsError:
+    except InputError:
         return
     assert gate.limit_rel >= 0
 
 
 @pytest.mark.parametrize("expression", ["perplexity", "perplexity:-1%", "perplexity:1", "rounds:1%", "nonsense:1%", ""])
 def test_what_is_no_limit_is_an_error(expression):
-    with pytest.raises(ResultsError, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         parse_gate(expression)
 
 
@@ -163,8 +163,10 @@ def test_the_command_line_compares_sides_and_fails_beyond_limits(storage, capsys
     assert document["changes"][0]["runs"] == [1, 1]
     assert storage("0001") == 1
     assert "expected two, or" in capsys.readouterr().err
-    assert storage("0001", "0004", "--fail", "what") == 1
-    assert "error: The limit 'what' cannot be read" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        storage("0001", "0004", "--fail", "what")
+    assert stopped.value.code == 2  # a usage error, which no script takes for a limit that was passed
+    assert "error: argument --fail: The limit 'what' cannot be read" in capsys.readouterr().err
 
 
 def test_a_run_fails_beyond_its_limits_and_says_so(run_suite):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 
 import pytest
 
@@ -14,16 +15,22 @@ from tests.tiny import REPOSITORY
 ORDER = ["Provenance", "Validity", "Size", "Quality", "Numerics", "Latency", "Energy", "Roofline"]
 
 
+def recorded(calls: list, name: str, method):
+    """The method of an instrument, which notes each call."""
+
+    @functools.wraps(method)
+    def record(self, run):
+        calls.append((run.name, method.__name__, name))
+        return method(self, run)
+
+    return record
+
+
 def test_instruments_measure_in_the_order_of_the_tuple(run_suite, monkeypatch):
     calls = []
     for instrument in INSTRUMENTS:
         for moment in ("starting", "prepared", "measure"):
-
-            def record(self, run, instrument=instrument, moment=moment, original=getattr(instrument, moment)):
-                calls.append((run.name, moment, instrument.__name__))
-                return original(self, run)
-
-            monkeypatch.setattr(instrument, moment, record)
+            monkeypatch.setattr(instrument, moment, recorded(calls, instrument.__name__, getattr(instrument, moment)))
     assert run_suite("--precisions=fp32").ret == 0
     expected = [(moment, name) for moment in ("starting", "prepared", "measure") for name in ORDER]
     assert calls == [("fp32-eager", moment, name) for moment, name in expected]

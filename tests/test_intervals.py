@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 
 from analysis.comparison.changes import Change, change
 from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.intervals import (
+    effective_sample_size,
+    median_interval_ratio,
+    quantile_interval,
+    student_t,
+    welch,
+)
 from analysis.metrics import METRICS, RATIOS
 from benchmarks.instruments.energy.figures import SLOW_REL_SD, relative_u95
 from benchmarks.instruments.latency.statistics import latency_statistics
-from benchmarks.loop import quantile_interval
 
 REPEATS = 2000
 #: What 2,000 repeats of 95% scatter by: three standard deviations.
@@ -48,14 +54,69 @@ def test_the_interval_of_a_median_of_skewed_rounds_holds_it():
     assert hits / REPEATS >= 0.95 - TOLERANCE
 
 
+def test_the_interval_of_a_median_of_100_is_ranks_40_to_61():
+    # The classic table: for n = 100 the ranks 40 and 61 give 96.5%, 41 and 60 only 94.3%.
+    assert quantile_interval(list(range(1, 101)), 0.5) == (40, 61)
+
+
+def test_five_rounds_are_too_few_for_the_interval_of_a_median_and_six_are_enough():
+    assert quantile_interval([1, 2, 3, 4, 5], 0.5) == (None, None)  # 1 - 2 / 2**5 = 93.8%
+    assert quantile_interval([1, 2, 3, 4, 5, 6], 0.5) == (1, 6)  # 1 - 2 / 2**6 = 96.9%
+
+
+@pytest.mark.parametrize(("probability", "true"), [(0.5, 0.5), (0.95, 0.95)])
+def test_the_interval_covers_the_true_quantile_95_times_in_100(probability, true):
+    generator = random.Random(3)
+    hits = 0
+    for _ in range(1000):
+        low, high = quantile_interval(sorted(generator.random() for _ in range(120)), probability)
+        hits += low <= true <= high
+    assert 935 <= hits <= 1000
+
+
+def test_the_interval_of_a_median_reaches_as_far_as_its_farther_end():
+    values = [0.9] * 40 + [1.0] * 20 + [1.3] * 40
+    assert median_interval_ratio(values) == pytest.approx(0.3)
+    assert median_interval_ratio(values[::-1]) == pytest.approx(0.3)
+    assert median_interval_ratio([1.0] * 5) is None
+
+
+def test_students_t_is_that_of_the_tables():
+    for degrees_of_freedom, tabulated in ((1, 12.706), (4, 2.776), (30, 2.042), (math.inf, 1.960)):
+        assert student_t(degrees_of_freedom) == pytest.approx(tabulated, abs=5e-4)
+
+
+def test_welch_by_hand():
+    # Variances 1 and 4 of 3 and 5 values: shares 1/3 and 4/5, (1/3 + 4/5)^2 / ((1/3)^2 / 2 + (4/5)^2 / 4) = 5.959.
+    before, after = np.array([1.0, 2.0, 3.0]), 10 + 2 * np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
+    centre, half_width = welch(before, after)
+    assert centre == pytest.approx(8.0)
+    assert half_width == pytest.approx(student_t(5.959) * math.sqrt(1 / 3 + 4 / 5), rel=1e-4)
+    assert welch(before, after, (3, 5)) == welch(before, after)
+    assert welch(before, after, (1.5, 2.5)).half_width > math.sqrt(2) * half_width
+
+
+def test_values_without_spread_have_a_difference_of_no_width():
+    assert welch(np.array([1.0, 1.0]), np.array([3.0, 3.0, 3.0])) == (2.0, 0.0)
+
+
+def test_a_series_that_repeats_its_neighbours_is_worth_fewer_values():
+    alternating = [0.0, 1.0] * 20
+    assert effective_sample_size(alternating) == 40  # a negative correlation counts as none
+    assert effective_sample_size([2.0] * 7) == 7
+    # r of 0, 0, 1, 1: (0.25 - 0.25 + 0.25) / 1 = 0.25, raised by 1/4 to 0.5: 4 x 0.5 / 1.5.
+    assert effective_sample_size([0.0, 0.0, 1.0, 1.0]) == pytest.approx(4 / 3)
+    assert effective_sample_size([float(i // 500) for i in range(1000)]) == pytest.approx(1000 * 0.05 / 1.95)
+
+
 @pytest.mark.parametrize(("true", "spreads"), [(1.0, (0.03, 0.03)), (1.1, (0.01, 0.05)), (0.3, (0.002, 0.01))])
 def test_the_interval_of_a_change_holds_it_whatever_the_spreads(true, spreads):
     generator, hits = random.Random(2), 0
     for _ in range(REPEATS):
         before = [generator.lognormvariate(0, spreads[0]) for _ in range(5)]
         after = [true * generator.lognormvariate(0, spreads[1]) for _ in range(5)]
-        found = latency(before, after)
-        hits += 1 + found.ci95_low <= true <= 1 + found.ci95_high
+        compared = latency(before, after)
+        hits += 1 + compared.ci95_low <= true <= 1 + compared.ci95_high
     assert abs(hits / REPEATS - 0.95) < TOLERANCE + 0.01  # Welch's degrees of freedom are an approximation
 
 
@@ -104,8 +165,8 @@ def test_every_metric_with_a_better_and_a_worse_can_be_limited(column, percent):
 
 @given(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 2), st.sampled_from(["lower", "higher"]))
 def test_a_single_run_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
-    found = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
+    compared = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
     worse_by = (after / before - 1) * (1 if better == "lower" else -1)
     if worse_by == pytest.approx(limit_rel, abs=1e-9):
         return  # a hair's breadth either way is rounding
-    assert bool(failures([found], [Gate("x", limit_rel)])) == (worse_by > limit_rel)
+    assert bool(failures([compared], [Gate("x", limit_rel)])) == (worse_by > limit_rel)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.errors import ResultsError
-from analysis.storage.journal import append, left_behind, read, recover
+from analysis.storage.journal import append, orphaned_journals, read, recover
+from data_prep.errors import InputError
 from tests.tiny import REPOSITORY
 
 GONE = 2**22 + 1  # above the largest number that Linux gives to a process
@@ -52,7 +52,7 @@ def test_half_a_line_is_left_out(journal):
 
 def test_what_is_no_journal_is_one_sentence(journal):
     append(journal, "[1]")
-    with pytest.raises(ResultsError, match="is no journal: line 3"):
+    with pytest.raises(InputError, match="is not a journal: line 3"):
         read(journal)
 
 
@@ -62,7 +62,7 @@ def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
     path.write_bytes(content)
     try:
         read(path)
-    except ResultsError:
+    except InputError:
         return
 
 
@@ -72,13 +72,13 @@ def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, 
     cut = data.draw(st.integers(0, len(content)))
     path = tmp_path_factory.mktemp("cut") / "1-2.jsonl"
     path.write_bytes(content[:cut])
-    found = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
-    assert found == names[: content[:cut].count(b"\n")]
+    recovered = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
+    assert recovered == names[: content[:cut].count(b"\n")]
 
 
 def test_the_journal_of_a_running_session_is_left_alone(journal):
     append(journal.with_name("20261123_101112-1.jsonl"), line("fp32"))
-    assert left_behind(journal.parent.parent) == [journal]
+    assert orphaned_journals(journal.parent.parent) == [journal]
 
 
 def test_runs_that_are_there_are_not_overwritten(journal, tmp_path):

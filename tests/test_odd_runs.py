@@ -20,13 +20,13 @@ from analysis.comparison.history import overview, values_over_runs
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.side_by_side import side_by_side
-from analysis.errors import ResultsError
 from analysis.report.deployment import Tariff
 from analysis.report.page import page
 from analysis.report.plots import write_plots
-from analysis.report.summary import Findings
+from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
 from analysis.storage.runs import load
+from data_prep.errors import InputError
 from tests.json_values import json_values
 from tests.test_plots import whole_run
 
@@ -75,22 +75,21 @@ odd_values = json_values | st.sampled_from([10**400, -(10**400), 1e308, 5e-324, 
 
 
 def at(place: tuple[Any, ...]) -> Any:
-    found: Any = DOCUMENT
+    value: Any = DOCUMENT
     for key in place:
-        found = found[key]
-    return found
+        value = value[key]
+    return value
 
 
 def put(document: dict[str, Any], place: tuple[Any, ...], value: object) -> None:
     """Set the value at a place, unless what leads there has been replaced already."""
-    found: Any = document
+    container: Any = document
     for key in place[:-1]:
-        found = (
-            found[key] if isinstance(found, dict) and key in found else found[key] if isinstance(found, list) else None
-        )
-        if not isinstance(found, (dict, list)):
+        is_there = isinstance(container, list) or (isinstance(container, dict) and key in container)
+        container = container[key] if is_there else None
+        if not isinstance(container, (dict, list)):
             return
-    found[place[-1]] = value
+    container[place[-1]] = value
 
 
 @pytest.fixture
@@ -114,15 +113,15 @@ quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sentence(odd_run, replaced):
     try:
         run = load(odd_run(replaced))
-    except ResultsError:
+    except InputError:
         return
     whole = load(odd_run({}))
-    findings = Findings(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
-    made = [summary(findings), page(findings, {}), findings.frame.to_csv(), noise_markdown([run, whole])]
+    summarized = RunSummary(run.benchmarks, run.environment, {}, Tariff(0.3, "EUR"))
+    made = [summary(summarized), page(summarized, {}), summarized.frame.to_csv(), noise_markdown([run, whole])]
     for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
-        found = changes(*sides)
-        made += [as_markdown(*sides, found), as_json(*sides, found)]
-        assert all(isinstance(line, str) for line in failures(found, [parse_gate("median_ms:3%")]))
+        compared = changes(*sides)
+        made += [as_markdown(*sides, compared), as_json(*sides, compared)]
+        assert all(isinstance(line, str) for line in failures(compared, [parse_gate("median_ms:3%")]))
     made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
     assert all(made)
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
@@ -133,15 +132,15 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
 def test_every_picture_of_an_odd_run_is_drawn_or_left_out(odd_run, tmp_path, replaced):
     try:
         run = load(odd_run(replaced))
-    except ResultsError:
+    except InputError:
         return
-    write_plots(tmp_path, Findings(run.benchmarks, run.environment, {}))
+    write_plots(tmp_path, RunSummary(run.benchmarks, run.environment, {}))
 
 
 def test_values_nested_beyond_what_python_shows_are_one_sentence(odd_run):
     path = odd_run({("machine_info", "gpu"): "deep"})
     path.write_text(path.read_text().replace('"deep"', "[" * 900 + "]" * 900))
-    with pytest.raises(ResultsError, match="nested in more than 32 levels"):
+    with pytest.raises(InputError, match="nested in more than 32 levels"):
         load(path)
 
 

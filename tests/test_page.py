@@ -13,7 +13,7 @@ import pytest
 
 from analysis.report.page import page
 from analysis.report.plots import write_plots
-from analysis.report.summary import Findings
+from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from tests.test_plots import whole_run
 from tests.test_results import benchmark
@@ -26,55 +26,55 @@ class Tags(HTMLParser):
 
     def __init__(self, document: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.collected: list[tuple[str, dict[str, str | None]]] = []
         self.feed(document)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.collected.append((tag, dict(attrs)))
 
 
-def hostile_run() -> Findings:
+def hostile_run() -> RunSummary:
     item = benchmark(HOSTILE, 5.0, 400.0)
     item["extra_info"]["provenance"]["model"] = HOSTILE
     item["extra_info"]["validity"] = {"reasons": [HOSTILE], "status": "invalid"}
-    return Findings([item], {HOSTILE: HOSTILE, "torch": HOSTILE}, {HOSTILE: HOSTILE})
+    return RunSummary([item], {HOSTILE: HOSTILE, "torch": HOSTILE}, {HOSTILE: HOSTILE})
 
 
 def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     document = page(whole_run(), write_plots(tmp_path, whole_run()))
-    tags = Tags(document).found
+    tags = Tags(document).collected
     sources = [attributes[name] for _, attributes in tags for name in ("src", "href") if name in attributes]
     assert sources
     assert all(str(source).startswith("data:") for source in sources)
     assert sum(tag == "img" for tag, _ in tags) == 10
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert "default-src 'none'" in document
-    for wanted in ("fp16-eager", "energy of one sample, idle included", "CPU, 2 threads"):
-        assert wanted in document
+    for expected in ("fp16-eager", "energy of one sample, idle included", "CPU, 2 threads"):
+        assert expected in document
 
 
 def test_names_in_a_run_cannot_become_tags():
-    tags = Tags(page(hostile_run(), {})).found
+    tags = Tags(page(hostile_run(), {})).collected
     assert [tag for tag, _ in tags].count("script") == 1  # the page's own
     assert not [tag for tag, attributes in tags if tag == "img" or "onerror" in attributes]
 
 
 def test_a_stand_in_is_marked_at_the_top():
-    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
-    assert 'class="mark">STAND-IN' in page(whole_run(workload=workload), {})
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
+    assert 'class="mark">STAND-IN' in page(whole_run(provenance=provenance), {})
     assert 'class="mark"' not in page(whole_run(), {})
 
 
 def test_a_run_that_recorded_little_has_a_page_too(tmp_path):
     bare = {"name": "x", "extra_info": {"precision": "fp32", "execution": "eager"}}
-    written = write_report(tmp_path, Findings([bare], {}, {}))
+    written = write_report(tmp_path, RunSummary([bare], {}, {}))
     assert "unknown" in written[-1].read_text()
 
 
 def test_text_that_a_spreadsheet_would_compute_is_text_in_the_table(tmp_path):
     item = benchmark("=1+1", 1.0, None)
     item["extra_info"]["energy"]["reason"] = "@SUM(1)"
-    path, *_ = write_report(tmp_path, Findings([item], {}, {}))
+    path, *_ = write_report(tmp_path, RunSummary([item], {}, {}))
     (row,) = csv.DictReader(path.read_text().splitlines())
     assert (row["name"], row["precision"], row["energy_reason"]) == ("'=1+1-eager", "'=1+1", "'@SUM(1)")
     assert float(row["median_latency_ms"]) == 1.0
@@ -82,7 +82,7 @@ def test_text_that_a_spreadsheet_would_compute_is_text_in_the_table(tmp_path):
 
 def test_a_drift_is_shown_in_percent():
     item = benchmark("fp32", 1.0, validity={"drift": {"change_rel": -0.12504}})
-    assert "-12.5%" in page(Findings([item], {}, {}), {})
+    assert "-12.5%" in page(RunSummary([item], {}, {}), {})
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def browser() -> Iterator[Any]:
 
 
 def column(browser: Any, heading: str) -> list[str]:
-    """Click on a heading of the first table, and return its column as it is shown then."""
+    """Click on a heading of the first table, and return its column as it is displayed then."""
     table = browser.find_element("css selector", "table.sortable")
     buttons = table.find_elements("css selector", "th button")
     number = [button.text.rstrip(" ↕↑↓") for button in buttons].index(heading)
@@ -115,7 +115,7 @@ def column(browser: Any, heading: str) -> list[str]:
 
 def test_in_a_browser_it_sorts_fits_a_phone_and_says_nothing_on_the_console(browser, tmp_path):
     more = benchmark("mixed", 30.0)
-    run = Findings([*whole_run().benchmarks, more], {"torch": "2"}, {})
+    run = RunSummary([*whole_run().benchmarks, more], {"torch": "2"}, {})
     browser.get(write_report(tmp_path, run)[-1].as_uri())
     assert column(browser, "energy mJ") == ["100.0 ± 2.0%", "400.0 ± 2.0%", "-"]  # by number; the missing one last
     assert column(browser, "energy mJ") == ["400.0 ± 2.0%", "100.0 ± 2.0%", "-"]

@@ -11,16 +11,16 @@ import pytest
 from analysis.comparison.history import overview, values_over_runs, write_history
 from analysis.report.plots import PLOTS, Plot, write_plots
 from analysis.report.plots.bars import bars
-from analysis.report.plots.courses import limits
 from analysis.report.plots.frontier import above_neighbour, undominated
-from analysis.report.summary import Findings
+from analysis.report.plots.time_series import axis_limits
+from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.runs import Run
 from tests.test_results import benchmark
 
 
-def findings(*benchmarks: dict) -> Findings:
-    return Findings(benchmarks, {"torch": "2", "torch_threads": 2}, {})
+def summary_of(*benchmarks: dict) -> RunSummary:
+    return RunSummary(benchmarks, {"torch": "2", "torch_threads": 2}, {})
 
 
 def texts(image: bytes) -> str:
@@ -28,14 +28,14 @@ def texts(image: bytes) -> str:
     return " ".join(ElementTree.fromstring(image).itertext())  # noqa: S314
 
 
-def whole_run(**more: object) -> Findings:
+def whole_run(**more: object) -> RunSummary:
     figures = {"throughput_samples_per_s": 200.0, "ci95_low_ms": 2.0, "ci95_high_ms": 6.0, "series_ms": [5.0, 5.1, 5.0]}
     made = [benchmark("fp32", 5.0, 400.0, **more), benchmark("fp16", 2.5, 100.0, **more)]
     for item in made:
         item["extra_info"]["latency"].update(figures)
         item["extra_info"]["energy"] |= {"rel_u95": 0.02, "power_series": [[0.2, 100.0], [1.0, 260.0]]}
         item["extra_info"]["size"] = {"model_size_mb": 497.76}
-    return findings(*made)
+    return summary_of(*made)
 
 
 def test_every_picture_of_a_whole_run_is_written_as_png_and_svg(tmp_path):
@@ -58,17 +58,17 @@ def test_pictures_carry_figures_units_and_conditions(tmp_path):
 
 
 def test_a_stand_in_is_marked_in_every_picture(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
-    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
+    drawn = write_plots(tmp_path, whole_run(provenance=provenance))
     assert len(drawn) == len(PLOTS)
     assert all("STAND-IN" in texts(image) for image in drawn.values())
 
 
 def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():
-    figure = bars(findings(benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.0)), "t", "energy_per_sample_mj", "{}")
+    figure = bars(summary_of(benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.0)), "t", "energy_per_sample_mj", "{}")
     assert figure is not None
-    shown = " ".join(text.get_text() for text in [*figure.texts, *figure.axes[0].texts])
-    assert "no figure for fp16-eager: no meter" in shown
+    written = " ".join(text.get_text() for text in [*figure.texts, *figure.axes[0].texts])
+    assert "no figure for fp16-eager: no meter" in written
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights.count(400.0) == 1
     assert all(height in (0, 400.0) for height in heights)  # 0: those of the legend
@@ -76,13 +76,13 @@ def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():
 
 def test_an_invalid_row_has_a_mark():
     judged = {"status": "invalid", "valid": False, "reasons": ["hot"]}
-    figure = bars(findings(benchmark("fp32", 5.0, validity=judged)), "t", "median_latency_ms", "{:.1f}")
+    figure = bars(summary_of(benchmark("fp32", 5.0, validity=judged)), "t", "median_latency_ms", "{:.1f}")
     assert figure is not None
     assert "5.0*" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_an_emulated_row_has_another_mark():
-    figure = bars(findings(benchmark("fp32", 5.0, validity={"native": False})), "t", "median_latency_ms", "{:.1f}")
+    figure = bars(summary_of(benchmark("fp32", 5.0, validity={"native": False})), "t", "median_latency_ms", "{:.1f}")
     assert figure is not None
     assert "5.0†" in [text.get_text() for text in figure.axes[0].texts]
     assert "† emulated" in " ".join(text.get_text() for text in figure.texts)
@@ -90,13 +90,13 @@ def test_an_emulated_row_has_another_mark():
 
 def test_a_picture_of_an_earlier_run_does_not_stay_among_those_of_this_one(tmp_path):
     write_plots(tmp_path, whole_run())
-    write_plots(tmp_path, findings(benchmark("fp32", 5.0)))
+    write_plots(tmp_path, summary_of(benchmark("fp32", 5.0)))
     assert not list(tmp_path.glob("energy.*"))
     assert len(list(tmp_path.glob("latency.*"))) == 2
 
 
 def test_a_figure_that_nobody_has_makes_no_picture():
-    assert bars(findings(benchmark("fp32", 5.0)), "t", "energy_per_sample_mj", "{}") is None
+    assert bars(summary_of(benchmark("fp32", 5.0)), "t", "energy_per_sample_mj", "{}") is None
 
 
 def test_the_frontier_holds_what_nothing_else_beats_in_both():
@@ -110,9 +110,9 @@ def test_names_stand_where_their_points_have_room():
 
 
 def test_an_axis_shows_a_drift_of_a_percent_and_does_not_blow_up_noise():
-    low, high = limits([1.0, 1.001, 0.999])
+    low, high = axis_limits([1.0, 1.001, 0.999])
     assert high - low == pytest.approx(0.08, abs=0.002)
-    low, high = limits([1.0, 2.0])
+    low, high = axis_limits([1.0, 2.0])
     assert low < 1.0
     assert high > 2.0
 
@@ -121,14 +121,14 @@ def test_hostile_names_and_broken_series_do_no_harm(tmp_path):
     item = benchmark("$\\frac{1}$<script>", 5.0)
     item["extra_info"]["latency"]["series_ms"] = ["x", None]
     item["extra_info"]["energy"]["power_series"] = [[0.1], 7]
-    drawn = write_plots(tmp_path, findings(item))
+    drawn = write_plots(tmp_path, summary_of(item))
     assert "Latency over the rounds" not in drawn
     assert "$\\frac{1}$<script>" in texts(drawn["Median latency of a forward"]).replace("\\$", "$")
 
 
 def test_a_control_character_in_a_name_leaves_the_svg_well_formed(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "a\x00\x1b\ufffeb"}
-    drawn = write_plots(tmp_path, whole_run(workload=workload))
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "a\x00\x1b\ufffeb"}
+    drawn = write_plots(tmp_path, whole_run(provenance=provenance))
     assert all("a\ufffd\ufffd\ufffdb" in texts(image) for image in drawn.values())
 
 
@@ -139,19 +139,18 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
     item["extra_info"]["latency"].update(figures)
     item["extra_info"]["energy"] |= {"power_series": [[0.1, odd]], "tokens_per_joule": odd, "rel_u95": odd}
     item["extra_info"]["quality"]["perplexity"] = odd
-    written = write_report(tmp_path, findings(item, benchmark("fp32", odd, odd)))
+    written = write_report(tmp_path, summary_of(item, benchmark("fp32", odd, odd)))
     assert "fp16-eager" in written[-1].read_text()
 
 
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
-    workload = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
-    assert len(write_plots(tmp_path, whole_run(workload=workload))) == len(PLOTS)
+    provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
+    assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(PLOTS)
 
 
 def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:
-    return Run(
-        tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), {}, "2026-01-02T03:04:05", commit
-    )
+    environment = {"measured_utc": "2026-01-02 03:04 UTC", "git_commit": commit}
+    return Run(tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), environment)
 
 
 def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):

@@ -85,7 +85,7 @@ def test_exactly_one_precision_is_the_baseline():
 
 
 def test_a_precision_of_another_dtype_has_to_say_what_it_requires():
-    with pytest.raises(ValueError, match="bf16 computes in torch.bfloat16 and requires nothing"):
+    with pytest.raises(ValueError, match=r"bf16 computes in torch\.bfloat16 and requires nothing"):
         Precision("bf16", "no requirement given", torch.bfloat16)
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from analysis.report.summary import Findings
-from analysis.report.text_tables import compact, terse
+from analysis.report.summary import RunSummary
+from analysis.report.text_tables import summary_table, terminal_table
 from analysis.report.writer import summary
 from analysis.table import table
 from tests.tiny import REPOSITORY
@@ -55,7 +55,7 @@ def test_the_interval_of_a_ratio_reaches_from_one_pair_of_ends_to_the_other():
     saved = [f"energy_reduction_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
     assert frame.loc["fp16-eager", saved].tolist() == pytest.approx([1 - 120 / 320, 0.75, 1 - 80 / 480])
     assert frame.loc["mixed-eager", saved].isna().all()
-    assert terse(frame.reset_index())["vs FP32"].tolist() == ["1.00x", "2.00x ± 60.0%", "1.50x"]
+    assert terminal_table(frame.reset_index(), {})["vs FP32"].tolist() == ["1.00x", "2.00x ± 60.0%", "1.50x"]
 
 
 def test_ratios_are_against_fp32_of_the_same_execution():
@@ -72,13 +72,13 @@ def test_a_missing_figure_is_empty_and_never_zero():
     frame = table([benchmark("fp32", 5.0), benchmark("fp16", 2.0, 9.0)])
     assert frame["energy_per_sample_mj"].isna().tolist() == [True, False]
     assert frame["energy_reduction_vs_fp32"].isna().all()
-    shown = compact(frame)
-    assert shown["energy mJ"].tolist() == ["-", "9.0"]
+    text = summary_table(frame, {})
+    assert text["energy mJ"].tolist() == ["-", "9.0"]
 
 
 def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():
     benchmarks = [benchmark("fp32", 5.0)]
-    text = summary(Findings(benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"}))
+    text = summary(RunSummary(benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"}))
     assert "no energy for fp32-eager: no meter." in text
     assert "fp16-eager was not run: not native here." in text
 

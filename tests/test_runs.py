@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.comparison.noise_floor import noise, noise_markdown
-from analysis.errors import ResultsError
-from analysis.report.diagnosis import explanations, warnings
+from analysis.comparison.history import overview
+from analysis.comparison.noise_floor import noise_floor, noise_markdown
+from analysis.report.diagnosis import caveats, explanations
+from analysis.report.summary import RunSummary
 from analysis.storage.runs import load, select
 from analysis.table import table
+from data_prep.errors import InputError
 from tests.test_results import benchmark
 
 
@@ -49,22 +51,22 @@ def test_any_selector_names_files_or_is_one_error(tmp_path_factory, name, below)
     path = save(folder / "Linux", 1, benchmark("fp32", 1.0))
     for selector in (name, f"{folder}/{below}"):
         try:
-            found = select([selector, "0001", selector], folder)
-        except ResultsError:
+            selected = select([selector, "0001", selector], folder)
+        except InputError:
             continue
-        assert path in found
-        assert len(set(found)) == len(found)
+        assert path in selected
+        assert len(set(selected)) == len(selected)
 
 
 @pytest.mark.parametrize("selector", ["0009", "nothing/*.json", "*.csv"])
 def test_a_selector_that_matches_nothing_is_an_error(storage, selector):
-    with pytest.raises(ResultsError, match="No saved run matches"):
+    with pytest.raises(InputError, match="No saved run matches"):
         select([selector], storage)
 
 
 @pytest.mark.parametrize("selector", ["x" * 300, "a/**b/*"])
 def test_what_cannot_be_a_name_is_one_sentence(storage, selector):
-    with pytest.raises(ResultsError, match="expected a path, a number such as 0001 or a glob"):
+    with pytest.raises(InputError, match="expected a path, a number such as 0001 or a glob"):
         select([selector], storage)
 
 
@@ -83,14 +85,41 @@ def test_what_cannot_be_a_name_is_one_sentence(storage, selector):
 def test_what_is_no_run_of_this_suite_is_one_sentence(tmp_path, content, sentence):
     path = tmp_path / "run.json"
     path.write_text(content)
-    with pytest.raises(ResultsError) as caught:
+    with pytest.raises(InputError) as caught:
         load(path)
     assert sentence in str(caught.value)
 
 
+OWN = {"git_commit": "a" * 40 + "+", "measured_utc": "2026-01-02 03:04 UTC"}
+OTHERS = {"commit_info": {"id": "b" * 40, "dirty": False}, "datetime": "2026-05-06T07:08:09.123456+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("machine_info", "others", "commit", "time"),
+    [
+        (OWN, OTHERS, "aaaaaaaa+", "2026-01-02 03:04 UTC"),
+        ({}, OTHERS, "bbbbbbbb", "2026-05-06T07:08:09"),
+        ({"git_commit": None, "measured_utc": None}, OTHERS, "bbbbbbbb", "2026-05-06T07:08:09"),
+        (OWN, {}, "aaaaaaaa+", "2026-01-02 03:04 UTC"),
+        ({}, {"commit_info": 3, "datetime": None}, "unknown", "unknown"),
+        ([], {"commit_info": {"id": None}}, "unknown", "unknown"),
+    ],
+)
+def test_a_run_has_one_commit_and_one_time_wherever_they_are_shown(tmp_path, machine_info, others, commit, time):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"benchmarks": [benchmark("fp32", 1.0)], "machine_info": machine_info, **others}))
+    run = load(path)
+    (row,) = overview([run]).to_dict("records")
+    assert (row["commit"], row["measured"]) == (commit, time)
+    (condition,) = [line for line in RunSummary(run.benchmarks, run.environment, {}).conditions if "commit" in line]
+    shown_time = "at an unknown time" if time == "unknown" else time
+    assert condition.startswith(f"measured {shown_time}, commit {commit[:8]}")
+    assert condition.endswith("+") == commit.endswith("+")
+
+
 def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):
     path = save(tmp_path, 1, benchmark("fp32", 1.0), benchmark("fp32", 2.0), benchmark("fp16", 1.0))
-    with pytest.raises(ResultsError, match="holds fp32-eager more than once; expected each benchmark once"):
+    with pytest.raises(InputError, match="holds fp32-eager more than once; expected each benchmark once"):
         load(path)
 
 
@@ -98,12 +127,12 @@ def test_a_benchmark_that_is_there_twice_is_one_sentence(tmp_path):
 def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "run.json"
     path.write_bytes(content)
-    with pytest.raises(ResultsError):
+    with pytest.raises(InputError):
         load(path)
 
 
 def test_the_noise_floor_counts_a_run_as_one_observation(storage):
-    spread = noise([load(path) for path in select([], storage)]).set_index(["name", "metric"])
+    spread = noise_floor([load(path) for path in select([], storage)]).set_index(["name", "metric"])
     row = spread.loc[("fp16-eager", "median_latency_ms")]
     assert (row["runs"], row["minimum"], row["maximum"]) == (3, 1.0, 1.2)
     assert row["mean"] == pytest.approx(1.1)
@@ -188,7 +217,7 @@ def test_each_doubtful_benchmark_gets_one_line_with_figure_cause_and_remedy():
     noisy = executed("fp16", "eager", 10.0, converged=False, ci95_low_ms=9.5, ci95_high_ms=10.2, noise_rel=0.07)
     hot = benchmark("fp32", 1.0, validity={"reasons": ["clocks were held down"], "unknown": {}})
     unknown = benchmark("mixed", 1.0, validity={"reasons": [], "unknown": {"gpu": "no NVML"}})
-    lines = warnings([noisy, hot, unknown, benchmark("fp32", 1.0)])
+    lines = caveats([noisy, hot, unknown, benchmark("fp32", 1.0)])
     assert len(lines) == 3
     assert lines[0].startswith(
         "fp16-eager: 10.000 ms ± 5.0% after 100 rounds (expected ± 1%), blocks of rounds spread by 7.0%"

@@ -17,18 +17,18 @@ def cells(text: str, source: str) -> list[str]:
 
 
 def test_differences_are_from_the_first_run_of_that_name():
-    shown = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", 110.0), listed("0003", "fp32", 400.0)])
-    assert shown is not None
-    assert "100.0" in cells(shown, "0001")
-    assert cells(shown, "0002")[-5:-2] == ["110.0", "(+10.00%)", "-"]
-    assert "(+" not in " ".join(cells(shown, "0003"))  # another benchmark: nothing to differ from
-    assert cells(shown, "0003")[-1] == "valid"
+    text = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", 110.0), listed("0003", "fp32", 400.0)])
+    assert text is not None
+    assert "100.0" in cells(text, "0001")
+    assert cells(text, "0002")[-5:-2] == ["110.0", "(+10.00%)", "-"]
+    assert "(+" not in " ".join(cells(text, "0003"))  # another benchmark: nothing to differ from
+    assert cells(text, "0003")[-1] == "valid"
 
 
 def test_a_missing_figure_is_a_dash_without_a_difference():
-    shown = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", None)])
-    assert shown is not None
-    assert "%" not in shown
+    text = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", None)])
+    assert text is not None
+    assert "%" not in text
 
 
 def test_other_suites_are_left_alone():

@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-from analysis.metrics import METRICS, RATIOS
+from analysis.intervals import welch
+from analysis.metrics import COMPARED, SAME_REL
 from analysis.storage.runs import Run
 from analysis.table import tables
+from data_prep.untrusted import LIMITS
 
 #: Fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
-#: An interval within this of no change is called the same.
-SAME_REL = 0.01
-#: e to the power of more is no float.
-LARGEST_LOGARITHM = 709.0
 
 
 @dataclass(frozen=True)
 class Change:
-    """A metric of one benchmark on two sides. Relative to the first side; None where it cannot be told."""
+    """A metric of one benchmark on two sides. Relative to the first side; None where it is unknown."""
 
     benchmark: str
     metric: str
@@ -46,93 +46,97 @@ class Change:
         return self.change_rel if self.better == "lower" else -self.change_rel
 
 
+class RelativeChange(NamedTuple):
+    """A relative change, its 95% interval and the noise floor; None where they are unknown."""
+
+    change_rel: float | None = None
+    ci95_low: float | None = None
+    ci95_high: float | None = None
+    noise_floor_rel: float | None = None
+
+
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
-    """Return the change of every metric with a better and a worse, of every benchmark that either side has."""
+    """Return the change of every metric that can get better and worse, of every benchmark that either side has."""
     sides = [tables([run.benchmarks for run in runs]) for runs in (before, after)]
-    names = list(dict.fromkeys(name for side in sides for name in side["name"]))
-    metrics = [(metric.column, metric.better) for metric in METRICS if metric.better]
-    metrics += [(ratio.column, "higher") for ratio in RATIOS]
-    found = []
-    for name in names:
-        rows = [side[side["name"] == name] for side in sides]
-        for column, better in metrics:
-            values = [row[column].dropna().to_numpy(dtype=float) for row in rows]
-            if len(values[0]) or len(values[1]):
-                found.append(change(name, column, better, values[0], values[1]))
-    return found
+    by_name = [{str(name): rows for name, rows in side.groupby("name", sort=False)} for side in sides]
+    compared = []
+    for name in dict.fromkeys(name for side in by_name for name in side):
+        for metric in COMPARED:
+            first, second = (values_of(side.get(name), metric.column) for side in by_name)
+            if metric.better and (len(first) or len(second)):
+                compared.append(change(name, metric.column, metric.better, first, second))
+    return compared
+
+
+def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
+    """Return a metric's values in a benchmark's rows; none where there are no rows."""
+    if rows is None:
+        return np.empty(0)
+    values: npt.NDArray[Any] = rows[column].dropna().to_numpy(dtype=float)
+    return values
 
 
 def change(
     benchmark: str,
     metric: str,
     better: Literal["lower", "higher"],
-    before: np.ndarray[Any, Any],
-    after: np.ndarray[Any, Any],
+    before: npt.NDArray[Any],
+    after: npt.NDArray[Any],
 ) -> Change:
     """Compare the values of one metric, one a run.
 
     The change is that of geometric means, its interval Welch's over the logarithms of the runs' values: on no true
-    difference it covered 94% where tests over the rounds of single runs cried wolf in 73% of cases. Values that are not
-    all above 0 have no relative change.
+    difference it covered 94% where tests over the rounds of single runs had a false-positive rate of 73%. Values that
+    are not all above 0 have no relative change.
     """
     runs = (len(before), len(after))
-    means = [float(np.mean(side)) if len(side) else None for side in (before, after)]
-    found: dict[str, float | None] = dict.fromkeys(("change_rel", "ci95_low", "ci95_high", "noise_floor_rel"))
+    means = [float(side.mean()) if len(side) else None for side in (before, after)]
+    relative = RelativeChange()
     if min(runs) and min(before.min(), after.min()) > 0:
-        found = log_change(np.log(before), np.log(after))
-    verdict = judged(better, runs, **found)
-    return Change(benchmark, metric, better, means[0], means[1], runs=runs, verdict=verdict, **found)
+        relative = relative_change(np.log(before), np.log(after))
+    return Change(
+        benchmark,
+        metric,
+        better,
+        means[0],
+        means[1],
+        *relative,
+        runs,
+        verdict(better, runs, relative),
+    )
 
 
-def log_change(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> dict[str, float | None]:
-    """Return the relative change of logarithms' means, its 95% interval and the spread within the sides."""
+def relative_change(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> RelativeChange:
+    """Return the relative change from logarithms of values to others, its 95% interval and the spread within sides."""
     centre = float(after.mean() - before.mean())
-    found: dict[str, float | None] = {
-        "change_rel": relative(centre),
-        "ci95_low": None,
-        "ci95_high": None,
-        "noise_floor_rel": None,
-    }
-    sizes = [len(before), len(after)]
-    freedom = sum(size - 1 for size in sizes)
-    if freedom:
+    low = high = noise_floor = None
+    degrees_of_freedom = len(before) + len(after) - 2
+    if degrees_of_freedom:
         within = sum(float(((side - side.mean()) ** 2).sum()) for side in (before, after))
-        found["noise_floor_rel"] = relative(math.sqrt(within / freedom))
-    if min(sizes) >= 2:
-        shares = [float(side.var(ddof=1)) / len(side) for side in (before, after)]
-        half = 0.0
-        if sum(shares) > 0:
-            from scipy.special import stdtrit  # here: it takes long to load, and most commands need none of it
-
-            welch = sum(shares) ** 2 / sum(share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True))
-            half = float(stdtrit(welch, 0.975)) * math.sqrt(sum(shares))
-        found |= {"ci95_low": relative(centre - half), "ci95_high": relative(centre + half)}
-    return found
+        noise_floor = expm1(math.sqrt(within / degrees_of_freedom))
+    if min(len(before), len(after)) >= 2:
+        half_width = welch(before, after).half_width
+        low, high = expm1(centre - half_width), expm1(centre + half_width)
+    return RelativeChange(expm1(centre), low, high, noise_floor)
 
 
-def relative(logarithm: float) -> float | None:
+def expm1(logarithm: float) -> float | None:
     """Return the relative change that a difference of logarithms is, or None beyond what a float can hold."""
-    return math.expm1(logarithm) if logarithm < LARGEST_LOGARITHM else None
+    return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
-def judged(
-    better: str,
-    runs: tuple[int, int],
-    change_rel: float | None,
-    ci95_low: float | None,
-    ci95_high: float | None,
-    noise_floor_rel: float | None,
-) -> str:
+def verdict(better: str, runs: tuple[int, int], change: RelativeChange) -> str:
     """Return better, worse, same or undecided; `indicative` with fewer than three runs a side, `missing` without any.
 
     Better or worse needs an interval without 0 and a change beyond the noise floor.
     """
-    if change_rel is None:
-        return "missing" if not min(runs) else "undecided"
-    if min(runs) < RUNS_FOR_VERDICT or ci95_low is None or ci95_high is None:
+    if change.change_rel is None:
+        return "undecided" if min(runs) else "missing"
+    if min(runs) < RUNS_FOR_VERDICT or change.ci95_low is None or change.ci95_high is None:
         return "indicative"
-    if ci95_low >= -SAME_REL and ci95_high <= SAME_REL:
+    if change.ci95_low >= -SAME_REL and change.ci95_high <= SAME_REL:
         return "same"
-    if (ci95_low > 0 or ci95_high < 0) and abs(change_rel) > (noise_floor_rel or 0.0):
-        return "better" if (change_rel < 0) == (better == "lower") else "worse"
-    return "undecided"
+    excludes_zero = change.ci95_low > 0 or change.ci95_high < 0
+    if not excludes_zero or abs(change.change_rel) <= (change.noise_floor_rel or 0.0):
+        return "undecided"
+    return "better" if (change.change_rel < 0) == (better == "lower") else "worse"

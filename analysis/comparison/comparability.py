@@ -1,13 +1,13 @@
-"""Whether figures may be compared: what makes them differ by itself, whatever the precision does."""
+"""Whether figures may be compared: conditions that change them, whatever the precision does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.metrics import lookup
+from analysis.records import lookup
 
-#: What has to be the same on all sides, and where it lies in a benchmark's `extra_info`.
+#: What has to be the same on all sides, and its path in a benchmark's `extra_info`.
 CONDITIONS = {
     "the text": "provenance.dataset_sha256",
     "the weights": "provenance.weights_sha256",
@@ -27,35 +27,33 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
     """Return one sentence for each condition in which benchmarks differ; none where they may be compared.
 
     `benchmarks` are pairs of a side's name (a saved run, "this run") and a benchmark's `extra_info`; those of other
-    suites are passed over.
+    suites are ignored.
     """
     own = [(side, extra_info) for side, extra_info in benchmarks if "precision" in extra_info]
-    found = []
-    stand_in, real = (sides_with(own, STAND_IN, value) for value in (True, False))
+    sentences = []
+    stand_in = distinct(side for side, extra_info in own if lookup(extra_info, STAND_IN) is True)
+    real = distinct(side for side, extra_info in own if lookup(extra_info, STAND_IN) is False)
     if stand_in and real:
-        found.append(
+        sentences.append(
             f"STAND-IN against real: {', '.join(stand_in)} ran on generated text or seeded weights and "
             f"{', '.join(real)} did not; perplexities are not comparable."
         )
-    for what, path in CONDITIONS.items():
-        values = {shown(lookup(extra_info, path)): None for _, extra_info in own}
-        if len(values) > 1:
-            sides = (f"{value} in {', '.join(sides_with(own, path, value, shown))}" for value in values)
-            found.append(f"{what} differs: {'; '.join(sides)}.")
-    return found
+    for condition, path in CONDITIONS.items():
+        sides_by_value: dict[str, list[str]] = {}
+        for side, extra_info in own:
+            sides_by_value.setdefault(condition_text(lookup(extra_info, path)), []).append(side)
+        if len(sides_by_value) > 1:
+            values = (f"{value} in {', '.join(distinct(sides))}" for value, sides in sides_by_value.items())
+            sentences.append(f"{condition} differs: {'; '.join(values)}.")
+    return sentences
 
 
-def sides_with(
-    benchmarks: Iterable[tuple[str, dict[str, Any]]],
-    path: str,
-    value: object,
-    form: Any = lambda found: found,  # noqa: ANN401
-) -> list[str]:
-    """Return the names of the sides with a benchmark that has `value` at `path`, none twice."""
-    return list(dict.fromkeys(side for side, extra_info in benchmarks if form(lookup(extra_info, path)) == value))
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return names in their order, without repetition."""
+    return list(dict.fromkeys(names))
 
 
-def shown(value: object) -> str:
+def condition_text(value: object) -> str:
     """Return a condition as text, digests by their beginning."""
     if value is None:
         return "unknown"

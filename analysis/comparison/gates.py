@@ -1,4 +1,4 @@
-"""Limits that a change must not exceed: `perplexity:0.5%`, `median_ms:3%`."""
+"""Limits that a worsening must not exceed: `perplexity:0.5%`, `median_ms:3%`."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.comparison.changes import Change
-from analysis.errors import ResultsError
-from analysis.metrics import METRICS, RATIOS
+from analysis.metrics import COMPARED, METRICS
+from data_prep.errors import InputError
 
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A metric, by its column in tables, and by how much it may get worse, relative."""
+    """A metric, by its column in tables, and its largest allowed relative worsening."""
 
     metric: str
     limit_rel: float
 
 
 def parse_gate(expression: str) -> Gate:
-    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `ResultsError`."""
+    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `InputError`."""
     matched = EXPRESSION.fullmatch(expression)
     if matched is None:
-        raise ResultsError(
-            f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%."
-        )
+        raise InputError(f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%.")
     names = {metric.path.rpartition(".")[2]: metric.column for metric in METRICS if metric.better}
-    names |= {metric.column: metric.column for metric in (*METRICS, *RATIOS) if getattr(metric, "better", "higher")}
+    names |= {metric.column: metric.column for metric in COMPARED}
     column = names.get(matched["metric"])
     if column is None:
-        raise ResultsError(
+        raise InputError(
             f"The limit {expression!r} names no metric that can get worse; expected one such as perplexity, median_ms "
             "or energy_per_sample_mj."
         )
@@ -46,9 +44,9 @@ def failures(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing:
     one side lacks fails unless `allow_missing`; one that neither side has, and a gate that meets no benchmark at all,
     fail too.
     """
-    listed, lines = list(changes), []
+    all_changes, lines = list(changes), []
     for gate in gates:
-        concerned = [change for change in listed if change.metric == gate.metric]
+        concerned = [change for change in all_changes if change.metric == gate.metric]
         if not concerned and not allow_missing:
             lines.append(f"{gate.metric}: no benchmark has it; expected it on both sides.")
         for change in concerned:
@@ -67,8 +65,7 @@ def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
         return None if allow_missing else f"{change.benchmark} {gate.metric}: {missing}; expected it on both sides."
     if worse_by <= gate.limit_rel:
         return None
-    is_noise = max(change.runs) > 1 and change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel
-    if is_noise:
+    if max(change.runs) > 1 and change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel:
         return None
     return (
         f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at "

@@ -1,4 +1,4 @@
-"""Two sets of saved runs side by side, for people, pull requests and programs."""
+"""Two sets of saved runs against each other, for people, pull requests and programs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pandas as pd
 from analysis.comparison.changes import RUNS_FOR_VERDICT, Change
 from analysis.comparison.comparability import differences
 from analysis.storage.runs import Run
+from analysis.text import markdown_table, number
 
-#: What the Markdown shows; the JSON has every metric.
-SHOWN = (
+#: What the Markdown has; the JSON has every metric.
+MARKDOWN_METRICS = (
     "median_latency_ms",
     "throughput",
     "perplexity",
@@ -25,20 +26,20 @@ SHOWN = (
     "speedup_vs_fp32",
 )
 #: Words for a verdict where the metric has some of its own.
-WORDS = {"median_latency_ms": {"better": "faster", "worse": "slower"}}
+VERDICT_WORDS = {"median_latency_ms": {"better": "faster", "worse": "slower"}}
 
 
-def conditions(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
-    """Return what makes the sides differ by itself."""
+def comparability_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
+    """Return the conditions in which the sides differ, whatever was changed between them."""
     return differences((str(run.path), item["extra_info"]) for run in (*before, *after) for item in run.benchmarks)
 
 
 def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Change]) -> str:
     """Return the comparison as Markdown: warnings, a table, and how to read it."""
-    found = [change for change in changes if change.metric in SHOWN]
     parts = [f"# {len(before)} run(s) against {len(after)} run(s)"]
-    parts += [f"> **warning:** {line}" for line in conditions(before, after)]
-    parts.append(pd.DataFrame([row(change) for change in found]).to_markdown(index=False, disable_numparse=True))
+    parts += [f"> **warning:** {line}" for line in comparability_warnings(before, after)]
+    rows = [change_as_text(change) for change in changes if change.metric in MARKDOWN_METRICS]
+    parts.append(markdown_table(pd.DataFrame(rows)))
     if min(len(before), len(after)) < RUNS_FOR_VERDICT:
         parts.append(
             f"Fewer than {RUNS_FOR_VERDICT} runs a side are indicative: runs of the same thing differ too. Make more "
@@ -47,18 +48,18 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
     return "\n\n".join(parts)
 
 
-def row(change: Change) -> dict[str, str]:
-    """Return one change as text."""
+def change_as_text(change: Change) -> dict[str, str]:
+    """Return one change as a row of text."""
     interval = "-" if change.ci95_low is None else f"{change.ci95_low:+.2%} to {change.ci95_high:+.2%}"
     return {
         "benchmark": change.benchmark,
         "metric": change.metric,
-        "before": "-" if change.before is None else f"{change.before:.5g}",
-        "after": "-" if change.after is None else f"{change.after:.5g}",
-        "change": "-" if change.change_rel is None else f"{change.change_rel:+.2%}",
+        "before": number(change.before, "{:.5g}"),
+        "after": number(change.after, "{:.5g}"),
+        "change": number(change.change_rel, "{:+.2%}"),
         "95% interval of the mean change": interval,
-        "noise floor": "-" if change.noise_floor_rel is None else f"{change.noise_floor_rel:.2%}",
-        "verdict": WORDS.get(change.metric, {}).get(change.verdict, change.verdict),
+        "noise floor": number(change.noise_floor_rel, "{:.2%}"),
+        "verdict": VERDICT_WORDS.get(change.metric, {}).get(change.verdict, change.verdict),
     }
 
 
@@ -67,7 +68,7 @@ def as_json(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Chang
     document: dict[str, Any] = {
         "before": [str(run.path) for run in before],
         "after": [str(run.path) for run in after],
-        "warnings": conditions(before, after),
+        "warnings": comparability_warnings(before, after),
         "changes": [asdict(change) for change in changes],
     }
     return json.dumps(document, indent=2, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What pytest-benchmark's own comparison leaves out: perplexity, energy, size and validity of the runs it shows."""
+"""What pytest-benchmark's own comparison of runs leaves out: perplexity, energy, size and validity."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report.text_tables import number
-from analysis.storage.runs import is_own
+from analysis.records import is_own
 from analysis.table import table
+from analysis.text import markdown_table, number
 
-#: Column, heading, and how a figure is shown.
-SHOWN = (
+#: Column, heading, and format of the figure.
+COLUMNS = (
     ("perplexity", "perplexity", "{:.4f}"),
     ("energy_per_sample_mj", "energy mJ", "{:.1f}"),
     ("model_size_mb", "size MB", "{:.2f}"),
@@ -31,24 +31,22 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
         return None
     frame = table(own).assign(source=[str(item.get("source", "")) for item in own])
     rows = []
-    for name in dict.fromkeys(frame["name"]):
-        of_name = frame[frame["name"] == name]
-        rows += [row(item, of_name.iloc[0]) for _, item in of_name.iterrows()]
-    shown: str = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True, tablefmt="simple")
-    return shown
+    for _, of_name in frame.groupby("name", sort=False):
+        rows += [benchmark_as_text(row, of_name.iloc[0]) for _, row in of_name.iterrows()]
+    return markdown_table(pd.DataFrame(rows), "simple")
 
 
-def row(item: pd.Series[Any], first: pd.Series[Any]) -> dict[str, str]:
-    """Return one benchmark of one run as text."""
-    shown = {"benchmark": str(item["name"]), "run": item["source"]}
-    for column, heading, form in SHOWN:
-        shown[heading] = number(item[column], form) + difference(item[column], first[column])
-    marks = [str(item["validity"] or "unknown"), *(["stand-in"] if item["stand_in"] else [])]
-    return shown | {"validity": ", ".join(marks)}
+def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any]) -> dict[str, str]:
+    """Return one benchmark of one run as a row of text; `first` is the first run's."""
+    cells = {"benchmark": str(row["name"]), "run": row["source"]}
+    for column, heading, form in COLUMNS:
+        cells[heading] = number(row[column], form) + difference(row[column], first[column])
+    validity = str(row["validity"] or "unknown")
+    return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
 
 
 def difference(value: Any, first: Any) -> str:  # noqa: ANN401
-    """Return by how much a figure differs from the first run's, relative to it; nothing where that cannot be told."""
+    """Return by how much a figure differs from the first run's, relative to it; nothing where that is unknown."""
     if pd.isna(value) or pd.isna(first) or first == 0 or value == first:
         return ""
     return f" ({value / first - 1:+.2%})"

@@ -1,4 +1,4 @@
-"""Sentences: why a precision is or is not faster here, and what speaks against a figure."""
+"""Sentences: why a precision is or is not faster here, and caveats of a measurement."""
 
 from __future__ import annotations
 
@@ -7,65 +7,78 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import finite
+from analysis.metrics import SAME_REL
+from analysis.records import benchmark_name, name_of
+from data_prep.untrusted import finite_number
 
-#: Above this share of launches in an eager forward, what the kernels compute in hardly matters.
-LAUNCH_BOUND = 0.5
-#: Latencies within this of each other are called the same.
-SAME = 0.01
+#: Above this share of launches in an eager forward, the dtype of its kernels hardly matters.
+LAUNCH_BOUND_SHARE = 0.5
 
 
 def explanations(frame: pd.DataFrame) -> list[str]:
-    """Return one sentence on FP16 in eager execution, where FP16 and FP32 were measured in both executions."""
+    """Return one sentence on FP16 in eager execution, where FP16 and FP32 were measured in eager and graph."""
     rows = frame.set_index("name").to_dict("index")
-    wanted = [f"{precision}-{execution}" for execution in ("eager", "graph") for precision in ("fp32", "fp16")]
-    if not all(name in rows and rows[name]["median_latency_ms"] > 0 for name in wanted):
-        return []
-    # Not the stored share: a recovered run has none, for eager was written before graph had run.
-    share = 1 - rows["fp16-graph"]["median_latency_ms"] / rows["fp16-eager"]["median_latency_ms"]
-    kernel_ms = rows["fp16-eager"]["kernel_time_ms"]
-    kernels = "" if pd.isna(kernel_ms) else f", and the profiler finds {kernel_ms:.2f} ms of kernels in it"
-    waiting = (
-        f"{share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}), and precision "
-        "changes the kernels, not the waiting"
-        if share > LAUNCH_BOUND
-        else f"launches are only {share:.0%} of an eager FP16 forward{kernels}, and the kernels decide"
-    )
-    eager, graph = (
-        comparison(rows[f"fp32-{execution}"], rows[f"fp16-{execution}"]) for execution in ("eager", "graph")
-    )
-    return [f"FP16 in eager is {eager} on this machine: {waiting}. In a CUDA graph it is {graph}."]
+    pairs = []
+    for execution in ("eager", "graph"):
+        pair = [rows.get(benchmark_name(precision, execution)) for precision in ("fp32", "fp16")]
+        if not all(row is not None and row["median_latency_ms"] > 0 for row in pair):
+            return []
+        pairs.append(pair)
+    (eager_fp32, eager_fp16), (graph_fp32, graph_fp16) = pairs
+    return [
+        f"FP16 in eager is {latency_comparison(eager_fp32, eager_fp16)} on this machine: "
+        f"{cause(eager_fp16, graph_fp16)}. In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."
+    ]
 
 
-def comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def cause(eager: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
+    """Return whether launches or kernels decide how long an eager FP16 forward takes."""
+    # Not the stored share: a recovered run has none, because eager was written before graph had run.
+    share = 1 - graph["median_latency_ms"] / eager["median_latency_ms"]
+    kernels = ""
+    if not pd.isna(eager["kernel_time_ms"]):
+        kernels = f", and the profiler finds {eager['kernel_time_ms']:.2f} ms of kernels in it"
+    if share > LAUNCH_BOUND_SHARE:
+        return (
+            f"{share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}), and "
+            "precision changes the kernels, not the waiting"
+        )
+    return f"launches are only {share:.0%} of an eager FP16 forward{kernels}, and the kernels decide"
+
+
+def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return how a row's latency compares with FP32's, in words: faster or slower only where its interval says so."""
-    low, ratio, high = (row[f"speedup_vs_fp32{end}"] for end in ("_ci95_low", "", "_ci95_high"))
+    ratio = row["speedup_vs_fp32"]
+    low, high = row["speedup_vs_fp32_ci95_low"], row["speedup_vs_fp32_ci95_high"]
     low, high = (ratio if pd.isna(end) else end for end in (low, high))
     if "invalid" in (baseline["validity"], row["validity"]):
-        word = "not to be judged, for a measurement is invalid, against"
-    elif low > 1 - SAME and high < 1 + SAME:
-        word = "as fast as"
-    elif low > 1 or high < 1:
-        word = "faster than" if ratio > 1 else "slower than"
+        words = "not to be judged, for a measurement is invalid, against"
+    elif low > 1 - SAME_REL and high < 1 + SAME_REL:
+        words = "as fast as"
+    elif low > 1:
+        words = "faster than"
+    elif high < 1:
+        words = "slower than"
     else:
-        word = "neither clearly faster nor slower than"
+        words = "neither clearly faster nor slower than"
     interval = f", {low:.2f} to {high:.2f}" if high > low else ""
     latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
-    return f"{word} FP32 ({latencies}, {ratio:.2f}x{interval})"
+    return f"{words} FP32 ({latencies}, {ratio:.2f}x{interval})"
 
 
-def warnings(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
+def caveats(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
     """Return one line for each benchmark whose latency should not be quoted as it is: figure, cause, what to do."""
     lines = []
     for benchmark in benchmarks:
         extra_info = benchmark["extra_info"]
-        validity, latency = (extra_info.get(part) for part in ("validity", "latency"))
-        found = [
-            *(validity_reasons(validity) if isinstance(validity, dict) else []),
-            *(noise_reasons(latency, str(extra_info.get("device"))) if isinstance(latency, dict) else []),
-        ]
-        if found:
-            lines.append(f"{extra_info['precision']}-{extra_info['execution']}: {'; '.join(found)}.")
+        validity, latency = extra_info.get("validity"), extra_info.get("latency")
+        reasons = []
+        if isinstance(validity, dict):
+            reasons += validity_reasons(validity)
+        if isinstance(latency, dict):
+            reasons += noise_reasons(latency, str(extra_info.get("device")))
+        if reasons:
+            lines.append(f"{name_of(benchmark)}: {'; '.join(reasons)}.")
     return lines
 
 
@@ -81,16 +94,16 @@ def validity_reasons(validity: dict[str, Any]) -> list[str]:
 
 def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
-    low, median, high = (finite(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
+    low, median, high = (finite_number(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
     if latency.get("converged") is not False or not median:
         return []
     if low is None or high is None:
         return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
     width = max(median - low, high - median) / median
-    noise_rel = finite(latency.get("noise_rel"))
+    noise_rel = finite_number(latency.get("noise_rel"))
     spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"
+    remedy = ", raise --rounds, or quote the graph execution" if "cuda" in device else " or raise --rounds"
     return [
-        f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: "
-        "quiet the machine"
-        + (", raise --rounds, or quote the graph execution" if "cuda" in device else " or raise --rounds")
+        f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: quiet the "
+        f"machine{remedy}"
     ]

@@ -6,18 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.table import ends
+from analysis.metrics import SAME_REL
+from analysis.table import BASELINE, interval_ends
 
-#: The execution that shows what the device can do comes first.
-EXECUTIONS = ("graph", "compiled", "eager")
-BASELINE = "fp32"
-#: Qualities that cost nothing.
+#: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
+EXECUTION_ORDER = ("graph", "compiled", "eager")
+#: Verdicts on quality that are no reason against a precision.
 HARMLESS = ("equal", "better")
-#: Nothing is called better or worse by less than this.
-MARGIN = 0.01
 #: What a precision is judged by beside its quality; less is better.
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
-LOWEST, HIGHEST = "lowest ", "highest "
 
 
 def recommendation(frame: pd.DataFrame) -> str | None:
@@ -27,7 +24,7 @@ def recommendation(frame: pd.DataFrame) -> str | None:
     have a latency and are not invalid.
     """
     timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
-    for execution in EXECUTIONS:
+    for execution in EXECUTION_ORDER:
         rows = timed[timed["execution"] == execution]
         baseline, others = rows[rows["precision"] == BASELINE], rows[rows["precision"] != BASELINE]
         if len(baseline) and len(others):
@@ -37,9 +34,10 @@ def recommendation(frame: pd.DataFrame) -> str | None:
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
     """Return the sentence for one execution."""
-    clearly_faster = others[ends(others, "speedup_vs_fp32")[0] > 1]
-    fastest = (clearly_faster if len(clearly_faster) else others).sort_values("median_latency_ms").iloc[0]
-    if not fastest["speedup_vs_fp32"] > 1 + MARGIN:
+    clearly_faster = others[interval_ends(others, "speedup_vs_fp32")[0] > 1]
+    candidates = clearly_faster if len(clearly_faster) else others
+    fastest = candidates.sort_values("median_latency_ms").iloc[0]
+    if not fastest["speedup_vs_fp32"] > 1 + SAME_REL:
         return f"Stay with {baseline['name']}: no other precision is faster here ({gains(fastest)})."
     if not len(clearly_faster):
         low, high = fastest["speedup_vs_fp32_ci95_low"], fastest["speedup_vs_fp32_ci95_high"]
@@ -52,27 +50,34 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
             f"{fastest['name']} is the fastest here ({gains(fastest)}); whether its quality holds cannot be told on "
             "generated text or seeded weights."
         )
-    verdict = fastest["quality_verdict"]
-    if verdict in HARMLESS:
-        quality = "perplexity equal within 0.1%" if verdict == "equal" else "perplexity no worse"
-        return f"Use {fastest['name']}: {gains(fastest)}, {quality}."
+    return with_quality(fastest)
+
+
+def with_quality(fastest: pd.Series[Any]) -> str:
+    """Return the sentence on a precision that is clearly faster than FP32, by the verdict on its quality."""
+    name, verdict = fastest["name"], fastest["quality_verdict"]
+    if verdict == "equal":
+        return f"Use {name}: {gains(fastest)}, perplexity equal within 0.1%."
+    if verdict == "better":
+        return f"Use {name}: {gains(fastest)}, perplexity no worse."
     if verdict == "worse":
-        change = fastest["delta_perplexity_rel"]
-        cost = f"at the cost of {change:+.2%} perplexity: yours to weigh."
+        cost = f"at the cost of {fastest['delta_perplexity_rel']:+.2%} perplexity: yours to weigh"
     elif verdict == "undecided":
-        cost = "with a quality that is undecided: score more rows (--quality-samples all)."
+        cost = "with a quality that is undecided: score more rows (--quality-samples all)"
     else:
-        cost = "with a quality that was not compared with FP32's."
-    return f"{fastest['name']} is the fastest here ({gains(fastest)}), {cost}"
+        cost = "with a quality that was not compared with FP32's"
+    return f"{name} is the fastest here ({gains(fastest)}), {cost}."
 
 
 def gains(row: pd.Series[Any]) -> str:
     """Return a row's speed and energy against FP32 as text."""
-    energy, low, high = (row[f"energy_reduction_vs_fp32{end}"] for end in ("", "_ci95_low", "_ci95_high"))
-    saved = "" if pd.isna(energy) else f", {abs(energy):.0%} {'less' if energy >= 0 else 'more'} energy"
-    if low < 0 < high:
-        saved = ", the same energy within its uncertainty"
-    return f"{row['speedup_vs_fp32']:.2f}x the speed of {BASELINE}{saved}"
+    speed = f"{row['speedup_vs_fp32']:.2f}x the speed of {BASELINE}"
+    saving = row["energy_reduction_vs_fp32"]
+    if row["energy_reduction_vs_fp32_ci95_low"] < 0 < row["energy_reduction_vs_fp32_ci95_high"]:
+        return f"{speed}, the same energy within its uncertainty"
+    if pd.isna(saving):
+        return speed
+    return f"{speed}, {abs(saving):.0%} {'less' if saving >= 0 else 'more'} energy"
 
 
 def dominated(frame: pd.DataFrame) -> dict[str, str]:
@@ -81,24 +86,26 @@ def dominated(frame: pd.DataFrame) -> dict[str, str]:
     In everything: no cost of the other is higher, one is lower by more than 1%, its intervals' upper ends against this
     one's lower ends, and its quality is harmless. A cost that either side lacks is not compared.
     """
-    frame = frame.copy()
-    for cost in COSTS:
-        frame[LOWEST + cost], frame[HIGHEST + cost] = ends(frame, cost)
-    found = {}
-    for _, row in frame.iterrows():
-        rivals = frame[(frame["execution"] == row["execution"]) & (frame["name"] != row["name"])]
-        for _, rival in rivals.iterrows():
-            if beats(rival, row):
-                found[str(row["name"])] = str(rival["name"])
+    intervals = {cost: interval_ends(frame, cost) for cost in COSTS}
+    lowest = pd.DataFrame({cost: low for cost, (low, _) in intervals.items()})
+    highest = pd.DataFrame({cost: high for cost, (_, high) in intervals.items()})
+    by_name = {}
+    for index, row in frame.iterrows():
+        is_rival = (frame["execution"] == row["execution"]) & (frame["name"] != row["name"])
+        for rival_index, rival in frame[is_rival].iterrows():
+            if is_choosable(rival) and costs_less(highest.loc[rival_index], lowest.loc[index]):
+                by_name[str(row["name"])] = str(rival["name"])
                 break
-    return found
+    return by_name
 
 
-def beats(rival: pd.Series[Any], row: pd.Series[Any]) -> bool:
-    """Tell whether a benchmark is better in something and worse in nothing."""
-    is_harmless = rival["precision"] == BASELINE or rival["quality_verdict"] in HARMLESS
-    if not is_harmless or rival["validity"] == "invalid":
-        return False
-    costs = [(rival[HIGHEST + cost], row[LOWEST + cost]) for cost in COSTS]
-    ratios = [theirs / ours for theirs, ours in costs if theirs > 0 and ours > 0]
-    return bool(ratios) and max(ratios) <= 1 and min(ratios) < 1 - MARGIN
+def is_choosable(row: pd.Series[Any]) -> bool:
+    """Tell whether nothing speaks against using a benchmark's precision but its costs."""
+    has_quality = row["precision"] == BASELINE or row["quality_verdict"] in HARMLESS
+    return bool(has_quality and row["validity"] != "invalid")
+
+
+def costs_less(highest: pd.Series[float], lowest: pd.Series[float]) -> bool:
+    """Tell whether one benchmark's costs at their highest are below another's at their lowest, one by more than 1%."""
+    ratios = [highest[cost] / lowest[cost] for cost in COSTS if highest[cost] > 0 and lowest[cost] > 0]
+    return bool(ratios) and max(ratios) <= 1 and min(ratios) < 1 - SAME_REL

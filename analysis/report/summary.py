@@ -9,26 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import lookup
-from analysis.report.deployment import Tariff
-from analysis.report.diagnosis import explanations, warnings
-from analysis.report.recommendation import recommendation
+from analysis.records import lookup, measured_at, short_commit
+from analysis.report.deployment import Tariff, deployment
+from analysis.report.diagnosis import caveats, explanations
+from analysis.report.recommendation import dominated, recommendation
 from analysis.table import table
-
-STAND_IN_NOTICE = (
-    "STAND-IN: generated text or seeded weights. Latency, energy and size are real; perplexity means nothing."
-)
-HOW_TO_GET_THE_REAL_THING = (
-    "For the real thing: on a machine that reaches the hub run `python -m data_prep --stand-in never`, or use "
-    "`python -m data_prep --text-file wiki.test.raw --tokenizer FOLDER` and `pytest benchmarks --model FOLDER`."
-)
 
 
 @dataclass(frozen=True)
-class Findings:
+class RunSummary:
     """One run. `benchmarks` as in a pytest-benchmark file, one at least, `environment` as in its `machine_info`.
 
-    `missing` maps a benchmark's name to what became of it instead of a measurement.
+    `missing` maps the name of a benchmark that was not measured to the reason.
     """
 
     benchmarks: Sequence[dict[str, Any]]
@@ -41,50 +33,58 @@ class Findings:
         """A row for each benchmark, a column for each metric."""
         return table(self.benchmarks)
 
+    @cached_property
+    def dominated(self) -> dict[str, str]:
+        """By name, each benchmark that another beats in everything, and which one that is."""
+        return dominated(self.frame)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Energy, and at a tariff cost, of a million tokens."""
+        return deployment(self.frame, self.tariff)
+
     @property
     def stand_in(self) -> bool:
         """Whether any row is of generated text or seeded weights."""
         return bool(self.frame["stand_in"].eq(True).any())
 
-    @property
+    @cached_property
     def advice(self) -> list[str]:
         """The sentences that say what the table means."""
         recommended = recommendation(self.frame)
-        return [*([recommended] if recommended else []), *explanations(self.frame)]
+        sentences = explanations(self.frame)
+        return sentences if recommended is None else [recommended, *sentences]
 
-    @property
+    @cached_property
     def warnings(self) -> list[str]:
-        """The GPUs that were not measured because PyTorch cannot use them, and what speaks against a benchmark."""
-        return [*unusable_gpus(self.environment), *warnings(self.benchmarks)]
+        """GPUs that PyTorch could not use, and caveats of the measurements, a line for each benchmark that has some."""
+        return [*unusable_gpus(self.environment), *caveats(self.benchmarks)]
 
-    @property
+    @cached_property
     def notes(self) -> list[str]:
-        """What speaks against a figure, and why others are missing."""
-        return [
-            *self.warnings,
-            *missing_figures(self.frame),
-            *(f"{name} {fate}{'' if fate.endswith('.') else '.'}" for name, fate in self.missing.items()),
-        ]
+        """Caveats, and why figures and benchmarks are missing."""
+        notes = [*self.warnings, *missing_figures(self.frame)]
+        for name, reason in self.missing.items():
+            notes.append(f"{name} {reason.removesuffix('.')}.")
+        return notes
 
-    @property
+    @cached_property
     def conditions(self) -> list[str]:
         """What every figure of the run depends on, a line each; what an older run did not record is unknown."""
         first, environment = self.benchmarks[0]["extra_info"], self.environment
         gpu = environment.get("gpu")
-        where = (
-            f"{gpu.get('name')}, driver {gpu.get('driver')}"
-            if isinstance(gpu, Mapping)
-            else f"CPU, {environment.get('torch_threads')} threads"
-        )
+        if isinstance(gpu, Mapping):
+            device = f"{gpu.get('name')}, driver {gpu.get('driver')}"
+        else:
+            device = f"CPU, {environment.get('torch_threads')} threads"
         return [
-            f"{where}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
+            f"{device}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
             f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
             f"weights sha256 {known(first, 'provenance.weights_sha256')})",
             f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} x "
             f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'provenance.dataset_sha256')}), batch "
             f"{known(first, 'batch_size')}",
-            f"measured {environment.get('measured_utc') or 'at an unknown time'}, commit "
-            f"{short(environment.get('git_commit'))}",
+            f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
             "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "
             "does not predict the next run; speedup is the ratio of medians in the same execution",
         ]
@@ -99,21 +99,18 @@ def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(sentence for sentence in sentences if isinstance(sentence, str)))
 
 
-def short(commit: object) -> str:
-    """Return a commit by its beginning, with the "+" that says that files differed from it."""
-    return f"{commit[:12]}{'+' * commit.endswith('+')}" if isinstance(commit, str) else "unknown"
-
-
 def known(extra_info: dict[str, Any], path: str) -> str:
     """Return a condition as text: digests by their beginning, large numbers in groups of three digits."""
     value = lookup(extra_info, path)
+    if value is None:
+        return "unknown"
     if isinstance(value, str) and len(value) == 64:
         return f"{value[:12]}…"
-    return "unknown" if value is None else f"{value:,}" if type(value) is int else str(value)
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def missing_figures(frame: pd.DataFrame) -> list[str]:
-    """Return a sentence for each figure that could not be had."""
+    """Return a sentence for each figure that could not be measured."""
     notes = []
     for figure in ("energy", "quality"):
         for reason, group in frame.groupby(f"{figure}_reason"):

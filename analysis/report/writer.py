@@ -1,20 +1,22 @@
-"""The files that a run leaves behind for people: a CSV with everything, a Markdown summary, pictures and a page."""
+"""The files that a run leaves for people: a CSV with everything, a Markdown summary, pictures and a page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.report.deployment import deployment
-from analysis.report.summary import STAND_IN_NOTICE, Findings
-from analysis.report.text_tables import compact
+from analysis.report.notices import STAND_IN_NOTICE, TITLE
+from analysis.report.summary import RunSummary
+from analysis.report.text_tables import summary_table
 from analysis.storage.files import write
+from analysis.text import markdown_table
+from data_prep.untrusted import escape_formula
 
 CSV_NAME = "gpt2_quantization_benchmark_results.csv"
 SUMMARY_NAME = "gpt2_benchmark_summary.md"
 PAGE_NAME = "report.html"
 
 
-def write_report(folder: Path, findings: Findings) -> list[Path]:
+def write_report(folder: Path, run: RunSummary) -> list[Path]:
     """Write tables, pictures and page of one run and return the paths of tables and page.
 
     Raises `OSError` where the folder cannot be written.
@@ -24,34 +26,25 @@ def write_report(folder: Path, findings: Findings) -> list[Path]:
     from analysis.report.plots import write_plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    written = [
-        write(folder / CSV_NAME, findings.frame.map(inert).to_csv(index=False)),
-        write(folder / SUMMARY_NAME, summary(findings)),
+    paths = [
+        write(folder / CSV_NAME, run.frame.map(escape_formula).to_csv(index=False)),
+        write(folder / SUMMARY_NAME, summary(run)),
     ]
-    return [*written, write(folder / PAGE_NAME, page(findings, write_plots(folder, findings)))]
+    return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]
 
 
-def inert(cell: object) -> object:
-    """Return a cell as no spreadsheet takes it for a formula: text of another's run may begin like one.
-
-    Source: OWASP, CSV Injection.
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\n")) else cell
-
-
-def summary(findings: Findings) -> str:
+def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
-    parts = ["# GPT-2 precision benchmark"]
-    if findings.stand_in:
+    parts = [f"# {TITLE}"]
+    if run.stand_in:
         parts.append(f"> **{STAND_IN_NOTICE}**")
-    parts.append(bullets(findings.conditions))
-    parts.append(compact(findings.frame).to_markdown(index=False, disable_numparse=True))
-    parts += findings.advice
-    cost = deployment(findings.frame, findings.tariff)
-    if len(cost):
-        parts.append(cost.to_markdown(index=False, disable_numparse=True))
-    if findings.notes:
-        parts.append(bullets(findings.notes))
+    parts.append(bullets(run.conditions))
+    parts.append(markdown_table(summary_table(run.frame, run.dominated)))
+    parts += run.advice
+    if len(run.costs):
+        parts.append(markdown_table(run.costs))
+    if run.notes:
+        parts.append(bullets(run.notes))
     return "\n\n".join(parts) + "\n"
 
 

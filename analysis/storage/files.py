@@ -1,4 +1,4 @@
-"""Writing files that nobody ever reads half of, nor overwrites unawares."""
+"""Atomic writes, and a lock per folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-#: Another session saves within a second; one that takes longer has been stopped.
-LONGEST_WAIT_S = 30.0
+#: Another session saves within a second; one that holds the lock for longer has been stopped.
+LOCK_TIMEOUT_S = 30.0
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -25,16 +25,16 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 @contextmanager
-def alone_in(folder: Path | None) -> Iterator[str | None]:
-    """Let no other session save runs to a folder meanwhile; give why that cannot be kept from happening, or None.
+def exclusive_access(folder: Path | None) -> Iterator[str | None]:
+    """Lock a folder against other sessions that save runs; yield why it could not be locked, or None.
 
-    pytest-benchmark counts what is there and takes the next number. Were two sessions to do so at the same time, two
-    runs would have one number, and of sessions that began within one second one would overwrite the other's run.
+    pytest-benchmark counts the runs in the folder and takes the next number. Two sessions that do so at the same time
+    would give two runs one number, and one that began in the same second would overwrite the other's run.
     """
     if folder is None:
         yield None
         return
-    lock, obstacle = FileLock(folder / ".lock", timeout=LONGEST_WAIT_S, mode=0o666), None
+    lock, obstacle = FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_S, mode=0o666), None
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:  # a session that hangs, another's file, a system without locks

@@ -1,4 +1,4 @@
-"""The journal of a run in progress, and what can be recovered from that of a run that was killed."""
+"""The journal of a run in progress, and saved runs recovered from the journals of killed ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 import psutil
 
-from analysis.errors import ResultsError
 from analysis.storage.runs import STORAGE
+from data_prep.errors import InputError
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
-FOLDER = "journal"
+JOURNAL_FOLDER = "journal"
 
 
 def append(path: Path, line: str) -> None:
-    """Append a line, whole or not at all, and wait until it is on the disk. Raises `OSError`."""
+    """Append a whole line or nothing, and wait until the line is on the disk. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole_bytes = path.stat().st_size if path.exists() else 0
     try:
@@ -30,26 +30,26 @@ def append(path: Path, line: str) -> None:
             os.fsync(handle.fileno())
     except OSError:
         with suppress(OSError):
-            os.truncate(path, whole_bytes)  # a full disk took half a line, which the next one would follow
+            os.truncate(path, whole_bytes)  # half a line on a full disk would spoil the next one
         raise
 
 
-def left_behind(results_dir: Path) -> list[Path]:
-    """Return the journals of sessions that are over, oldest first: one that runs still writes its own."""
+def orphaned_journals(results_dir: Path) -> list[Path]:
+    """Return the journals of sessions that have ended, oldest first."""
     running = {str(number) for number in psutil.pids() if number != os.getpid()}
-    journals = sorted((results_dir / FOLDER).glob("*.jsonl"))
+    journals = sorted((results_dir / JOURNAL_FOLDER).glob("*.jsonl"))
     return [path for path in journals if path.stem.rpartition("-")[2] not in running]
 
 
 def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
-    """Make a saved run of a journal, remove the journal, and return the run's path and its number of benchmarks.
+    """Turn a journal into a saved run, remove the journal, and return the run's path and its number of benchmarks.
 
-    A last line that a kill cut off is left out. Raises `ResultsError` where the journal holds no benchmark, and
-    `OSError` where the run cannot be written; the journal stays then.
+    An incomplete last line is left out. Raises `InputError` where the journal holds no benchmark, and `OSError` where
+    the run cannot be written; the journal stays then.
     """
     documents = read(journal)
     if not documents:
-        raise ResultsError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
+        raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged = documents[0]
     merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
@@ -58,25 +58,25 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
 
 
 def read(journal: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a journal. Raises `ResultsError` where one that was not cut off is no document."""
+    """Return the complete lines of a journal, parsed. Raises `InputError` where one of them is not a run's document."""
     try:
         lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:
-        raise ResultsError(f"{journal} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{journal} cannot be read ({error.strerror}).") from error
     documents = []
-    for number, line in enumerate(lines[:-1], start=1):  # after the last newline there is nothing, or half a line
+    for number, line in enumerate(lines[:-1], start=1):  # the last is empty, or was cut off
         try:
             document = json.loads(line)
             names = [item["fullname"] for item in document["benchmarks"]]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
-            raise ResultsError(f"{journal} is no journal: line {number}: {type(error).__name__}: {error}.") from error
+            raise InputError(f"{journal} is not a journal: line {number}: {type(error).__name__}: {error}.") from error
         if names:
             documents.append(document)
     return documents
 
 
 def save(storage: Path, name: str, text: str) -> Path:
-    """Write a run under the next free number, in pytest-benchmark's layout, whole or not at all."""
+    """Write a run under the next free number, in pytest-benchmark's layout, completely or not at all."""
     from pytest_benchmark.utils import get_machine_id
 
     folder = storage / get_machine_id()
@@ -87,7 +87,7 @@ def save(storage: Path, name: str, text: str) -> Path:
         while True:
             path: Path = folder / f"{next_number(folder):04}_{name}.json"
             try:
-                os.link(unfinished, path)  # fails where somebody has just taken the name
+                os.link(unfinished, path)  # fails where another process has just taken the name
             except FileExistsError:
                 time.sleep(0.01)
                 continue
@@ -102,11 +102,14 @@ def next_number(folder: Path) -> int:
     return max((int(number) for number in taken if number.isdecimal()), default=0) + 1
 
 
-def recovered(results_dir: Path, journals: Sequence[Path], storage: Path = STORAGE) -> list[str]:
-    """Recover the journals named, or all that are left behind, and return a line for each."""
-    chosen = list(journals) or left_behind(results_dir)
+def recover_all(results_dir: Path, journals: Sequence[Path], storage: Path = STORAGE) -> list[str]:
+    """Recover the journals named, or all orphaned ones without a name, and return a line for each.
+
+    Raises `InputError` where there is none, and as `recover` does.
+    """
+    chosen = list(journals) or orphaned_journals(results_dir)
     if not chosen:
-        raise ResultsError(f"There is no journal of a killed run in {results_dir / FOLDER}.")
+        raise InputError(f"There is no journal of a killed run in {results_dir / JOURNAL_FOLDER}.")
     lines = []
     for journal in chosen:
         path, count = recover(journal, storage)

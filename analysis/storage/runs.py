@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import ResultsError
+from analysis.records import is_own, name_of
+from analysis.storage.first_edition import adapted
+from data_prep.errors import InputError
+from data_prep.untrusted import require_encodable, sanitized
 
 STORAGE = Path(".benchmarks")
-#: Control characters, but not the end of a line nor a tab.
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: Levels of lists and objects; a saved run has eight.
-DEEPEST = 32
+#: Characters of an ISO 8601 time to its seconds.
+SECONDS_OF_ISO_TIME = 19
 SELECTORS = "a path, a number such as 0001 or a glob"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One saved run: where it lies, this suite's benchmarks in it, and the environment it was made in."""
+    """One saved run: its file, this suite's benchmarks in it, and the environment it was made in."""
 
     path: Path
     benchmarks: tuple[dict[str, Any], ...]
+    #: The run's `machine_info`, with the one commit and the one time of the run.
     environment: dict[str, Any]
-    #: When it was saved, and from which commit, where the file says so.
-    saved_at: str = ""
-    commit: str = ""
 
 
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
-    """Return the files that paths, run numbers (0001) and globs name, in order, none twice; all without selectors.
+    """Return the files that paths, run numbers (0001) and globs name, in order and without repetition.
 
-    Raises `ResultsError` where a selector matches nothing, or is no name.
+    Without selectors these are all saved runs. Raises `InputError` where a selector matches nothing, or cannot be a
+    name.
     """
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for selector in selectors or ["*"]:
         try:
             matches = matching(selector, storage)
-        except (OSError, ValueError) as error:  # a name that is too long, a pattern that is none
-            raise ResultsError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
+        except (OSError, ValueError) as error:  # a name that is too long, a malformed pattern
+            raise InputError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
         if not matches:
-            raise ResultsError(
+            raise InputError(
                 f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
-                "`pytest-benchmark list` shows what is there, `pytest benchmarks --benchmark-autosave` makes one."
+                "`pytest-benchmark list` shows the saved runs, `pytest benchmarks --benchmark-autosave` makes one."
             )
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        paths.update(dict.fromkeys(matches))
+    return list(paths)
 
 
 def matching(selector: str, storage: Path) -> list[Path]:
@@ -64,62 +63,59 @@ def matching(selector: str, storage: Path) -> list[Path]:
 
 
 def load(path: Path) -> Run:
-    """Read one saved run. Raises `ResultsError` where the file is no run of this suite."""
+    """Read one saved run. Raises `InputError` where the file is not a run of this suite."""
     try:
-        document = showable(json.loads(path.read_text(encoding="utf-8")))
-        json.dumps(document, ensure_ascii=False).encode()  # half of a letter, escaped, is text that none can write
+        document = sanitized(json.loads(path.read_text(encoding="utf-8")))
+        require_encodable(document)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
-            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
+        raise InputError(
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is incomplete, as a full "
+            "disk or a kill leaves it; `python -m analysis recover` makes a complete one of the journal."
         ) from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise ResultsError(f"{path} is not a saved run: it holds no list of benchmarks.")
-    own = tuple(item for item in listed if is_own(item))
+        raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
+    own = tuple(adapted(item) for item in listed if is_own(item))
     if not own:
-        raise ResultsError(
+        raise InputError(
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
-    names = [f"{item['extra_info']['precision']}-{item['extra_info']['execution']}" for item in own]
+    names = [name_of(item) for item in own]
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
-        raise ResultsError(
+        raise InputError(
             f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
             "`python -m benchmarks --repeats N`."
         )
-    environment, commit = document.get("machine_info"), document.get("commit_info")
-    return Run(
-        path,
-        own,
-        environment if isinstance(environment, dict) else {},
-        str(document.get("datetime") or ""),
-        str(commit.get("id") or "") if isinstance(commit, dict) else "",
-    )
+    return Run(path, own, environment_of(document))
 
 
-def showable(value: Any, levels: int = DEEPEST) -> Any:  # noqa: ANN401
-    """Return a JSON value with a mark for every character that would steer a terminal.
+def environment_of(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved run's `machine_info` with its commit and time, which are pytest-benchmark's where it has none.
 
-    Raises `ValueError` where it is nested in more than so many levels: Python could not show it.
+    The suite's own commit is that of the suite, with a "+" where files differed from it; pytest-benchmark's is that of
+    the working directory. The suite's own time is the session's start; pytest-benchmark's is when the run was saved.
     """
-    if levels < 0:
-        raise ValueError(f"nested in more than {DEEPEST} levels")
-    if isinstance(value, str):
-        return STEERING.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [showable(part, levels - 1) for part in value]
-    if isinstance(value, dict):
-        return {showable(key): showable(part, levels - 1) for key, part in value.items()}
-    return value
+    machine, commit = document.get("machine_info"), document.get("commit_info")
+    environment = dict(machine) if isinstance(machine, dict) else {}
+    if not environment.get("git_commit") and isinstance(commit, dict):
+        environment["git_commit"] = commit.get("id")
+    if not environment.get("measured_utc"):
+        environment["measured_utc"] = str(document.get("datetime") or "")[:SECONDS_OF_ISO_TIME]
+    return environment
 
 
-def is_own(item: object) -> bool:
-    """Tell whether a benchmark of a saved run was made by this suite."""
-    extra_info = item.get("extra_info") if isinstance(item, dict) else None
-    return isinstance(extra_info, dict) and all(
-        isinstance(extra_info.get(key), str) for key in ("precision", "execution")
-    )
+def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
+    """Return the benchmarks of saved runs that pytest-benchmark has loaded, safe to print and with today's keys.
+
+    Raises `InputError` where one cannot be printed.
+    """
+    try:
+        listed = [adapted(sanitized(item)) for item in benchmarks]
+        require_encodable(listed)
+    except ValueError as error:
+        raise InputError(f"A saved run cannot be shown ({error}); leave it out of the comparison.") from error
+    return listed

@@ -10,10 +10,12 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.errors import ResultsError
-from analysis.storage.runs import Run, is_own
+from analysis.records import is_own
+from analysis.storage.runs import Run, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
+from data_prep.errors import InputError
+from data_prep.untrusted import sanitized
 
 THIS_RUN = "this run"
 
@@ -25,12 +27,18 @@ class ComparisonPlugin:
         self._session = session
         self._gates = gates
         self._saved: list[Run] = []
+        self._unreadable: list[str] = []
         self._failures: list[str] = []
 
     def pytest_benchmark_compare_machine_info(self, compared_benchmark: dict[str, Any]) -> bool:
         """Keep a saved run; returning a value keeps pytest-benchmark from a warning at every change of CPU clock."""
-        own = tuple(item for item in compared_benchmark["benchmarks"] if is_own(item))
-        self._saved.append(Run(Path(f"the run of {compared_benchmark.get('datetime')}"), own, {}))
+        name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
+        try:
+            own = tuple(item for item in from_pytest_benchmark(compared_benchmark["benchmarks"]) if is_own(item))
+        except InputError as error:
+            self._unreadable.append(f"{name} is not compared: {error}")
+        else:
+            self._saved.append(Run(Path(name), own, {}))
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -49,6 +57,8 @@ class ComparisonPlugin:
             own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
+        for line in self._unreadable:
+            terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._failures:
             terminalreporter.write_line(f"failed: {line}", red=True)
 
@@ -57,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the limits, and compare this session with the saved runs that pytest-benchmark loads."""
     try:
         gates = [parse_gate(expression) for expression in config.option.metric_fail]
-    except ResultsError as error:
+    except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE
+from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE
 from data_prep.errors import InputError
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.location import dataset_folder
@@ -34,4 +34,4 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
     except IntegrityError:
         return []  # an integrity test says it, where it belongs
-    return [*lines, *(["*** " + STAND_IN_NOTICE, HOW_TO_GET_THE_REAL_THING] if stand_in else [])]
+    return [*lines, *(["*** " + STAND_IN_NOTICE, REAL_DATA_HINT] if stand_in else [])]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.utils import safe_dumps
 
-from analysis.storage.journal import FOLDER, append
+from analysis.storage.journal import JOURNAL_FOLDER, append
 from benchmarks.instruments.machine.environment import environment
 from fixtures.plugin import SETTINGS
 
@@ -25,7 +25,9 @@ class JournalPlugin:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._path: Path = (
-            config.stash[SETTINGS].results_dir / FOLDER / f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.jsonl"
+            config.stash[SETTINGS].results_dir
+            / JOURNAL_FOLDER
+            / f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.jsonl"
         )
         self._environment: dict[str, Any] = {}
         self._lines: list[str] = []

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report.summary import HOW_TO_GET_THE_REAL_THING, STAND_IN_NOTICE, Findings, missing_figures
-from analysis.report.text_tables import terse
+from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE, TITLE
+from analysis.report.summary import RunSummary, missing_figures
+from analysis.report.text_tables import terminal_table
 from analysis.report.writer import CSV_NAME, write_report
 from benchmarks.instruments.machine.environment import environment
 from benchmarks.plugins.session import SESSION
@@ -21,7 +22,7 @@ class ReportPlugin:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lines: list[str] = []
-        self._findings: Findings | None = None
+        self._summary: RunSummary | None = None
 
     @pytest.hookimpl(wrapper=True)  # around pytest-benchmark's own, which saves the run
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -39,32 +40,32 @@ class ReportPlugin:
     def _write_tables(self, folder: Path) -> None:
         session = self._session
         if session.finished:
-            self._findings = Findings(session.benchmarks, environment(session.settings.device), session.missing)
-            self._lines += [f"wrote {path}" for path in write_report(folder, self._findings)]
+            self._summary = RunSummary(session.benchmarks, environment(session.settings.device), session.missing)
+            self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
         elif session.missing and (folder / CSV_NAME).exists():
             self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the compact table, and once more whether it is real."""
+        """Show the short table, and once more whether it is real."""
         if not self._session.finished and not self._lines:
             return
-        terminalreporter.section("GPT-2 precision benchmark")
-        if self._findings is not None:
-            self._show_table(terminalreporter, self._findings)
+        terminalreporter.section(TITLE)
+        if self._summary is not None:
+            self._show_table(terminalreporter, self._summary)
         for line in self._lines:
             terminalreporter.write_line(line, red=line.startswith("error"))
 
-    def _show_table(self, terminalreporter: pytest.TerminalReporter, findings: Findings) -> None:
-        if findings.stand_in:
+    def _show_table(self, terminalreporter: pytest.TerminalReporter, summary: RunSummary) -> None:
+        if summary.stand_in:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
-            terminalreporter.write_line(HOW_TO_GET_THE_REAL_THING)
-        short = terse(findings.frame)
+            terminalreporter.write_line(REAL_DATA_HINT)
+        short = terminal_table(summary.frame, summary.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
-        for sentence in findings.advice:
+        for sentence in summary.advice:
             terminalreporter.write_line(sentence)
-        for warning in findings.warnings:
+        for warning in summary.warnings:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
-        for sentence in missing_figures(findings.frame):
+        for sentence in missing_figures(summary.frame):
             terminalreporter.write_line(sentence)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.storage.files import alone_in
+from analysis.storage.files import exclusive_access
 from fixtures.plugin import SETTINGS
 
 
@@ -22,7 +22,7 @@ class SavingPlugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
         try:
-            with alone_in(saving_places(session.config).get("--benchmark-storage")) as obstacle:
+            with exclusive_access(saving_places(session.config).get("--benchmark-storage")) as obstacle:
                 if obstacle is not None:
                     self._lines.append(f"warning: {obstacle}; a run saved there at this moment may overwrite this one.")
                 yield

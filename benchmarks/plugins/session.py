@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.names import benchmark_name
+from analysis.records import benchmark_name
 from benchmarks.instruments.machine.environment import environment
 from benchmarks.policies import Policies
 from benchmarks.session import Session

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.report.plots.bars import bars
-from analysis.report.plots.courses import latency_course, power_course
 from analysis.report.plots.frontier import frontier
-from analysis.report.summary import Findings
+from analysis.report.plots.time_series import latency_series, power_series
+from analysis.report.summary import RunSummary
 from analysis.storage.files import write
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Plot:
 
     name: str
     title: str
-    draw: Callable[[Findings, str], Figure | None]
+    draw: Callable[[RunSummary, str], Figure | None]
 
 
 PLOTS = (
@@ -46,21 +46,21 @@ PLOTS = (
     Plot(
         "frontier_energy", "Energy against latency", partial(frontier, x="energy_per_sample_mj", y="median_latency_ms")
     ),
-    Plot("latency_course", "Latency over the rounds", latency_course),
-    Plot("power_course", "Power over time", power_course),
+    Plot("latency_course", "Latency over the rounds", latency_series),
+    Plot("power_course", "Power over time", power_series),
 )
 
 
-def write_plots(folder: Path, findings: Findings, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
-    """Write every picture that there is something for as PNG and SVG; return the SVGs by the pictures' titles.
+def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
+    """Write every picture as PNG and SVG; return the SVGs by the pictures' titles.
 
-    One that there is nothing for is removed: it would be an earlier run's among this one's.
+    Where a run has nothing to draw, the files of an earlier run are removed.
 
     Raises `OSError` where the folder cannot be written.
     """
     drawn = {}
     for plot in plots:
-        figure = plot.draw(findings, plot.title)
+        figure = plot.draw(run, plot.title)
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"
             if figure is None:
@@ -77,7 +77,7 @@ def rendered(figure: Figure, form: str) -> bytes:
     """Return a figure as a file of the format, the same bytes for the same figure."""
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # A model may have a name that the font cannot show; it is in the tables all the same.
+        # The font may lack letters of a model's name; the tables have it.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(file, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else None)
     return file.getvalue()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.metrics import catalogued
+from analysis.metrics import CATALOGUE
 from analysis.report.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
-from analysis.report.summary import Findings
-from analysis.table import ends
+from analysis.report.summary import RunSummary
+from analysis.table import interval_ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 #: Share of an execution's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
+#: Signs beside a row's figure, and what they mean.
+INVALID, EMULATED = "*", "†"
+SIGN_MEANINGS = {
+    INVALID: "not valid, for the reasons in the table",
+    EMULATED: "emulated: this hardware lacks the precision",
+}
 
 
-def bars(findings: Findings, title: str, column: str, form: str) -> Figure | None:
+def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     """Draw a metric as bars from 0, grouped by execution, with its 95% interval where it has one.
 
     A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
     """
-    frame, metric = findings.frame, catalogued(column)
+    frame, metric = run.frame, CATALOGUE[column]
     values = frame[column]
     if not values.notna().any():
         return None
-    lows, highs = ends(frame, column)
-    notes = [meaning(frame, column), *marks(frame), *gaps(frame, column)]
-    figure, foot = new_figure(findings, title, HEIGHT_IN, notes)
+    lows, highs = interval_ends(frame, column)
+    notes = [metric_caption(frame, column), *sign_legend(frame), *missing_values(frame, column)]
+    figure, foot = new_figure(run, title, HEIGHT_IN, notes)
     axes = add_axes(figure, foot)
     executions, precisions = numbered(frame["execution"]), numbered(frame["precision"])
     width = FILLED / len(precisions)
@@ -44,7 +50,7 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
         axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
-        axes.text(x, high + 0.01 * top, form.format(value) + mark(row), ha="center", va="bottom", size=8)
+        axes.text(x, high + 0.01 * top, form.format(value) + row_signs(row), ha="center", va="bottom", size=8)
     for precision, number in precisions.items():
         colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
         axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
@@ -56,30 +62,33 @@ def bars(findings: Findings, title: str, column: str, form: str) -> Figure | Non
     return figure
 
 
-def meaning(frame: pd.DataFrame, column: str) -> str:
-    """Return what a metric is, for the foot of a picture."""
-    low, high = ends(frame, column)
+def metric_caption(frame: pd.DataFrame, column: str) -> str:
+    """Return a metric's description, for the foot of a picture."""
+    low, high = interval_ends(frame, column)
     whiskers = "; whiskers: its 95% interval in this run" if (high > low).any() else ""
-    return f"{column}: {catalogued(column).description}{whiskers}"
+    return f"{column}: {CATALOGUE[column].description}{whiskers}"
 
 
-def mark(row: pd.Series[Any]) -> str:
+def row_signs(row: pd.Series[Any]) -> str:
     """Return the signs that stand beside a row's figure."""
-    return ("*" if row["validity"] == "invalid" else "") + ("†" if row["native"] in (False, 0) else "")
+    signs = ""
+    if row["validity"] == "invalid":
+        signs += INVALID
+    if row["native"] in (False, 0):
+        signs += EMULATED
+    return signs
 
 
-def marks(frame: pd.DataFrame) -> list[str]:
-    """Return a line that explains each sign, where there is one."""
-    meanings = {"*": "not valid, for the reasons in the table", "†": "emulated: this hardware lacks the precision"}
-    signs = [mark(row) for _, row in frame.iterrows()]
-    return [f"{sign} {meaning}" for sign, meaning in meanings.items() if any(sign in found for found in signs)]
+def sign_legend(frame: pd.DataFrame) -> list[str]:
+    """Return a line for each sign that stands beside any row's figure."""
+    used = "".join(row_signs(row) for _, row in frame.iterrows())
+    return [f"{sign} {meaning}" for sign, meaning in SIGN_MEANINGS.items() if sign in used]
 
 
-def gaps(frame: pd.DataFrame, column: str) -> list[str]:
-    """Return why each missing figure is missing, where the run says so."""
-    lines = []
+def missing_values(frame: pd.DataFrame, column: str) -> list[str]:
+    """Return a line for each row that lacks a figure, with the reason where the run states one."""
+    reason_column, lines = CATALOGUE[column].reason_column, []
     for _, row in frame[frame[column].isna()].iterrows():
-        reason = row["energy_reason"] if column.startswith("energy") else row["quality_reason"]
-        stated = "" if pd.isna(reason) or column not in ("energy_per_sample_mj", "perplexity") else f": {reason}"
-        lines.append(f"no figure for {row['name']}{stated}")
+        reason = row[reason_column] if reason_column else None
+        lines.append(f"no figure for {row['name']}" + ("" if pd.isna(reason) else f": {reason}"))
     return lines

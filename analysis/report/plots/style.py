@@ -1,4 +1,4 @@
-"""How every picture looks: colours that the colour-blind can tell apart, conditions at the foot, stand-in mark."""
+"""How every picture looks: colours for the colour-blind, conditions at the foot, stand-in mark."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.summary import Findings
+from analysis.report.notices import STAND_IN_NOTICE
+from analysis.report.summary import RunSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,27 +25,27 @@ FONT: dict[str, Any] = {
 }
 WIDTH_IN = 7.2
 FOOT_LINE_IN = 0.118
-STAND_IN_MARK = "STAND-IN: generated text or seeded weights; perplexity means nothing"
+WARNING_COLOUR = "#B00020"
 
 
-def new_figure(findings: Findings, title: str, height_in: float, notes: Sequence[str] = ()) -> tuple[Figure, float]:
+def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[str] = ()) -> tuple[Figure, float]:
     """Return an empty figure with its title, its conditions and notes; and where, from 0 to 1, its foot ends."""
     from matplotlib.figure import Figure
 
     set_font()
-    lines = [wrapped for line in (*notes, *findings.conditions) for wrapped in textwrap.wrap(line, 130)]
+    lines = [wrapped for line in (*notes, *run.conditions) for wrapped in textwrap.wrap(line, 130)]
     foot_in = FOOT_LINE_IN * len(lines) + 0.1
     total_in = height_in + foot_in
     figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
     figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
-    if findings.stand_in:
-        figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_MARK, size=8, weight="bold", va="top", color="#B00020")
+    if run.stand_in:
+        figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_NOTICE, size=8, weight="bold", va="top", color=WARNING_COLOUR)
     figure.text(0.02, 0.06 / total_in, "\n".join(literal(line) for line in lines), size=6.5, va="bottom", color="#333")
     return figure, foot_in / total_in
 
 
 def set_font() -> None:
-    """Have matplotlib write as all pictures do."""
+    """Set the font of all pictures."""
     import matplotlib as mpl
 
     settings: Any = mpl.rcParams
@@ -61,7 +62,7 @@ def add_axes(figure: Figure, foot: float, left: float = 0.1, right: float = 0.98
 
 
 def tidy(axes: Axes) -> None:
-    """Take away what says nothing."""
+    """Remove spines and ticks that carry no information."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -70,8 +71,8 @@ def tidy(axes: Axes) -> None:
 
 def literal(text: object) -> str:
     """Return text that matplotlib shows as it is: a dollar would begin a formula, a control character break an SVG."""
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text))
-    return shown.replace("$", r"\$")
+    printable = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in str(text))
+    return printable.replace("$", r"\$")
 
 
 def numbered(values: Iterable[Any]) -> dict[Any, int]:
@@ -80,5 +81,5 @@ def numbered(values: Iterable[Any]) -> dict[Any, int]:
 
 
 def pick(choices: Sequence[str], number: int) -> str:
-    """Return the choice of a number, from the beginning again after the last."""
+    """Return the choice of a number; after the last they begin again."""
     return choices[number % len(choices)]

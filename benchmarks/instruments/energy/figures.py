@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from scipy.special import stdtrit
-
+from analysis.intervals import student_t
 from benchmarks.instruments.energy.metered_loop import Window
 from benchmarks.instruments.energy.meters import Reading
 
@@ -87,7 +86,7 @@ def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float
     """
     count = len(values)
     standard_error = statistics.stdev(values) / math.sqrt(count) / statistics.fmean(values)
-    spread = float(stdtrit(count - 1, 0.975)) * standard_error
+    spread = student_t(count - 1) * standard_error
     resolution = 1.96 * math.sqrt(statistics.fmean(u**2 for u in resolutions) / count)
     return math.hypot(spread, resolution, 1.96 * SLOW_REL_SD)
 
@@ -105,4 +104,4 @@ def drift(values: Sequence[float]) -> tuple[float, float]:
     positions_spread = count * (count**2 - 1) / 12
     standard_error = math.sqrt(sum(residual**2 for residual in residuals) / (count - 2) / positions_spread)
     steps = (count - 1) / mean
-    return slope * steps, float(stdtrit(count - 2, 0.975)) * standard_error * steps
+    return slope * steps, student_t(count - 2) * standard_error * steps

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from scipy.special import stdtrit
+import numpy as np
+
+from analysis.intervals import effective_sample_size, welch
 
 #: Neighbouring rounds resemble each other, so the spread is taken between blocks of them.
 BLOCKS = 10
@@ -58,14 +60,9 @@ def drift(first_s: Sequence[float], again_s: Sequence[float]) -> dict[str, Any]:
     if min(map(len, samples)) < 2:
         unknown = dict.fromkeys(("change_rel", "change_ci95_low", "change_ci95_high", "drifted"))
         return {**unknown, "reason": "too few rounds to tell"}
-    centre = statistics.fmean(samples[1]) - statistics.fmean(samples[0])
-    shares = [statistics.variance(sample) / independent(sample) for sample in samples]
-    half_width = 0.0
-    if sum(shares) > 0:
-        freedom = sum(shares) ** 2 / sum(
-            share**2 / max(independent(sample) - 1, 1) for share, sample in zip(shares, samples, strict=True)
-        )
-        half_width = float(stdtrit(freedom, 0.975)) * math.sqrt(sum(shares))
+    first, again = (np.array(sample) for sample in samples)
+    sizes = effective_sample_size(samples[0]), effective_sample_size(samples[1])
+    centre, half_width = welch(first, again, sizes)
     low, high = math.expm1(centre - half_width), math.expm1(centre + half_width)
     return {
         "change_rel": math.expm1(centre),
@@ -74,18 +71,3 @@ def drift(first_s: Sequence[float], again_s: Sequence[float]) -> dict[str, Any]:
         "drifted": low > SMALLEST_DRIFT or high < -SMALLEST_DRIFT,
         "reason": None,
     }
-
-
-def independent(sample: Sequence[float]) -> float:
-    """Return how many independent values a series is worth: n (1 - r) / (1 + r), with r its lag-1 autocorrelation.
-
-    r is raised by 1/n, by which a short series underestimates it, and kept within [0, 0.95]. Source: Thiébaux and
-    Zwiers, The interpretation and estimation of effective sample size, 1984.
-    """
-    count, mean = len(sample), statistics.fmean(sample)
-    scatter = sum((value - mean) ** 2 for value in sample)
-    if scatter == 0:
-        return count
-    lagged = sum((one - mean) * (other - mean) for one, other in pairwise(sample)) / scatter
-    correlation = min(max(lagged + 1 / count, 0.0), 0.95)
-    return count * (1 - correlation) / (1 + correlation)

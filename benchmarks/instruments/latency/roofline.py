@@ -9,7 +9,7 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from analysis.names import benchmark_name
+from analysis.records import benchmark_name
 from benchmarks.instruments.base import Instrument, Record
 from benchmarks.instruments.latency.kernels import kernel_time
 from benchmarks.policies import CeilingPolicy, Policies

@@ -6,9 +6,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from analysis.intervals import quantile_interval
 from benchmarks.instruments.base import Instrument, Record
 from benchmarks.instruments.latency.noise import noise
-from benchmarks.loop import quantile, quantile_interval
 from benchmarks.run import BenchmarkRun
 from benchmarks.steady_state import converged
 
@@ -51,10 +53,10 @@ def latency_statistics(durations_s: Sequence[float], batch_size: int, text_token
         "std_ms": None if too_few else statistics.stdev(rounds_ms),
         "std_reason": too_few,
         "median_ms": statistics.median(rounds_ms),
-        "p95_ms": quantile(rounds_ms, 0.95),
+        "p95_ms": float(np.quantile(rounds_ms, 0.95)),
         "p95_ci95_low_ms": p95_low,
         "p95_ci95_high_ms": p95_high,
-        "p99_ms": quantile(rounds_ms, 0.99) if enough_for_p99 else None,
+        "p99_ms": float(np.quantile(rounds_ms, 0.99)) if enough_for_p99 else None,
         "p99_ci95_low_ms": p99_low if enough_for_p99 else None,
         "p99_ci95_high_ms": p99_high if enough_for_p99 else None,
         "p99_reason": None if enough_for_p99 else f"{len(rounds_ms)} rounds; a 99th percentile needs {ROUNDS_FOR_P99}",

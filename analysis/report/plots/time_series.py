@@ -1,14 +1,16 @@
-"""How a figure went while it was measured: drift and outliers that a single number hides."""
+"""Figures over the course of their measurement: drift and outliers that a single number hides."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.metrics import finite, lookup
+from analysis.records import benchmark_name, lookup
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
-from analysis.report.summary import Findings
+from analysis.report.summary import RunSummary
+from data_prep.untrusted import finite_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,42 +19,42 @@ COLUMNS = 3
 ROW_IN = 1.6
 #: An axis spans at least this share of the median.
 SMALLEST_SPAN = 0.08
-#: Ways to take a series apart: x values, y values.
+#: x values, y values.
 Series = tuple[Sequence[float], Sequence[float]]
 
 
-def latency_course(findings: Findings, title: str) -> Figure | None:
+def latency_series(run: RunSummary, title: str) -> Figure | None:
     """Draw the rounds of each benchmark in their order, many of them as medians of blocks."""
 
     def series(extra_info: dict[str, Any]) -> Series | None:
         values = lookup(extra_info, "latency.series_ms")
         if not is_series(values):
             return None
-        rounds = finite(lookup(extra_info, "latency.rounds")) or len(values)
+        rounds = finite_number(lookup(extra_info, "latency.rounds")) or len(values)
         return [rounds * (i + 0.5) / len(values) for i in range(len(values))], values
 
-    return panels(findings, title, series, "round", "ms")
+    return panels(run, title, series, "round", "ms")
 
 
-def power_course(findings: Findings, title: str) -> Figure | None:
+def power_series(run: RunSummary, title: str) -> Figure | None:
     """Draw the mean power of each window of the energy measurement; the first and the last are idle."""
 
     def series(extra_info: dict[str, Any]) -> Series | None:
         values = lookup(extra_info, "energy.power_series")
-        if not isinstance(values, list) or not all(is_series(pair) and len(pair) == 2 for pair in values):
+        if not isinstance(values, list) or not values or not all(is_series(pair) and len(pair) == 2 for pair in values):
             return None
         return [pair[0] for pair in values], [pair[1] for pair in values]
 
-    return panels(findings, title, series, "s", "W", marker="o", from_zero=True)
+    return panels(run, title, series, "s", "W", marker="o", from_zero=True)
 
 
 def is_series(values: object) -> bool:
-    """Tell whether a value of a saved run is a list of finite numbers, and not an empty one."""
-    return isinstance(values, list) and bool(values) and all(finite(value) is not None for value in values)
+    """Tell whether a value of a saved run is a list of finite numbers with one at least."""
+    return isinstance(values, list) and bool(values) and all(finite_number(value) is not None for value in values)
 
 
 def panels(
-    findings: Findings,
+    run: RunSummary,
     title: str,
     series: Callable[[dict[str, Any]], Series | None],
     x_label: str,
@@ -61,12 +63,11 @@ def panels(
     from_zero: bool = False,
 ) -> Figure | None:
     """Draw one panel for each benchmark that has the series; None where none has."""
-    found = [(item["extra_info"], series(item["extra_info"])) for item in findings.benchmarks]
-    shown = [(extra_info, values) for extra_info, values in found if values and values[0]]
-    if not shown:
+    drawn = [(item["extra_info"], values) for item in run.benchmarks if (values := series(item["extra_info"]))]
+    if not drawn:
         return None
-    rows = -(-len(shown) // COLUMNS)
-    figure, foot = new_figure(findings, title, 0.9 + rows * ROW_IN)
+    rows = math.ceil(len(drawn) / COLUMNS)
+    figure, foot = new_figure(run, title, 0.9 + rows * ROW_IN)
     height_in = figure.get_figheight()
     grid = figure.add_gridspec(
         rows,
@@ -78,19 +79,23 @@ def panels(
         hspace=0.75,
         wspace=0.3,
     )
-    precisions = numbered([extra_info["precision"] for extra_info, _ in found])
-    for number, (extra_info, (x, y)) in enumerate(shown):
+    precisions = numbered(run.frame["precision"])
+    for number, (extra_info, (x, y)) in enumerate(drawn):
         axes = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
         tidy(axes)
         axes.plot(x, y, color=pick(COLOURS, precisions[extra_info["precision"]]), linewidth=1, marker=marker, ms=3)
-        axes.set_ylim(*((0, 1.15 * max(1, *y)) if from_zero else limits(y)))
-        axes.set_title(literal(f"{extra_info['precision']}-{extra_info['execution']} [{y_label}]"), size=8, loc="left")
+        axes.set_ylim((0, 1.15 * max(1, *y)) if from_zero else axis_limits(y))
+        axes.set_title(
+            literal(f"{benchmark_name(extra_info['precision'], extra_info['execution'])} [{y_label}]"),
+            size=8,
+            loc="left",
+        )
         axes.set_xlabel(x_label, size=7, labelpad=1)
         axes.tick_params(labelsize=7)
     return figure
 
 
-def limits(values: Sequence[float]) -> tuple[float, float]:
+def axis_limits(values: Sequence[float]) -> tuple[float, float]:
     """Return the ends of an axis on which a change of 1% can be seen and one of 0.1% does not fill it."""
     low, high = min(values), max(values)
     missing = max(0.0, SMALLEST_SPAN * statistics.median(values) - (high - low)) / 2

@@ -1,0 +1,92 @@
+"""95% intervals: of a quantile, of a mean, of the difference of two means."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import bdtr, stdtrit  # not scipy.stats, which takes ten times as long to load
+
+#: Of every interval of this module.
+CONFIDENCE = 0.95
+#: Share of the probability on either side of an interval.
+TAIL = (1 - CONFIDENCE) / 2
+#: Largest lag-1 autocorrelation that an effective sample size is computed with.
+LARGEST_AUTOCORRELATION = 0.95
+
+
+class Difference(NamedTuple):
+    """A difference of two means, and how far its 95% interval reaches on either side of it."""
+
+    centre: float
+    half_width: float
+
+
+def quantile_interval(values: Sequence[float], probability: float) -> tuple[float | None, float | None]:
+    """Return the narrowest symmetric-in-rank interval of a quantile, or two None where there are too few values.
+
+    The number of values below the true quantile is binomial(n, p), whatever the distribution, so the order statistics
+    x[l] and x[u] (from 1) cover it with probability B(u-1) - B(l-1). `values`, in any order, have to be independent.
+    Source: David and Nagaraja, Order Statistics, 3rd edition, section 7.1.
+    """
+    count, ordered = len(values), sorted(values)
+    at_most = bdtr(np.arange(count + 1), count, probability)
+    lower = int(np.searchsorted(at_most, TAIL))
+    upper = int(np.searchsorted(at_most, 1 - TAIL)) + 1
+    if lower < 1 or upper > count:
+        return None, None
+    return ordered[lower - 1], ordered[upper - 1]
+
+
+def median_interval_ratio(values: Sequence[float]) -> float | None:
+    """Return how far the interval of the median reaches from it, relative to it; None below six values."""
+    low, high = quantile_interval(values, 0.5)
+    if low is None or high is None:
+        return None
+    median = statistics.median(values)
+    return max(median - low, high - median) / median
+
+
+def student_t(degrees_of_freedom: float) -> float:
+    """Return how many standard errors an interval of Student's t distribution reaches to either side."""
+    return float(stdtrit(degrees_of_freedom, 1 - TAIL))
+
+
+def welch(
+    before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], sizes: tuple[float, float] | None = None
+) -> Difference:
+    """Return the mean of `after` minus that of `before`, with Welch's interval.
+
+    `before` and `after`: two values each, at least. `sizes`: how many independent values each is worth, where that is
+    less than their number. Source: Welch, The generalization of Student's problem when several different population
+    variances are involved, 1947.
+    """
+    centre = float(after.mean() - before.mean())
+    counts = sizes or (len(before), len(after))
+    variances = [float(side.var(ddof=1)) / count for side, count in zip((before, after), counts, strict=True)]
+    variance = sum(variances)
+    if variance == 0:
+        return Difference(centre, 0.0)
+    shares = [part / variance for part in variances]
+    degrees_of_freedom = 1 / sum(share**2 / max(count - 1, 1) for share, count in zip(shares, counts, strict=True))
+    return Difference(centre, student_t(degrees_of_freedom) * math.sqrt(variance))
+
+
+def effective_sample_size(series: Sequence[float]) -> float:
+    """Return how many independent values a series is worth: n (1 - r) / (1 + r), with r its lag-1 autocorrelation.
+
+    r is raised by 1/n, by which a short series underestimates it, and kept within [0, `LARGEST_AUTOCORRELATION`].
+    Source: Thiébaux and Zwiers, The interpretation and estimation of effective sample size, 1984.
+    """
+    count, mean = len(series), statistics.fmean(series)
+    scatter = sum((value - mean) ** 2 for value in series)
+    if scatter == 0:
+        return count
+    lagged = sum((value - mean) * (following - mean) for value, following in pairwise(series)) / scatter
+    correlation = min(max(lagged + 1 / count, 0.0), LARGEST_AUTOCORRELATION)
+    return count * (1 - correlation) / (1 + correlation)

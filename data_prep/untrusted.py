@@ -1,0 +1,154 @@
+"""Defences against input that anybody may have made: saved runs, dataset folders, model folders. One table of limits.
+
+Nothing here imports torch when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_prep.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted from a file that this suite did not write."""
+
+    #: Levels of nested lists and objects in JSON. A saved run has eight; Python can read more than it can print.
+    json_levels: int = 32
+    #: Characters of a name that tables show.
+    name_characters: int = 200
+    #: Magnitude of a number. No figure comes near these, and ratios, squares and margins of figures between them are
+    #: finite.
+    smallest_number: float = 1e-50
+    largest_number: float = 1e50
+    #: e to the power of more is not a finite float.
+    largest_logarithm: float = 709.0
+    #: Layers or labels of a model. transformers would go on making them until memory is full.
+    model_layers: int = 1_000
+
+
+LIMITS = Limits()
+#: Control characters, which a terminal obeys, except newline and tab.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: How a cell begins that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
+#: How a file begins that is a zip archive, as torch.save writes it.
+ARCHIVE_MAGIC = b"PK\x03\x04"
+#: Where a config.json names its attention; a name with a slash is that of code on the hub.
+ATTENTION_KEYS = ("attn_implementation", "_attn_implementation")
+#: Where a config.json says how many layers or labels there are.
+COUNT_KEYS = ("n_layer", "n_layers", "num_layers", "num_hidden_layers", "num_labels", "_num_labels")
+
+
+def nesting_levels(value: object) -> int:
+    """Return how many levels of lists and objects a JSON value has: 0 for a number, 1 for a list of numbers."""
+    depth, level = -1, [value]
+    while level:
+        depth += 1
+        level = [
+            part
+            for container in level
+            if isinstance(container, (dict, list))
+            for part in (container.values() if isinstance(container, dict) else container)
+        ]
+    return depth
+
+
+def sanitized(value: Any) -> Any:  # noqa: ANN401
+    """Return a JSON value with a replacement character for every control character in its strings and keys.
+
+    Raises `ValueError` where it has more levels than `LIMITS.json_levels`.
+    """
+    if nesting_levels(value) > LIMITS.json_levels:
+        raise ValueError(f"nested in more than {LIMITS.json_levels} levels")
+    return _without_control_characters(value)
+
+
+def _without_control_characters(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return CONTROL_CHARACTERS.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_control_characters(part) for part in value]
+    if isinstance(value, dict):
+        return {_without_control_characters(key): _without_control_characters(part) for key, part in value.items()}
+    return value
+
+
+def require_encodable(value: Any) -> None:  # noqa: ANN401
+    """Raise `UnicodeEncodeError` where a JSON value holds half of a surrogate pair, which no file can hold."""
+    json.dumps(value, ensure_ascii=False).encode()
+
+
+def finite_number(value: Any) -> int | float | None:  # noqa: ANN401
+    """Return a value where it is a number within `LIMITS`, else None. True and false are not numbers."""
+    if type(value) not in (int, float):
+        return None
+    is_plausible = value == 0 or LIMITS.smallest_number <= abs(value) <= LIMITS.largest_number
+    return value if is_plausible else None
+
+
+def is_name(value: object) -> bool:
+    """Tell whether a value fits into a table: one line of 1 to `LIMITS.name_characters` printable characters."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LIMITS.name_characters
+
+
+def escape_formula(cell: object) -> object:
+    """Return a cell of a CSV file, with an apostrophe before text that a spreadsheet would compute."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def archive_fault(path: Path) -> str | None:
+    """Return what is wrong with an archive's members, or None; None for files of another format too.
+
+    PyTorch checks no checksum, and has been seen to read beyond the end of a damaged archive's names. It reads
+    compressed members, but writes none: a small file could fill the memory. Raises `zipfile.BadZipFile` and what else
+    `zipfile` raises where the archive itself is damaged.
+    """
+    with path.open("rb") as handle:
+        if handle.read(len(ARCHIVE_MAGIC)) != ARCHIVE_MAGIC:
+            return None
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED:
+                return f"compressed ({member.filename}, {member.file_size:,} bytes), which torch.save never does"
+        damaged = archive.testzip()
+    return None if damaged is None else f"damaged, the checksum of {damaged} is that of other bytes"
+
+
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Tell whether every element has memory of its own: not sparse, quantized, nested, meta, or expanded from one."""
+    import torch
+
+    is_plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_nested
+    if not is_plain or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def require_harmless_config(name: str, config: Mapping[str, Any]) -> None:
+    """Check what a model's config.json asks for.
+
+    Raises `InputError` where it names code on the hub, or more layers than `LIMITS.model_layers`.
+    """
+    for key in ATTENTION_KEYS:
+        if "/" in str(config.get(key)):
+            raise InputError(
+                f"The config.json of the model {name} names {ascii(config[key])[:80]} in {key}, code on the hub, which "
+                "is not run; expected an attention of PyTorch's or transformers' own such as sdpa."
+            )
+    for key in COUNT_KEYS:
+        if type(config.get(key)) is int and config[key] > LIMITS.model_layers:
+            raise InputError(
+                f"The config.json of the model {name} says {key} {ascii(config[key])[:40]}; expected "
+                f"{LIMITS.model_layers:,} at most."
+            )
