@@ -72,7 +72,7 @@ def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suit
 
 
 def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suite, tmp_path, monkeypatch, saved_run):
-    monkeypatch.setattr(files, "LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(files, "LOCK_TIMEOUT_S", 0.1)
     (tmp_path / "saved").mkdir()
     with FileLock(tmp_path / "saved" / ".lock"):
         result = run_suite("--precisions=fp32", "--benchmark-autosave")
