@@ -101,6 +101,13 @@ def test_a_model_that_tells_no_hidden_states_is_scored_as_a_whole():
         assert torch.allclose(score(Silent(), *pair).nll_nats, score(tiny_gpt2(), *pair).nll_nats, rtol=1e-6)
 
 
+def test_scoring_leaves_the_model_without_hooks():
+    model, ids = tiny_gpt2(), tiny_tensors()["input_ids"]
+    with torch.no_grad():
+        Scorer.of(model, ids)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 def test_results_share_memory_that_grows_with_the_largest():
     memory = ReusedMemory(3, torch.device("cpu"))
     first = memory.rows(4)

@@ -11,6 +11,7 @@ import transformers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.instruments.quality.fast_paths import Layer, faster_modules, faster_output_layer, in_place, without_mask
+from fixtures.operators import output_layer_watch
 
 #: Not cuDNN's attention, which plans anew for every shape of batch: 3.2 s for the first pass in FP16 on an H100.
 ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -83,8 +84,8 @@ class Scorer:
     def of(cls, model: transformers.PreTrainedModel, input_ids: torch.Tensor) -> Scorer:
         """Take a model apart, so that only text positions reach its output layer.
 
-        Some models do more than their two parts say (they scale or cap the logits), which the beginning of the first
-        row of `input_ids`, int64 [rows, tokens], tells: then the first part is the whole model, the second does
+        Some models do more than their two parts say (they cast, scale or cap the logits), which the beginning of the
+        first row of `input_ids`, int64 [rows, tokens], tells: then the first part is the whole model, the second does
         nothing, and batches are smaller because all their logits exist at once.
         """
 
@@ -100,11 +101,12 @@ class Scorer:
             return features
 
         device, layer = input_ids.device.type, model.get_output_embeddings()
-        with sdpa_kernel(ATTENTIONS):
+        with sdpa_kernel(ATTENTIONS), output_layer_watch(model) as tensors:
             found = model(input_ids=input_ids[:1, :CHECKED_TOKENS], use_cache=False, output_hidden_states=True)
         expected, vocabulary = found.logits.flatten(0, 1), found.logits.shape[-1]
         positions, dtype = POSITIONS_PER_CHUNK[device], found.logits.dtype
-        if model.base_model is not model and layer is not None and found.hidden_states:
+        is_in_parts = model.base_model is not model and layer is not None and found.hidden_states
+        if is_in_parts and [tensor.dtype for tensor in tensors] == [found.hidden_states[-1].dtype, dtype]:
             replacements = faster_modules(model.base_model, device, dtype)
             output_layer = faster_output_layer(layer, device, dtype)
             parts = output_layer(found.hidden_states[-1].flatten(0, 1))[:, :vocabulary]
