@@ -22,6 +22,7 @@ from fixtures.device.nvml import sm_clock_mhz
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
 from fixtures.model.loading import load_model
+from fixtures.operators import output_layer_watch
 from fixtures.precisions import Precision, baseline
 from fixtures.settings import Settings
 
@@ -103,7 +104,16 @@ class BenchmarkRun:
         batch = self.dataset.batches[0]
         forward = EXECUTIONS[self.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
         self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
-        self.precision.verify(self.model, self.loop.run_one())
+        self.precision.verify(self.model, self._before_casts(self.loop.run_one()))
+
+    def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""
+        if logits.dtype == self.precision.compute:
+            return logits
+        batch = self.dataset.batches[0]
+        with output_layer_watch(self.model) as tensors:
+            self.eager(batch.input_ids, batch.attention_mask)
+        return tensors[-1] if tensors else logits
 
     def settle(self) -> None:
         """Warm up until the rounds are steady."""

@@ -61,7 +61,7 @@ def test_a_weight_that_no_layer_takes_is_refused(tmp_path):
 def test_a_model_that_sees_the_future_is_refused(tmp_path):
     config = BertConfig(num_hidden_layers=1, hidden_size=16, num_attention_heads=2, intermediate_size=16)
     BertLMHeadModel(config).save_pretrained(tmp_path / "bert")
-    with pytest.raises(InputError, match="sees the tokens that it shall predict"):
+    with pytest.raises(InputError, match="can see the tokens it has to predict"):
         load_model(read_checkpoint("bert", tmp_path / "bert"), PRECISIONS["fp32"], torch.device("cpu"))
 
 

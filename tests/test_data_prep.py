@@ -101,7 +101,7 @@ def test_digest_is_of_little_endian_int64_bytes_in_c_order():
         (["--seed", "\u00b2"], "is not a whole number from 0 to"),
         (["--stand-in", "always", "--text-file", "x"], "leave --text-file out"),
         (["--stand-in", "always", "--tokenizer", "x"], "leave --tokenizer out"),
-        (["--dataset", ""], "argument --dataset: it is empty; expected a name"),
+        (["--dataset", ""], "argument --dataset: is empty; expected a name"),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(monkeypatch, capsys, arguments, sentence):

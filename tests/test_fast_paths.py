@@ -76,6 +76,13 @@ def test_a_model_that_tells_no_hidden_states_is_scored_as_a_whole():
         assert torch.allclose(score(Silent(), *pair).nll_nats, score(tiny_gpt2(), *pair).nll_nats, rtol=1e-6)
 
 
+def test_scoring_leaves_the_model_without_hooks():
+    model, ids = tiny_gpt2(), tiny_tensors()["input_ids"]
+    with torch.no_grad():
+        Scorer.from_model(model, ids)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 def test_the_last_token_of_a_sequence_is_not_computed():
     ids, mask = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]]), torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]])
     (batch,) = target_batches(ids, mask, tokens_per_batch=100)

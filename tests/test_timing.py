@@ -94,8 +94,8 @@ def test_while_a_batch_runs_ahead_the_next_one_is_placed():
     forward = Forward(lambda ids, mask: events.append(f"place {int(ids)}"), lambda: events.append("run"))
     loop = ForwardLoop(forward, batches(3), torch.device("cpu"))
     loop.place_next()
-    loop.run_ahead()
-    loop.run_ahead()
+    loop.run_pipelined()
+    loop.run_pipelined()
     assert events == ["place 0", "run", "place 1", "run", "place 2"]
 
 

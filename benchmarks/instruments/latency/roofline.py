@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
 
 from analysis.records import benchmark_name
 from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.latency.flops import count_flops
 from benchmarks.instruments.latency.kernels import kernel_time
 from benchmarks.policies import CeilingPolicy, Policies
 from benchmarks.run import BenchmarkRun
@@ -89,17 +89,16 @@ def seconds_of(statement: str, timed_s: float, **tensors: torch.Tensor) -> float
     return float(timer.timeit(repeats).mean)
 
 
-def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast: torch.dtype | None) -> dict[str, int]:
+def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast: torch.dtype | None) -> dict[str, Any]:
     """Return the FLOPs of one forward, and the fewest bytes it must move: each weight read once, logits written once.
 
-    Weights count as they are stored, and under `autocast` in its dtype, since autocast keeps its casts. FLOPs are those
-    of matrix products and attention, as `torch.utils.flop_counter` counts them (a multiply-add is two).
+    Weights count as they are stored, and under `autocast` in its dtype, since autocast keeps its casts. `flops` are
+    those of matrix products, convolutions and attention (a multiply-add is two), or None with a `flops_reason`.
     """
-    counter = FlopCounterMode(display=False)
-    with counter:
-        logits = eager(batch.input_ids, batch.attention_mask)
+    logits, flops, reason = count_flops(lambda: eager(batch.input_ids, batch.attention_mask))
     return {
-        "flops": counter.get_total_flops(),
+        "flops": flops,
+        "flops_reason": reason,
         "bytes": weight_bytes(model, autocast) + logits.numel() * logits.element_size(),
     }
 
@@ -124,12 +123,21 @@ def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
     return 1 - graph_ms / eager_ms
 
 
-def roofline(work: dict[str, int], flops_per_s: float, bytes_per_s: float, latency_ms: float) -> dict[str, Any]:
+def roofline(work: dict[str, Any], flops_per_s: float, bytes_per_s: float, latency_ms: float) -> dict[str, Any]:
     """Return the least time the work can take on this device, and the share of the latency that it is.
 
     `roofline_fraction` is limit / latency: 1 is as fast as the device allows. Source: Williams, Waterman and Patterson,
-    Roofline (2009): the longer of the arithmetic's and the memory traffic's time.
+    Roofline (2009): the longer of the arithmetic's and the memory traffic's time. Where the FLOPs could not be counted
+    that is null, and `roofline_reason` says why.
     """
+    known = {
+        "forward_mb": work["bytes"] / 1e6,
+        "peak_tflops": flops_per_s / 1e12,
+        "peak_gb_per_s": bytes_per_s / 1e9,
+    }
+    if work["flops"] is None:
+        unknown = dict.fromkeys(("roofline_fraction", "limit_ms", "limited_by", "forward_gflop"))
+        return {**unknown, "roofline_reason": work["flops_reason"], **known}
     arithmetic_ms, traffic_ms = 1000 * work["flops"] / flops_per_s, 1000 * work["bytes"] / bytes_per_s
     limit_ms = max(arithmetic_ms, traffic_ms)
     return {
@@ -137,7 +145,6 @@ def roofline(work: dict[str, int], flops_per_s: float, bytes_per_s: float, laten
         "limit_ms": limit_ms,
         "limited_by": "arithmetic" if arithmetic_ms >= traffic_ms else "memory",
         "forward_gflop": work["flops"] / 1e9,
-        "forward_mb": work["bytes"] / 1e6,
-        "peak_tflops": flops_per_s / 1e12,
-        "peak_gb_per_s": bytes_per_s / 1e9,
+        "roofline_reason": None,
+        **known,
     }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import transformers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.instruments.quality.fast_paths import Layer, faster_output_layer, without_mask
+from fixtures.operators import output_layer_watch
 
 #: Not cuDNN's attention, which plans again for every shape of batch: 3.2 s for the first pass in FP16 on an H100.
 ATTENTIONS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -84,24 +85,23 @@ class Scorer:
     def from_model(cls, model: transformers.PreTrainedModel, input_ids: torch.Tensor) -> Scorer:
         """Take a model apart, so that only text positions reach its output layer.
 
-        Some models do more than their two parts say (they scale or cap the logits). A forward of the beginning of the
-        first row of `input_ids`, int64 [rows, tokens], tells; such a model is the first part as a whole, the second
+        Some models do more than their two parts say (they cast, scale or cap the logits). A forward of the beginning of
+        the first row of `input_ids`, int64 [rows, tokens], tells; such a model is the first part as a whole, the second
         does nothing, and batches are smaller because all their logits exist at once.
         """
-        device = input_ids.device.type
-        with sdpa_kernel(ATTENTIONS):
-            output = model(input_ids=input_ids[:1, :CHECKED_TOKENS], use_cache=False, output_hidden_states=True)
-        expected, vocabulary = output.logits.flatten(0, 1), output.logits.shape[-1]
+        device, beginning = input_ids.device.type, input_ids[:1, :CHECKED_TOKENS]
+        # Not by `output_hidden_states`: transformers leaves its hooks on the model, and every later forward calls them.
+        with output_layer_watch(model) as tensors:
+            expected = whole_logits(model, beginning)
         positions = POSITIONS_PER_CHUNK[device]
-        layer = model.get_output_embeddings()
-        if model.base_model is not model and layer is not None and output.hidden_states:
-            output_layer = faster_output_layer(layer, device, output.logits.dtype)
-            logits = output_layer(output.hidden_states[-1].flatten(0, 1))[:, :vocabulary]
-            if logits.shape == expected.shape and torch.allclose(
-                logits, expected, rtol=PARTS_TOLERANCE, atol=PARTS_TOLERANCE, equal_nan=True
-            ):
+        layer, features = model.get_output_embeddings(), last_hidden_state(model, beginning)
+        if layer is not None and features is not None and dtypes(tensors) == dtypes([features, expected]):
+            output_layer = faster_output_layer(layer, device, expected.dtype)
+            vocabulary = expected.shape[-1]
+            logits = output_layer(features.flatten(0, 1))[:, :vocabulary].reshape(expected.shape)
+            if torch.allclose(logits, expected, rtol=PARTS_TOLERANCE, atol=PARTS_TOLERANCE, equal_nan=True):
                 return cls(partial(body_features, model), output_layer, vocabulary, TOKENS_PER_BATCH[device], positions)
-        return cls(partial(whole_logits, model), torch.nn.Identity(), vocabulary, positions, positions)
+        return cls(partial(whole_logits, model), torch.nn.Identity(), expected.shape[-1], positions, positions)
 
     def features(self, batch: TargetBatch) -> torch.Tensor:
         """Return what the output layer makes the logits of a batch's targets from, [targets, …]."""
@@ -114,11 +114,18 @@ class Scorer:
             yield self.output_layer(features[part]), batch.target_ids[part]
 
 
-def body_features(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """Return a model's last hidden states [batch, tokens, hidden] for ids, int64 [batch, tokens]."""
+def last_hidden_state(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torch.Tensor | None:
+    """Return a model's last hidden states [batch, tokens, hidden], or None where its body cannot be called apart."""
+    if model.base_model is model:
+        return None
     with sdpa_kernel(ATTENTIONS), without_mask(model.base_model):
-        features: torch.Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-    return features
+        output = model.base_model(input_ids=ids, use_cache=False)
+    return getattr(output, "last_hidden_state", None)
+
+
+def body_features(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """Return the last hidden states of a model whose body is known to give them; ids are int64 [batch, tokens]."""
+    return cast("torch.Tensor", last_hidden_state(model, ids))
 
 
 def whole_logits(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
@@ -126,3 +133,8 @@ def whole_logits(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torc
     with sdpa_kernel(ATTENTIONS):
         logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
     return logits
+
+
+def dtypes(tensors: Iterable[torch.Tensor]) -> list[torch.dtype]:
+    """Return the dtype of each tensor."""
+    return [tensor.dtype for tensor in tensors]
