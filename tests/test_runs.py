@@ -103,6 +103,7 @@ OTHERS = {"commit_info": {"id": "b" * 40, "dirty": False}, "datetime": "2026-05-
         (OWN, {}, "aaaaaaaa+", "2026-01-02 03:04 UTC"),
         ({}, {"commit_info": 3, "datetime": None}, "unknown", "unknown"),
         ([], {"commit_info": {"id": None}}, "unknown", "unknown"),
+        ({}, {"commit_info": {"id": "unversioned"}}, "unknown", "unknown"),
     ],
 )
 def test_a_run_has_one_commit_and_one_time_wherever_they_are_shown(tmp_path, machine_info, others, commit, time):

@@ -14,6 +14,8 @@ from data_prep.errors import InputError
 from data_prep.untrusted import require_encodable, sanitized
 
 STORAGE = Path(".benchmarks")
+#: What pytest-benchmark calls the commit of a folder that has none.
+UNVERSIONED = "unversioned"
 #: Characters of an ISO 8601 time to its seconds.
 SECONDS_OF_ISO_TIME = 19
 SELECTORS = "a path, a number such as 0001 or a glob"
@@ -71,8 +73,8 @@ def load(path: Path) -> Run:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is incomplete, as a full "
-            "disk or a kill leaves it; `python -m analysis recover` makes a complete one of the journal."
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
+            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
         ) from error
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
@@ -101,7 +103,7 @@ def environment_of(document: dict[str, Any]) -> dict[str, Any]:
     """
     machine, commit = document.get("machine_info"), document.get("commit_info")
     environment = dict(machine) if isinstance(machine, dict) else {}
-    if not environment.get("git_commit") and isinstance(commit, dict):
+    if not environment.get("git_commit") and isinstance(commit, dict) and commit.get("id") != UNVERSIONED:
         environment["git_commit"] = commit.get("id")
     if not environment.get("measured_utc"):
         environment["measured_utc"] = str(document.get("datetime") or "")[:SECONDS_OF_ISO_TIME]
