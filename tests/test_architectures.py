@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from transformers import (
     AutoModelForCausalLM,
     BloomConfig,
@@ -57,6 +59,10 @@ FAMILIES: dict[str, PreTrainedConfig] = {
     "bloom": BloomConfig(**GPT_LIKE, n_head=4),
     "mamba": MambaConfig(**GPT_LIKE, state_size=4),
 }
+LEAVES_FP32 = pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.3"),
+    reason="transformers 5.2 leaves a parameter of Mamba in FP32 when it loads FP16, which the suite refuses",
+)
 #: Mamba casts its logits to FP32 whatever it computes in.
 LOGITS_IN_FP16 = {"mamba": "torch.float32"}
 
@@ -86,7 +92,9 @@ def mean_loss(model: torch.nn.Module) -> float:
     return float(torch.cat(losses).mean())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(family, marks=[LEAVES_FP32] if family == "mamba" else []) for family in FAMILIES]
+)
 @pytest.mark.usefixtures("brief")
 def test_a_family_goes_through_the_whole_suite(run_suite, saved_run, tmp_path, family):
     torch.manual_seed(1)
