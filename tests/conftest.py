@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +23,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
     # pytest-benchmark tells its users by warnings, such as that there was nothing to save.
     config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:  # threads of one worker that wait for a core which another holds make a forward ten times as slow
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     # Runs inside a test inherit these from xdist, and pytest-benchmark times nothing where it finds them.
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first: in parallel, none of them is then left for one worker at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("real_data") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude what the imports have left from every later collection of garbage: it is there to stay.
+
+    Each pytest run inside a test collects when it ends.
+    """
+    import hypothesis  # noqa: F401 - it asks who refers to a generator of random numbers, and the frozen do not answer
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -66,25 +86,34 @@ class QuickPolicies:
 @pytest.fixture
 def run_suite(
     pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
     tiny_dataset: Path,
     tiny_model: Path,
     tmp_path: Path,
 ) -> Callable[..., pytest.RunResult]:
     """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
 
-    Policies are QUICK: exactly the rounds asked for run.
+    Exactly the rounds asked for run, and pictures are drawn and not rendered unless they are asked for.
     """
     from tests.tiny import REPOSITORY
 
     def run(
-        *options: str, files: tuple[str, ...] = ("",), emulated: bool = True, plugins: Sequence[object] = (), **how: Any
+        *options: str,
+        files: tuple[str, ...] = ("",),
+        emulated: bool = True,
+        pictures: bool = False,
+        plugins: Sequence[object] = (),
+        **how: Any,
     ) -> pytest.RunResult:
+        if not pictures:
+            monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
         return pytester.runpytest_inprocess(
             *(REPOSITORY / "benchmarks" / file for file in files),
             f"--rootdir={REPOSITORY}",
             f"--config-file={REPOSITORY / 'pyproject.toml'}",
             "-pno:cacheprovider",
             "-pno:xdist",
+            "-pno:hypothesispytest",
             f"--dataset-dir={tiny_dataset}",
             f"--model={tiny_model}",
             f"--results-dir={tmp_path / 'results'}",

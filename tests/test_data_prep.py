@@ -29,6 +29,13 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(Protocol(), tmp_path_factory.mktemp("generated") / "data", "always")
 
 
+@pytest.fixture(scope="module")
+def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     """No hub answers and nothing is cached."""
@@ -170,15 +177,15 @@ def test_an_address_with_which_the_hubs_clients_cannot_be_imported_is_one_senten
         (["--text-file", "two\nlines.txt"], r"The dataset's dataset_name would be 'two\nlines'; expected one line"),
     ],
 )
-def test_bad_input_is_one_sentence_and_writes_nothing(monkeypatch, tmp_path, capsys, generated, arguments, sentence):
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    monkeypatch, tmp_path, capsys, small_tokenizer, arguments, sentence
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latin.txt").write_bytes(b"h\xe9las")
     (tmp_path / "short.txt").write_text("a\nb\n")
     (tmp_path / "two\nlines.txt").write_text("one row that is long enough to be kept, with its 60 characters\n")
     (tmp_path / "empty").mkdir()
-    tokenizer = tmp_path / "tokenizer"
-    stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(tokenizer)
-    with_tokenizer = arguments if "--tokenizer" in arguments else [*arguments, "--tokenizer", "tokenizer"]
+    with_tokenizer = arguments if "--tokenizer" in arguments else [*arguments, "--tokenizer", str(small_tokenizer)]
     assert run_main(monkeypatch, *with_tokenizer, "--output", "out") == 1
     assert f"error: {sentence}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,10 +27,31 @@ def extra_info(saved: dict, name: str) -> dict:
     return found
 
 
-def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
-    result = run_suite("--benchmark-autosave")
-    assert result.ret == 0
-    saved = saved_run()
+@dataclass(frozen=True)
+class WholeRun:
+    """What a run with every option at its default left behind."""
+
+    saved: dict
+    results: Path
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[WholeRun]:
+    """Of this module; empty until a test needs one."""
+    return []
+
+
+@pytest.fixture
+def whole_run(runs, run_suite, saved_run, tmp_path) -> WholeRun:
+    """One run for every test that only reads, pictures drawn."""
+    if not runs:
+        assert run_suite("--benchmark-autosave", pictures=True).ret == 0
+        runs.append(WholeRun(saved_run(), tmp_path / "results"))
+    return runs[0]
+
+
+def test_a_run_saves_every_metric_of_every_precision(whole_run):
+    saved = whole_run.saved
     assert [item["name"] for item in saved["benchmarks"]] == [f"test_forward[{name}-eager]" for name in PRECISIONS]
     assert {item["group"] for item in saved["benchmarks"]} == {"eager"}
     for name in PRECISIONS:
@@ -58,9 +81,8 @@ def test_a_run_saves_every_metric_of_every_precision(run_suite, saved_run):
     assert saved["machine_info"]["flags"]["float32_matmul_precision"] == "highest"
 
 
-def test_precisions_are_compared_with_fp32_token_by_token(run_suite, saved_run, tmp_path):
-    assert run_suite("--benchmark-autosave").ret == 0
-    saved = saved_run()
+def test_precisions_are_compared_with_fp32_token_by_token(whole_run):
+    saved = whole_run.saved
     baseline = extra_info(saved, "fp32-eager")["quality"]
     assert baseline["delta_perplexity_vs_fp32"] is None
     assert baseline["delta_reason"] == "fp32 is what the others are compared with"
@@ -84,9 +106,8 @@ def test_more_rows_than_there_are_cannot_be_scored(run_suite):
     result.stdout.fnmatch_lines(["*--quality-samples is 7, but the dataset has 6 rows; expected no more than that*"])
 
 
-def test_energy_without_a_meter_is_null_with_a_reason(run_suite, saved_run):
-    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
-    energy = extra_info(saved_run(), "fp32-eager")["energy"]
+def test_energy_without_a_meter_is_null_with_a_reason(whole_run):
+    energy = extra_info(whole_run.saved, "fp32-eager")["energy"]
     assert energy["energy_per_sample_mj"] is None
     assert energy["mean_power_w"] is None
     assert energy["status"] == "unavailable"
@@ -101,23 +122,22 @@ def test_energy_required_but_not_to_be_had_fails(run_suite):
     result.stdout.fnmatch_lines(["*--energy require: the energy of fp32-eager is not known*"])
 
 
-def test_rounds_read_the_samples_in_order_from_the_first(run_suite, saved_run):
-    assert run_suite("--benchmark-autosave", "--precisions=fp32", "--rounds=8").ret == 0
-    latency = extra_info(saved_run(), "fp32-eager")["latency"]
+def test_rounds_read_the_samples_in_order_from_the_first(whole_run):
+    latency = extra_info(whole_run.saved, "fp32-eager")["latency"]
+    assert latency["rounds"] == 8
     read = [*LENGTHS, *LENGTHS[:2]]  # 8 rounds over 6 samples
     tokens_a_sample = latency["tokens_per_s"] / latency["throughput_samples_per_s"]
     assert tokens_a_sample == pytest.approx(sum(read) / 8)
 
 
-def test_tables_have_the_promised_columns(run_suite, tmp_path):
-    assert run_suite().ret == 0
-    text = (tmp_path / "results" / "gpt2_quantization_benchmark_results.csv").read_text()
+def test_tables_have_the_promised_columns(whole_run):
+    text = (whole_run.results / "gpt2_quantization_benchmark_results.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0])[: len(LEADING_COLUMNS)] == LEADING_COLUMNS
     assert [row["name"] for row in rows] == ["fp32-eager", "fp16-eager", "mixed-eager"]
     assert [float(row["size_reduction_vs_fp32"]) for row in rows] == [0, 0.5, 0]
     assert {row["energy_per_sample_mj"] for row in rows} == {""}
-    assert (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text().startswith("# GPT-2 precision benchmark")
+    assert (whole_run.results / "gpt2_benchmark_summary.md").read_text().startswith("# GPT-2 precision benchmark")
 
 
 def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):

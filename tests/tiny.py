@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+# Imported here, once: a pytest run inside this one forgets the modules that it was the first to import, torch cannot be
+# imported twice, and matplotlib takes half a second each time.
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg
+import matplotlib.figure  # noqa: F401
 import torch
-
-# Imported here, once: a pytest run inside this one forgets the modules that it was the first to import, and torch
-# cannot be imported twice.
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # noqa: F401
 from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
 
+from analysis.report import page, plots, text_tables, writer  # noqa: F401
 from data_prep.layout import PADDING_ID
 
 REPOSITORY = Path(__file__).parent.parent
