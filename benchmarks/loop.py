@@ -1,4 +1,4 @@
-"""Latency: the closed loop that is timed, and what its rounds say."""
+"""The closed loop of forwards that is timed, metered and profiled."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ForwardLoop:
         return self.forward_and_wait()
 
     def run_pipelined(self) -> None:
-        """Run the batch in place, put the next one in place meanwhile, and wait: no time passes between forwards.
+        """Run the batch in place, put the next one in place while it runs, and wait: no time passes between forwards.
 
         This is what is metered: if the device idled while the CPU places a batch, energy would include CPU jitter.
         """
@@ -65,7 +65,7 @@ class ForwardLoop:
     def timed_round(self) -> float:
         """Put the next batch in place, run it, and return its seconds, exactly as pytest-benchmark times a round.
 
-        Garbage is not collected meanwhile. Raises `ClockError` where the clock went backwards.
+        Garbage is not collected during the round. Raises `ClockError` where the clock went backwards.
         """
         self.place_next()
         collecting = gc.isenabled()

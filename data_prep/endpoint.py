@@ -9,7 +9,7 @@ from data_prep.errors import InputError
 
 
 def require_endpoint() -> None:
-    """Raise `InputError` where HF_ENDPOINT is set to something that is no web address."""
+    """Raise `InputError` where HF_ENDPOINT is set to something that is not a web address."""
     endpoint = os.environ.get("HF_ENDPOINT")
     if endpoint is not None and not is_web_address(endpoint):
         raise InputError(
@@ -22,5 +22,5 @@ def is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number or too large
+    except ValueError:  # brackets that do not match, a port that is not a number or too large
         return False

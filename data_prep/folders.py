@@ -72,7 +72,7 @@ def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
     foreign = [name for name in names if name not in expected_names]
     if foreign:
         raise InputError(
-            f"{folder} holds {foreign[0]!r}, which is no part of a dataset and would be lost; "
+            f"{folder} holds {foreign[0]!r}, which is not part of a dataset and would be lost; "
             "choose another place with --output."
         )
 
@@ -115,4 +115,4 @@ def replace(unfinished: Path, folder: Path) -> None:
     except OSError:
         previous.rename(folder)
         raise
-    shutil.rmtree(previous, ignore_errors=True)  # the new one is in place: what is left of the old one harms nobody
+    shutil.rmtree(previous, ignore_errors=True)  # the new one is in place: what is left of the old one does no harm

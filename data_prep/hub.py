@@ -1,4 +1,4 @@
-"""Is the model hub there? Asked once, in at most three seconds."""
+"""Whether the model hub can be reached: probed once, in at most three seconds."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ HUB_ERRORS: tuple[type[BaseException], ...] = HfHubHTTPError.__bases__
 def unreachable_reason() -> str | None:
     """Return why the hub cannot be reached, or None when it answers; asked once in a process, at most 3 seconds.
 
-    The hub's clients retry for some 25 s when nobody answers, so they are not used to find out, and are put offline
-    for the rest of the process when nobody does: they then read their caches at once. Raises `InputError` when its
-    address is none, and when the hub is reached and says that it is out of order (HTTP 5xx): that passes, and must not
-    go on unnoticed.
+    The hub's clients retry for some 25 s when the hub does not answer, so they are not used to find out, and are
+    put offline for the rest of the process when it does not: they then read their caches at once. Raises
+    `InputError` when its address is not a web address, and when the hub answers with a server error (HTTP 5xx), which
+    is temporary and must not go unnoticed.
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"

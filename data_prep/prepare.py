@@ -53,10 +53,9 @@ def prepare(protocol: Protocol, output: Path | None = None, stand_in_mode: str =
 def real_source(
     protocol: Protocol, stand_in_mode: str
 ) -> tuple[text.Text, transformers.PreTrainedTokenizerBase] | None:
-    """Return the real text and tokenizer, or None where only generated ones can be had and may be used.
+    """Return the real text and tokenizer, or None where only generated ones are available and allowed.
 
-    They may be used in place of the published text and tokenizer alone: what was asked for by name is had or is an
-    error.
+    They may replace only the published text and tokenizer: anything requested by name is either found or an error.
     """
     source = None if protocol.text_file is None else text.from_file(protocol.text_file)
     needs_hub = source is None or not is_folder(protocol.tokenizer)

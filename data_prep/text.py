@@ -31,7 +31,7 @@ class Text:
 def from_hub(dataset: str, config: str, split: str) -> Text:
     """Load a split from the hub, or, offline, from this machine's cache of it.
 
-    Raises `InputError` when it cannot be had.
+    Raises `InputError` when it is not available.
     """
     try:
         rows = datasets.load_dataset(dataset, config, split=split)

@@ -32,7 +32,7 @@ UNLOADABLE: tuple[type[BaseException], ...] = (
 def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder, the cache or the hub, and pad with its end-of-text token.
 
-    Raises `InputError` when it cannot be had, cannot tokenize or has no end-of-text token.
+    Raises `InputError` when it is not available, cannot tokenize or has no end-of-text token.
     """
     if is_folder(name_or_folder) and not any(Path(name_or_folder).glob("*.json")):
         raise InputError(
@@ -69,7 +69,7 @@ def tokenize(
 ) -> dict[str, torch.Tensor]:
     """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], padded at the right.
 
-    `labels` equals `input_ids`, padding included: that is the layout's convention (the model shifts by itself). Quality
+    `labels` equals `input_ids`, padding included: that is the layout's convention (the model shifts them). Quality
     is computed from `attention_mask`, never from these labels.
     """
     batches = [

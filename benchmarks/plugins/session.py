@@ -13,7 +13,7 @@ from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
 
 SESSION = pytest.StashKey[Session]()
-#: Put there, before this plugin is configured, by whoever wants other policies than the suite's own.
+#: Other policies than the suite's own, put here before this plugin is configured.
 POLICIES = pytest.StashKey[Policies]()
 
 

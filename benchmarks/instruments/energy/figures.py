@@ -14,7 +14,7 @@ from benchmarks.instruments.energy.meters import Reading
 #: Error of the sensor itself, the same for all measurements on one board, so it cancels in their ratios: about 5% on 19
 #: boards (Yang, Adamek and Armour, 2023, arXiv 2312.02741).
 SENSOR_REL_ERROR = 0.05
-#: What windows that lie within seconds cannot see: the machine's slow moods. One standard deviation of 20 windows of
+#: What windows that lie within seconds cannot see: the machine's slow drift. One standard deviation of 20 windows of
 #: 5 s, spread over 136 s of an FP16 graph loop on a shared H100: 0.30%.
 SLOW_REL_SD = 0.003
 
@@ -81,7 +81,7 @@ def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float
     """Return the relative 95% uncertainty of the mean of K windows with relative resolution u.
 
     sqrt((t(K-1, .975) s / (sqrt(K) mean))^2 + (1.96 u)^2 / K + (1.96 SLOW_REL_SD)^2): the first term is evaluated from
-    the windows, the others are known beforehand (types A and B of the Guide to the Expression of Uncertainty in
+    the windows, the others are known in advance (types A and B of the Guide to the Expression of Uncertainty in
     Measurement, JCGM 100:2008).
     """
     count = len(values)

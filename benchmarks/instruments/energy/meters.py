@@ -95,10 +95,10 @@ class EnergyCounter:
         return instant_power(self._gpu, self._energy_policy)
 
     def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Wait for a tick, let as many pass as come nearest to `duration_s`: there the following window begins.
+        """Wait for a tick, then for the number of ticks nearest to `duration_s`; the next window begins there.
 
-        The loop goes on meanwhile. Between the ends nothing is read: the sensor samples in a rhythm of its own, and a
-        read of 3 ms in the same rhythm would be seen by every sample or by none.
+        The loop keeps running. Between the ends nothing is read: the sensor samples at its own period, and a read of 3
+        ms at the same period would be seen by every sample or by none.
         """
         if self.tick_period_s is None:
             self.tick_period_s = self._find_tick_period()

@@ -16,8 +16,8 @@ from analysis.intervals import effective_sample_size, welch
 BLOCKS = 10
 #: What a plot of the rounds in their order shows at most.
 BLOCKS_OF_SERIES = 200
-#: Beyond so many robust standard deviations a round is an outlier. Latencies have long tails: the 2.5 to 3 that are
-#: usual (Leys et al., 2013) would mark ordinary rounds.
+#: A round farther from the median than this many robust standard deviations is an outlier. Latencies have long tails:
+#: the usual 2.5 to 3 (Leys et al., 2013) would mark ordinary rounds.
 OUTLIER_DEVIATIONS = 5
 #: Makes the median absolute deviation estimate the standard deviation of a normal distribution.
 MAD_TO_SD = 1.4826

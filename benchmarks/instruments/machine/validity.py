@@ -22,7 +22,7 @@ from fixtures.precisions import emulation_reason
 LONGEST_VIOLATION = 0.01
 #: The SM clock may fall by this much between the beginning and the end.
 CLOCK_CHANGE = 0.05
-#: Share of the machine's cores that others may use meanwhile.
+#: Share of the machine's cores that other programs may use during a measurement.
 OTHERS_LOAD = 0.25
 
 

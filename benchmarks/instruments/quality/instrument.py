@@ -82,8 +82,8 @@ class Quality(Instrument):
 def packed(scores: Scores) -> bytes:
     """Return `nll_nats` (float64) and `targets` (int64), one entry a sequence, as a compressed .npz file.
 
-    Made in memory: an archive that is written to a full disk raises once more when it is collected, which nobody can
-    catch.
+    Made in memory: an archive that is written to a full disk raises again when it is garbage-collected,
+    where no caller can catch it.
     """
     file = io.BytesIO()
     np.savez_compressed(file, nll_nats=scores.nll_nats.numpy(), targets=scores.targets.numpy())
@@ -91,7 +91,7 @@ def packed(scores: Scores) -> bytes:
 
 
 def strided(run: BenchmarkRun) -> dict[str, Any] | None:
-    """Return the figures of the published protocol, or None where nobody asked for them."""
+    """Return the figures of the published protocol, or None where they were not requested."""
     if run.whole_text is None:
         return None
     settings, text = run.settings, run.whole_text

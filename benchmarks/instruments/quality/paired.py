@@ -46,7 +46,7 @@ def perplexity_difference(scores: Scores, reference: Scores) -> dict[str, Any]:
 
 
 def no_difference(reason: str) -> dict[str, Any]:
-    """Return the record of a difference that could not be had."""
+    """Return the record of a difference that could not be measured."""
     return {**dict.fromkeys(FIGURES), "delta_reason": reason, "verdict": None}
 
 

@@ -17,7 +17,7 @@ from data_prep.layout import VOCABULARY_SIZE
 
 #: exp() of more is beyond a double.
 LARGEST_LOSS_NATS = math.log(sys.float_info.max)
-#: GPT-2's vocabulary is often padded to a multiple of 64 or 128, with tokens that nobody uses.
+#: GPT-2's vocabulary is often padded to a multiple of 64 or 128, with unused tokens.
 LARGEST_VOCABULARY = -(-VOCABULARY_SIZE // 128) * 128
 
 
