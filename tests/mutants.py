@@ -1,0 +1,248 @@
+"""Whether the tests notice a wrong formula: `tox -e mutants` (ten minutes on two cores, longer where many survive).
+
+Draws places in the modules of formulas and decisions at random and changes one operator or constant at each, with
+Cosmic Ray, in a copy of the repository. The test files that import the module run first, then those that reach it
+through other modules. Prints the mutants that no test noticed; exits with 1 where fewer than 90% were noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # its own environment has it: the tests of this file need no more than the graph of imports
+    from cosmic_ray.work_item import MutationSpec
+
+REPOSITORY = Path(__file__).parent.parent
+FLOORS = ("analysis", "benchmarks", "data_prep", "fixtures")
+#: Formulas and decisions; what draws, prints, loads and plugs in has other tests.
+MUTATED = (
+    "analysis/[!_]*.py",
+    "analysis/comparison/*.py",
+    "analysis/report/[dr]*.py",
+    "benchmarks/loop.py",
+    "benchmarks/steady_state.py",
+    "benchmarks/instruments/**/*.py",
+    "data_prep/[lst]*.py",
+    "fixtures/executions.py",
+    "fixtures/precisions.py",
+    "fixtures/dataset/integrity.py",
+)
+OPERATORS = ("AddNot", "NumberReplacer", "Replace")
+#: Bits of numbers are no formula of ours: such a mutant raises at once. And None is the only value that is equal to it.
+NOT_TRIED = ("Bit", "Shift", "ComparisonOperator_Is_Eq", "ComparisonOperator_IsNot_NotEq")
+#: A decimal number is a threshold or a unit; one more or less would be far off, and any test would notice.
+FACTOR = 1.5
+NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis", "datasets", "results", "build")
+#: A mutant that does not come to an end is noticed.
+PATIENCE_S = 600.0
+LEAST_KILLED = 0.9
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: the module's path in the repository, where, and the whole module with the change in it."""
+
+    module: Path
+    line: int
+    before: str
+    after: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line}: `{self.before}` -> `{self.after}`"
+
+
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module in the repository."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(source: str) -> set[str]:
+    """Return what a module imports, anywhere in it: modules, and what may be modules or names in them."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)  # the list of plugins in conftest.py
+    return names
+
+
+class ImportGraph:
+    """Which test files import a module, and which reach it."""
+
+    def __init__(self) -> None:
+        paths = [path for floor in FLOORS for path in (REPOSITORY / floor).rglob("*.py")]
+        modules = {name_of(path.relative_to(REPOSITORY)): imports(path.read_text()) for path in paths}
+        plugins = imports((REPOSITORY / "conftest.py").read_text())
+        self._importers: dict[str, set[str]] = defaultdict(set)
+        for name, imported in modules.items():
+            for other in imported & modules.keys():
+                self._importers[other].add(name)
+        for path in sorted((REPOSITORY / "tests").glob("test_*.py")):
+            source = path.read_text()
+            in_pytest = plugins if "run_suite" in source else set()
+            for other in (imports(source) | in_pytest) & modules.keys():
+                self._importers[other].add(f"tests/{path.name}")
+
+    def near_and_far(self, module: Path) -> tuple[set[str], set[str]]:
+        """Return the test files that import a module, or those that import its importers; and the others that do."""
+        near: set[str] = set()
+        reached, names = {name_of(module)}, [name_of(module)]
+        while names:
+            importers = {importer for name in names for importer in self._importers[name]} - reached
+            reached |= importers
+            near = near or {importer for importer in importers if importer.startswith("tests/")}
+            names = [importer for importer in importers if not importer.startswith("tests/")]
+        return near, {importer for importer in reached if importer.startswith("tests/")} - near
+
+
+def unevaluated(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Give where there is no formula or decision: annotations, decorators, tests for TYPE_CHECKING, strict=True."""
+    for node in ast.walk(ast.parse(source)):
+        spans = [getattr(node, name, None) for name in ("annotation", "returns")] + getattr(node, "decorator_list", [])
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            spans.append(node.test)
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            spans.append(node.value)
+        for span in filter(None, spans):
+            yield (span.lineno, span.col_offset), (span.end_lineno, span.end_col_offset)
+
+
+def places(folder: Path, patterns: Sequence[str]) -> list[list[MutationSpec]]:
+    """Return for every place in the modules that the patterns name the changes that can be made at it.
+
+    Raises `ValueError` where a pattern names none.
+    """
+    from cosmic_ray.commands.init import init
+    from cosmic_ray.work_db import WorkDB, use_db
+
+    modules = sorted({path for pattern in patterns for path in named_by(pattern)})
+    with use_db(str(folder / "session.sqlite"), WorkDB.Mode.create) as session:
+        init(modules, session, {})
+        changes = [item.mutations[0] for item in session.work_items]
+    skipped = {module: list(unevaluated((REPOSITORY / module).read_text())) for module in modules}
+    found = defaultdict(list)
+    for change in sorted(changes, key=lambda change: (change.module_path, change.operator_name, change.occurrence)):
+        operator = change.operator_name.removeprefix("core/")
+        inside = any(start <= change.start_pos < end for start, end in skipped[Path(change.module_path)])
+        if operator.startswith(OPERATORS) and not any(name in operator for name in NOT_TRIED) and not inside:
+            found[change.module_path, change.start_pos, change.end_pos].append(change)
+    return list(found.values())
+
+
+def named_by(pattern: str) -> list[Path]:
+    """Return the modules that a pattern names, as paths in the repository; raise `ValueError` where there are none."""
+    found = [path.relative_to(REPOSITORY) for path in REPOSITORY.glob(pattern) if path.suffix == ".py"]
+    if not found:
+        raise ValueError(f"{pattern} names no module; expected a path or a pattern as in MUTATED of tests/mutants.py")
+    return found
+
+
+def mutant(change: MutationSpec) -> Mutant:
+    """Return the mutant that a change makes."""
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator
+
+    source = (REPOSITORY / change.module_path).read_text()
+    (line, begin), (_, end) = change.start_pos, change.end_pos
+    lines = source.splitlines()
+    before = lines[line - 1]
+    number = before[begin:end]
+    if "NumberReplacer" in change.operator_name and not number.isdecimal():
+        factor = FACTOR if change.occurrence % 2 else 1 / FACTOR
+        lines[line - 1] = f"{before[:begin]}{ast.literal_eval(number) * factor!r}{before[end:]}"
+    else:
+        lines = mutate_code(source, get_operator(change.operator_name)(), change.occurrence).splitlines()
+    return Mutant(Path(change.module_path), line, before.strip(), lines[line - 1].strip(), "\n".join(lines) + "\n")
+
+
+def passes(folder: Path, *arguments: str) -> bool:
+    """Run tests in a copy of the repository and tell whether all pass before our patience is over."""
+    command = [sys.executable, "-m", "pytest", "-qx", "-pno:cacheprovider", "--hypothesis-seed=0", *arguments]
+    shared = os.environ.get("HUB_REPLICA", str(REPOSITORY.parent / "shared"))
+    # Bytecode is taken for that of a changed file of the same size and second.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HUB_REPLICA": shared}
+    running = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return running.wait(PATIENCE_S) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+def survives(tried: Mutant, tests: tuple[set[str], set[str]], copies: SimpleQueue[Path]) -> bool:
+    """Tell whether no test notices a mutant."""
+    folder = copies.get()
+    original = (folder / tried.module).read_text()
+    try:
+        (folder / tried.module).write_text(tried.source)
+        return all(passes(folder, *sorted(files)) for files in tests if files)
+    finally:
+        (folder / tried.module).write_text(original)
+        copies.put(folder)
+
+
+def main() -> int:
+    """Try the mutants and print those that live."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", type=int, default=60, metavar="N", help="of places (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sample (default: %(default)s)")
+    parser.add_argument("modules", nargs="*", default=MUTATED, help="glob patterns (default: formulas and decisions)")
+    options = parser.parse_args()
+    generator, tests, workers = random.Random(options.seed), ImportGraph(), os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            found = places(Path(place), options.modules)
+        except ValueError as error:
+            parser.error(str(error))
+        drawn = generator.sample(found, min(options.sample, len(found)))
+        mutants = [mutant(generator.choice(changes)) for changes in drawn]
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(workers):
+            copies.put(
+                shutil.copytree(REPOSITORY, Path(place) / str(number), ignore=shutil.ignore_patterns(*NOT_COPIED))
+            )
+        if not passes(Path(place) / "0", "tests", "-n", str(workers)):
+            print("error: The tests fail without a mutant; run `pytest tests` and fix them first.", file=sys.stderr)
+            return 1
+        print(f"{len(mutants)} of {len(found)} places", flush=True)
+        with ThreadPoolExecutor(workers) as pool:
+            lives = pool.map(lambda tried: survives(tried, tests.near_and_far(tried.module), copies), mutants)
+            alive = [tried for tried, living in zip(mutants, lives, strict=True) if living]
+    print(*(f"alive: {tried}" for tried in alive), sep="\n")
+    killed = 1 - len(alive) / len(mutants)
+    print(f"{len(mutants)} mutants, {len(alive)} alive: {killed:.0%} killed; expected {LEAST_KILLED:.0%} or more")
+    return int(killed < LEAST_KILLED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
