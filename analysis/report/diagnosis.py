@@ -61,7 +61,7 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
         words = "slower than"
     else:
         words = "neither clearly faster nor slower than"
-    interval = f", {low:.2f} to {high:.2f}" if high > low else ""
+    interval = f", {low:.2f} to {high:.2f} by the rounds of this run" if high > low else ""
     latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
     return f"{words} FP32 ({latencies}, {ratio:.2f}x{interval})"
 

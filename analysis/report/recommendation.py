@@ -43,7 +43,7 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
         low, high = fastest["speedup_vs_fp32_ci95_low"], fastest["speedup_vs_fp32_ci95_high"]
         return (
             f"Stay with {baseline['name']} or measure again: {fastest['name']} is not clearly faster "
-            f"({gains(fastest)}, with an interval from {low:.2f} to {high:.2f}x)."
+            f"({gains(fastest)}, with an interval from {low:.2f} to {high:.2f}x by the rounds of this run)."
         )
     if fastest["stand_in"]:
         return (
