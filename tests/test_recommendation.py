@@ -72,7 +72,7 @@ def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_domina
     rows = [noisy("fp32", 9.0, 7.0, 9.4), noisy("fp16", 8.0, 7.8, 8.4, size=250.0)]
     assert recommendation(table(rows)) == (
         "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.12x the speed of fp32, with an "
-        "interval from 0.83 to 1.21x)."
+        "interval from 0.83 to 1.21x by the rounds of this run)."
     )
     assert dominated(table(rows)) == {}
     rows.append(noisy("mixed", 6.5, 6.4, 6.6))

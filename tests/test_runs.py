@@ -209,10 +209,7 @@ def test_where_intervals_overlap_nothing_is_called_faster_or_slower():
     ]
     (sentence,) = explanations(table(rows))
     # 9 / 8, from 8 / 8.5 to 10 / 7.5.
-    assert (
-        "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.12x, 0.94 to 1.33 by the rounds of this run)"
-        in sentence
-    )
+    assert "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.12x, 0.94 to 1.33 by" in sentence
     assert "launches are only 12% of an eager FP16 forward, and the kernels decide" in sentence
     assert "In a CUDA graph it is as fast as FP32" in sentence
 
