@@ -114,9 +114,9 @@ def test_a_family_goes_through_the_whole_suite(run_suite, saved_run, tmp_path, f
     assert 0.8 < fp16["quality"]["top1_agreement_vs_fp32"] <= 1
     assert fp32["size"]["parameters"] == parameters
     for info, dtype, width in ((fp32, "torch.float32", 4), (fp16, "torch.float16", 2)):
-        assert list(info["proof"]["parameter_dtypes"]) == [dtype]
+        assert list(info["numerics"]["parameter_dtypes"]) == [dtype]
         assert 1e6 * info["size"]["model_size_mb"] == pytest.approx(width * parameters, abs=100)  # buffers
         assert info["latency"]["median_ms"] > 0
         assert info["latency"]["roofline_fraction"] > 0
-    assert fp32["proof"]["logits_dtype"] == "torch.float32"
-    assert fp16["proof"]["logits_dtype"] == LOGITS_IN_FP16.get(family, "torch.float16")
+    assert fp32["numerics"]["logits_dtype"] == "torch.float32"
+    assert fp16["numerics"]["logits_dtype"] == LOGITS_IN_FP16.get(family, "torch.float16")

@@ -140,7 +140,7 @@ def test_a_run_that_does_not_fit_is_kept_in_the_journal(run_suite, small_disk, f
         ]
     )
     (half,) = small_disk.rglob("*.json")
-    with pytest.raises(InputError, match="Delete it where it is incomplete"):
+    with pytest.raises(InputError, match="Delete it where it is half a run"):
         load(half)
     (journal,) = (tmp_path / "results" / "journal").iterdir()
     monkeypatch.chdir(tmp_path)
