@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,22 +57,25 @@ MOMENTS = [
 
 def killed_while_writing(folder: Path, moment: str, before: int, seed: int) -> None:
     """Write a dataset in a process that is killed at a moment."""
-    script = f"""
-import os, signal, shutil, torch, pathlib
-from data_prep.layout import write_dataset
-calls, works = [], {moment}
-def deadly(*arguments, **options):
-    calls.append(arguments)
-    if len(calls) > {before}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return works(*arguments, **options)
-{moment} = deadly
-t = torch.zeros(2, 2, dtype=torch.int64)
-tensors = dict.fromkeys(("input_ids", "attention_mask", "labels"), t)
-write_dataset(pathlib.Path({str(folder)!r}), tensors, {{"seed": {seed}}})
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False)
-    assert done.returncode == -signal.SIGKILL
+    owner, _, name = moment.rpartition(".")
+    works, calls = pkgutil.resolve_name(moment), []
+
+    def deadly(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) > before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return works(*arguments, **options)
+
+    def write():
+        setattr(pkgutil.resolve_name(owner), name, deadly)
+        write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA | {"seed": seed})
+
+    process = multiprocessing.get_context("fork").Process(target=write)  # another would have to import torch first
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which the child needs none
+        process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -26,10 +24,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from data_prep import text, tokens
 from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
 from fixtures.dataset.whole_text import read_whole_text
+from tests.hub import SERVER, SHARED, run_python, served
 from tests.tiny import REPOSITORY
 
-SHARED = Path(os.environ.get("HUB_REPLICA", REPOSITORY.parent / "shared"))
-SERVER = SHARED / "tools" / "hub_replica.py"
 PARQUET = SHARED / "hub/datasets/Salesforce/wikitext/wikitext-2-raw-v1/test-00000-of-00001.parquet"
 TOKENIZER = SHARED / "hub/models/openai-community/gpt2"
 #: As from the repository's root, which the tests leave so that nothing is written into it.
@@ -41,46 +38,32 @@ pytestmark = [
 ]
 
 
-@contextmanager
-def served(*options: str) -> Iterator[str]:
-    """Serve the hub on a free port and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, str(SERVER), "--port", str(port), *options], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        server.stdout.readline()  # printed once it listens
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
-
-
 @pytest.fixture
 def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python in an empty folder with an empty cache."""
+    """Run Python in this test's folder."""
+    return partial(run_python, tmp_path)
 
-    def run(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(tmp_path / "cache"),
-            "HF_HUB_OFFLINE": "0",  # a test in this process may have looked for a hub in vain
-            "PYTHONPATH": str(REPOSITORY),
-        }
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
 
-    return run
+@dataclass(frozen=True)
+class Prepared:
+    """How data preparation ended, where it ran, and the hub's address."""
+
+    done: subprocess.CompletedProcess[str]
+    folder: Path
+    endpoint: str
+
+
+@pytest.fixture(scope="module")
+def delayed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Prepared]:
+    """Data prepared from hubs that wait so many seconds before every answer, at the same time: they wait, mostly."""
+
+    def prepare(seconds: str, folder: Path) -> Prepared:
+        with served("--delay", seconds) as endpoint:
+            return Prepared(run_python(folder, endpoint, "-m", "data_prep", "--stand-in", "never"), folder, endpoint)
+
+    with ThreadPoolExecutor() as pool:
+        running = {seconds: pool.submit(prepare, seconds, tmp_path_factory.mktemp("hub")) for seconds in ("0.3", "4")}
+    return {seconds: future.result() for seconds, future in running.items()}
 
 
 @pytest.fixture(scope="module")
@@ -174,22 +157,21 @@ def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
     assert not (tmp_path / "datasets").exists()
 
 
-def test_a_hub_that_is_slow_is_waited_for(python, tmp_path):
-    with served("--delay", "0.3") as endpoint:
-        done = python(endpoint, "-m", "data_prep", "--stand-in", "never")
-    assert done.returncode == 0, done.stderr
-    assert digests(tmp_path / "datasets" / "gpt2_tokenized_data") == PUBLISHED_SHA256
+def test_a_hub_that_is_slow_is_waited_for(delayed):
+    slow = delayed["0.3"]
+    assert slow.done.returncode == 0, slow.done.stderr
+    assert digests(slow.folder / "datasets" / "gpt2_tokenized_data") == PUBLISHED_SHA256
 
 
-def test_a_hub_that_is_slower_than_the_deadline_is_one_sentence(python, tmp_path):
-    with served("--delay", "4") as endpoint:
-        done = python(endpoint, "-m", "data_prep", "--stand-in", "never")
-    assert done.returncode == 1
+def test_a_hub_that_is_slower_than_the_deadline_is_one_sentence(delayed):
+    slow = delayed["4"]
+    assert slow.done.returncode == 1
     assert re.search(
-        f"cannot be reached \\((no answer from {endpoint} within 3 s|{endpoint}: timed out)\\)", done.stderr
+        f"cannot be reached \\((no answer from {slow.endpoint} within 3 s|{slow.endpoint}: timed out)\\)",
+        slow.done.stderr,
     )
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "datasets").exists()
+    assert "Traceback" not in slow.done.stderr
+    assert not (slow.folder / "datasets").exists()
 
 
 def test_unknown_datasets_and_tokenizers_are_one_sentence(python, tmp_path):
