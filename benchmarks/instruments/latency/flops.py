@@ -19,7 +19,7 @@ def attention_flops(
     Q K^T takes 2 b h s_q s_k d_q, the product with V 2 b h s_q s_k d_v (a multiply-add is two), where h are the heads
     of the query: in grouped-query attention several of them read the same key and value, which saves memory and no
     arithmetic. What a causal mask or a sliding window leaves out is counted too. Source: `sdpa_flop_count` of
-    `torch.utils.flop_counter`, which in older versions (PyTorch 2.6 and 2.11) fails unless the heads are as many.
+    `torch.utils.flop_counter`, which in PyTorch 2.6 to 2.11 fails unless query and key have as many heads.
     """
     return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
