@@ -81,8 +81,10 @@ class CeilingPolicy:
 
 @dataclass(frozen=True)
 class Policies:
-    """One policy for each kind of measurement."""
+    """One policy for each kind of measurement, and how long a session waits for another to save."""
 
     timing: TimingPolicy = TimingPolicy()
     energy: EnergyPolicy = EnergyPolicy()
     ceilings: CeilingPolicy = field(default_factory=CeilingPolicy)
+    #: Another session saves its run within a second; one that keeps the folder locked for longer has been stopped.
+    lock_timeout_s: float = 30.0

@@ -80,6 +80,7 @@ class QuickPolicies:
         config.stash[POLICIES] = Policies(
             timing=TimingPolicy(warm_up_cap_s=0, shortest_s=0, rounds_cap_s=0, sentinel_rounds=8, sentinel_s=0),
             ceilings=CeilingPolicy(matrix_side={"cpu": 32}, copied_bytes=1024, timed_s=0.001),
+            lock_timeout_s=0.1,
         )
 
 

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-#: Another session saves within a second; one that holds the lock for longer has been stopped.
-LOCK_TIMEOUT_S = 30.0
-
 
 def write(path: Path, content: str | bytes) -> Path:
     """Write a file under another name and rename it. Raises `OSError` where the folder cannot be written."""
@@ -25,8 +22,8 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 @contextmanager
-def exclusive_access(folder: Path | None) -> Iterator[str | None]:
-    """Lock a folder against other sessions that save runs; yield why it could not be locked, or None.
+def exclusive_access(folder: Path | None, timeout_s: float) -> Iterator[str | None]:
+    """Lock a folder against other sessions that save runs; yield why that took longer than `timeout_s`, or None.
 
     pytest-benchmark counts the runs in the folder and takes the next number. Two sessions that do so at the same time
     would give two runs one number, and one that began in the same second would overwrite the other's run.
@@ -34,7 +31,7 @@ def exclusive_access(folder: Path | None) -> Iterator[str | None]:
     if folder is None:
         yield None
         return
-    lock, obstacle = FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_S, mode=0o666), None
+    lock, obstacle = FileLock(folder / ".lock", timeout=timeout_s, mode=0o666), None
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:  # a session that hangs, another's file, a system without locks

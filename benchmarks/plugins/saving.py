@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 from analysis.storage.files import exclusive_access
+from benchmarks.plugins.session import SESSION
 from fixtures.plugin import SETTINGS
 
 
 class SavingPlugin:
     """Stands around pytest-benchmark's own end of the session, which saves the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock_timeout_s: float) -> None:
+        self._lock_timeout_s = lock_timeout_s
         self._lines: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
         try:
-            with exclusive_access(saving_places(session.config).get("--benchmark-storage")) as obstacle:
+            folder, timeout_s = saving_places(session.config).get("--benchmark-storage"), self._lock_timeout_s
+            with exclusive_access(folder, timeout_s) as obstacle:
                 if obstacle is not None:
                     self._lines.append(f"warning: {obstacle}; a run saved there at this moment may overwrite this one.")
                 yield
@@ -66,4 +69,4 @@ def require_writable(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the folders now, and stand around the saving later."""
     require_writable(config)
-    config.pluginmanager.register(SavingPlugin(), "precision-saving")
+    config.pluginmanager.register(SavingPlugin(config.stash[SESSION].policies.lock_timeout_s), "precision-saving")
