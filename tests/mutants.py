@@ -48,7 +48,7 @@ OPERATORS = ("AddNot", "NumberReplacer", "Replace")
 NOT_TRIED = ("Bit", "Shift", "ComparisonOperator_Is_Eq", "ComparisonOperator_IsNot_NotEq")
 #: A decimal number is a threshold or a unit; one more or less would be far off, and any test would notice.
 FACTOR = 1.5
-NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis", "datasets", "results", "build")
+NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis", "datasets", "build")
 #: A mutant with which one test takes longer is noticed; the longest takes a fifth of it on two cores.
 LONGEST_TEST_S = 100
 LEAST_KILLED = 0.9
@@ -177,11 +177,11 @@ def mutant(change: MutationSpec) -> Mutant:
 
 def passes(folder: Path, *arguments: str) -> bool:
     """Run tests in a copy of the repository and tell whether all pass, none taking too long."""
-    command = [sys.executable, "-m", "pytest", "-qx", "-pno:cacheprovider", "--hypothesis-seed=0", *arguments]
+    command = [sys.executable, "-m", "pytest", "-qx", "-pno:cacheprovider", *arguments]
     command += [f"-ofaulthandler_timeout={LONGEST_TEST_S}", "-ofaulthandler_exit_on_timeout=true"]
     shared = os.environ.get("HUB_REPLICA", str(REPOSITORY.parent / "shared"))
-    # Bytecode is taken for that of a changed file of the same size and second.
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HUB_REPLICA": shared}
+    # Bytecode is taken for that of a changed file of the same size and second; CI has Hypothesis draw the same again.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HUB_REPLICA": shared, "CI": "true"}
     running = subprocess.Popen(
         command,
         cwd=folder,
