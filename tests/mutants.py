@@ -1,4 +1,4 @@
-"""Whether the tests notice a wrong formula: `tox -e mutants` (ten minutes on two cores, longer where many survive).
+"""Whether the tests notice a wrong formula: `tox -e mutants` (half an hour or more on two cores).
 
 Draws places in the modules of formulas and decisions at random and changes one operator or constant at each, with
 Cosmic Ray, in a copy of the repository. The test files that import the module run first, then those that reach it
