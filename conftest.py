@@ -18,6 +18,7 @@ from analysis.report.notices import TITLE
 from data_prep import options
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
+from data_prep.protocol import LONGEST_SEQUENCE
 
 #: What they measure is ordered by INSTRUMENTS (benchmarks/instruments), not here. Later ones stand around earlier ones
 #: at the end of the session: the report is written when the run has been saved.
@@ -55,7 +56,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="comma-separated: eager, graph, compiled (default: eager,graph on CUDA, eager on a CPU)",
     )
     # Sequences of one batch: the logits of more fit no device.
-    add("--batch-size", type=options.whole_number(1, 65_536), default=1, metavar="N", help="sequences in a forward")
+    add(
+        "--batch-size",
+        dest="batch_sizes",
+        type=options.whole_numbers(1, 65_536),
+        default=(1,),
+        metavar="N,…",
+        help="sequences in a forward; each with each sequence length (default: 1)",
+    )
+    add(
+        "--sequence-length",
+        dest="sequence_lengths",
+        type=options.whole_numbers(2, LONGEST_SEQUENCE),
+        metavar="N,…",
+        help="tokens of a sequence, the first of the dataset's (default: all of them, 128 as published)",
+    )
     add("--rounds", type=options.whole_number(1), default=100, metavar="N", help="timed rounds (default: %(default)s)")
     add(
         "--warmup-rounds",

@@ -13,6 +13,7 @@ from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import write_history
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
+from analysis.metrics import Catalogue
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
@@ -55,9 +56,11 @@ def compare(options: argparse.Namespace) -> int:
         )
     selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
     before, after = ([load(path) for path in select(side)] for side in selectors)
+    catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
+    gates = [gate.resolved(catalogue) for gate in options.fail]
     compared = changes(before, after)
     print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
-    lines = failures(compared, options.fail, allow_missing=options.allow_missing)
+    lines = failures(compared, gates, allow_missing=options.allow_missing)
     for line in lines:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if lines else 0

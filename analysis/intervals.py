@@ -18,6 +18,8 @@ CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
 #: Largest lag-1 autocorrelation that an effective sample size is computed with.
 LARGEST_AUTOCORRELATION = 0.95
+#: Neighbouring rounds resemble each other, so their spread is taken between blocks of them.
+BLOCKS = 10
 
 
 class Difference(NamedTuple):
@@ -90,3 +92,10 @@ def effective_sample_size(series: Sequence[float]) -> float:
     lagged = sum((value - mean) * (following - mean) for value, following in pairwise(series)) / scatter
     correlation = min(max(lagged + 1 / count, 0.0), LARGEST_AUTOCORRELATION)
     return count * (1 - correlation) / (1 + correlation)
+
+
+def block_medians(values: Sequence[float], blocks: int = BLOCKS) -> list[float]:
+    """Return the medians of blocks of successive values, or each value where there are fewer than two a block."""
+    count = blocks if len(values) >= 2 * blocks else len(values)
+    edges = [len(values) * block // count for block in range(count + 1)] if count else []
+    return [statistics.median(values[low:high]) for low, high in pairwise(edges)]

@@ -1,99 +1,116 @@
-"""Benchmarks to one table: a row each, a column a metric, ratios against FP32."""
+"""Benchmarks to one table: a row each, a column a metric, and what is derived from several of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import LEADING_COLUMNS, METRICS, RATIOS, Ratio
-from analysis.records import benchmark_name
+from analysis.case import BASELINE, EAGER, Case, case_of, is_own
+from analysis.metrics import LAUNCH_BOUND, LEADING_COLUMNS, RATIOS, VALIDITY, Catalogue, Ratio
+from analysis.storage.runs import Run
+from analysis.validity import judgements
 
-BASELINE = "fp32"
-#: Figures with a 95% interval of their own, and the columns with its ends. A ratio has them where its figure has one.
-END_COLUMNS = {
-    "median_latency_ms": ("median_ci95_low_ms", "median_ci95_high_ms"),
-    **{ratio.column: ratio.end_columns for ratio in RATIOS},
-}
-#: Figures with a relative 95% uncertainty, and its column.
-UNCERTAINTY_COLUMNS = {"energy_per_sample_mj": "energy_rel_u95"}
+#: What a case consists of, as columns.
+CASE_COLUMNS = ("task", "workload", "batch_size", "sequence_length")
 
 
-def table(benchmarks: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return a row for each benchmark of one run that has this suite's `extra_info`, in their order.
+def table(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return a row for each benchmark of one run that is this suite's, in their order.
 
     A missing figure is empty (NaN or None), and so is every ratio against FP32 where either side is missing.
     """
-    frame: pd.DataFrame = tables([benchmarks]).drop(columns="run")
+    frame: pd.DataFrame = tables([Run(Path(), tuple(benchmarks), dict(environment or {}))]).drop(columns="run")
     return frame
 
 
-def tables(runs: Sequence[Sequence[dict[str, Any]]]) -> pd.DataFrame:
-    """Return the rows of several runs' benchmarks, one run below the other, with the run's number in column `run`."""
-    rows = [
-        {"run": number, **columns_of(benchmark["extra_info"])}
-        for number, benchmarks in enumerate(runs)
-        for benchmark in benchmarks
-        if "precision" in benchmark.get("extra_info", {})
+def tables(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the rows of several runs' benchmarks, one run below the other, with the run's number in column `run`.
+
+    `case` holds the benchmark's `Case`, `name` its id and `setting` the id without the precision.
+    """
+    catalogue = Catalogue.joined(run.catalogue for run in runs)
+    rows = [{"run": number, **row} for number, run in enumerate(runs) for row in rows_of(run, catalogue)]
+    columns = [
+        "run",
+        "case",
+        "name",
+        "setting",
+        "precision",
+        "execution",
+        *(entry.column for entry in catalogue.metrics),
     ]
-    columns = ["run", "name", "precision", "execution", *(metric.column for metric in METRICS)]
-    frame = pd.DataFrame(rows, columns=columns)
-    for metric in METRICS:
+    frame = pd.DataFrame(rows, columns=[*columns, VALIDITY.column, *CASE_COLUMNS])
+    for metric in catalogue.metrics:
         if metric.is_number:
             frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
     for ratio in RATIOS:
-        add_ratio(frame, ratio)
+        add_ratio(frame, ratio, catalogue)
+    add_launch_bound_share(frame)
     ordered: pd.DataFrame = frame.reindex(
         columns=[*LEADING_COLUMNS, *(name for name in frame.columns if name not in LEADING_COLUMNS)]
     )
     return ordered
 
 
-def columns_of(extra_info: dict[str, Any]) -> dict[str, Any]:
-    """Return one benchmark's row."""
-    precision, execution = extra_info["precision"], extra_info["execution"]
-    figures = {metric.column: metric.value(extra_info) for metric in METRICS}
-    name = benchmark_name(precision, execution)
-    return {"name": name, "precision": precision, "execution": execution, **figures}
+def rows_of(run: Run, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return a row for each of a run's benchmarks that is this suite's."""
+    own = [item for item in run.benchmarks if is_own(item)]
+    rows = []
+    for item, judgement in zip(own, judgements(own, run.environment), strict=True):
+        case, extra_info = case_of(item), item["extra_info"]
+        figures = {metric.column: metric.value(extra_info) for metric in catalogue.metrics}
+        parts = {name: getattr(case, name) for name in ("precision", "execution", *CASE_COLUMNS)}
+        rows.append(
+            {"case": case, "name": case.id, "setting": case.setting, **parts, **figures, "validity": judgement.status}
+        )
+    return rows
 
 
-def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
+def add_ratio(frame: pd.DataFrame, ratio: Ratio, catalogue: Catalogue) -> None:
     """Add a column with a ratio against FP32, and two with the ends of its interval where its figure has one.
 
     The interval reaches from the quotient of one pair of ends to that of the other; it is no better than the intervals
     of this run's medians that it is made of. FP32's own ratio is exact. A figure that is not above 0 has no ratio.
     """
-    value = positive(frame[ratio.of])
-    quotients = {ratio.column: of_baseline(frame, value) / value}
-    if ratio.of in END_COLUMNS or ratio.of in UNCERTAINTY_COLUMNS:
-        low, high = (positive(end) for end in known_interval(frame, ratio.of))
-        low_column, high_column = ratio.end_columns
-        quotients[low_column] = of_baseline(frame, low) / high
-        quotients[high_column] = of_baseline(frame, high) / low
+    value, of = positive(frame[ratio.of]), catalogue[ratio.of]
+    quotients = {ratio.column: of_partner(frame, value, precision=BASELINE) / value}
+    if of.interval_of is not None and ratio.low_column and ratio.high_column:
+        low, high = (positive(end) for end in known_interval(frame, ratio.of, catalogue))
+        quotients[ratio.low_column] = of_partner(frame, low, precision=BASELINE) / high
+        quotients[ratio.high_column] = of_partner(frame, high, precision=BASELINE) / low
     is_baseline = (frame["precision"] == BASELINE) & value.notna()
     for column, quotient in quotients.items():
         gain = quotient.mask(is_baseline, 1.0)
-        frame[column] = gain if ratio.form == "gain" else 1 - 1 / gain
+        frame[column] = gain if ratio.kind == "gain" else 1 - 1 / gain
 
 
-def known_interval(frame: pd.DataFrame, column: str) -> tuple[pd.Series[float], pd.Series[float]]:
+def add_launch_bound_share(frame: pd.DataFrame) -> None:
+    """Add the share of an eager forward that the graph saves by not launching kernels, to the rows of both."""
+    median = positive(frame["median_latency_ms"])
+    eager, graph = (of_partner(frame, median, execution=execution) for execution in (EAGER, "graph"))
+    is_either = frame["execution"].isin((EAGER, "graph"))
+    frame[LAUNCH_BOUND.column] = (1 - graph / eager).where(is_either)
+
+
+def known_interval(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:
     """Return the ends of a figure's 95% interval in each row, NaN where it has none that holds the figure."""
-    value = frame[column]
-    if column in UNCERTAINTY_COLUMNS:
-        uncertainty = frame[UNCERTAINTY_COLUMNS[column]]
+    value, entry = frame[column], catalogue[column]
+    none = value.where(value.isna())
+    if entry.relative_column is not None:
+        uncertainty = frame.get(entry.relative_column, none)
         low, high = value * (1 - uncertainty), value * (1 + uncertainty)
-    elif column in END_COLUMNS and END_COLUMNS[column][0] in frame:
-        low, high = (frame[name] for name in END_COLUMNS[column])
     else:
-        low = high = value.where(value.isna())
+        low, high = (frame.get(name or "", none) for name in (entry.low_column, entry.high_column))
     holds_value = (low <= value) & (value <= high)
     return low.where(holds_value), high.where(holds_value)
 
 
-def interval_ends(frame: pd.DataFrame, column: str) -> tuple[pd.Series[float], pd.Series[float]]:
+def interval_ends(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:
     """Return the ends of a figure's 95% interval in each row, or the figure twice where it has none that holds it."""
-    low, high = known_interval(frame, column)
+    low, high = known_interval(frame, column, catalogue)
     return low.fillna(frame[column]), high.fillna(frame[column])
 
 
@@ -103,10 +120,13 @@ def positive(values: pd.Series[float]) -> pd.Series[float]:
     return above_zero
 
 
-def of_baseline(frame: pd.DataFrame, values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return for each row the value in FP32's row of the same run and execution, NaN where there is none."""
-    place = ["run", "execution"]
-    fp32 = frame[place].assign(value=values)[frame["precision"] == BASELINE].drop_duplicates(place)
-    fp32 = fp32.set_index(place)["value"]
-    aligned: pd.Series[Any] = fp32.reindex(pd.MultiIndex.from_frame(frame[place])).set_axis(frame.index)
+def of_partner(frame: pd.DataFrame, values: pd.Series[Any], **changes: str) -> pd.Series[Any]:
+    """Return for each row the value of its partner in the same run, NaN where there is none.
+
+    The partner is the case that is the same but for `changes`, such as `precision="fp32"`.
+    """
+    by_place = dict(zip(zip(frame["run"], frame["case"], strict=True), values, strict=True))
+    cases: list[Case] = list(frame["case"])
+    partners = [by_place.get((run, case.partner(**changes))) for run, case in zip(frame["run"], cases, strict=True)]
+    aligned: pd.Series[Any] = pd.Series(partners, index=frame.index, dtype=float)
     return aligned

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+#: The number of the measuring procedure. Whoever changes what a figure means, or what it is measured after, raises it:
+#: runs of different procedures are shown beside each other and not judged.
+PROCEDURE = 1
+
 
 @dataclass(frozen=True)
 class TimingPolicy:

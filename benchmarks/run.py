@@ -1,99 +1,101 @@
-"""One benchmark in progress: what the instruments are handed."""
+"""One case in progress: what the instruments are handed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-import transformers
 
-from analysis.records import benchmark_name
+from analysis.case import EAGER, Case
 from benchmarks.loop import ForwardLoop
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, warm_up
-from fixtures.dataset.batches import TokenizedDataset
+from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
+from fixtures.device.memory import allocated_bytes, start_peak_memory
 from fixtures.device.nvml import sm_clock_mhz
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
-from fixtures.model.loading import load_model
+from fixtures.model.resident import Models, ResidentModel
 from fixtures.operators import output_layer_watch
-from fixtures.precisions import Precision, baseline
+from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings
+
+if TYPE_CHECKING:
+    import transformers
 
 #: Batches on which another execution's logits are compared with eager ones.
 COMPARED_BATCHES = 4
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """A benchmark that has been measured, with its records."""
-
-    precision: str
-    execution: str
-    extra_info: dict[str, Any]
-
-    def invalidate(self, reason: str) -> None:
-        """Add a reason not to trust the measurement."""
-        invalidate(self.extra_info["validity"], reason)
-
-
 @dataclass
 class BenchmarkRun:
-    """A precision run in one execution over the dataset. Instruments read all of it and return records."""
+    """A case on its data. Instruments read all of it and return records."""
 
     settings: Settings
     timing: TimingPolicy
-    precision: Precision
-    execution: str
-    model: transformers.PreTrainedModel
+    case: Case
     checkpoint: Checkpoint
     dataset: TokenizedDataset
+    models: Models
     whole_text: WholeText | None
-    #: What the session has measured before, by name.
-    finished: Mapping[str, FinishedRun]
-    #: pytest-benchmark's, which is saved with the run.
-    extra_info: dict[str, Any]
     #: Set by `prepare`.
     loop: ForwardLoop = field(init=False)
     #: Set by `settle`.
     warm_up: WarmUp = field(init=False)
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
-
-    def invalidate(self, reason: str) -> None:
-        """Add a reason not to trust this measurement."""
-        invalidate(self.extra_info["validity"], reason)
+    #: The most that PyTorch held for this case on a GPU, from its preparation on; None on a CPU. Set by `prepare`.
+    peak_memory_bytes: int | None = None
+    #: Where the time went, by phase.
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def name(self) -> str:
-        """The benchmark's short name, such as fp16-eager."""
-        return benchmark_name(self.precision.name, self.execution)
+    def precision(self) -> Precision:
+        """The precision under test."""
+        return PRECISIONS[self.case.precision]
+
+    @cached_property
+    def data(self) -> ShapedDataset:
+        """The dataset in the case's shape."""
+        return self.dataset.shaped(self.case.batch_size, self.case.sequence_length)
+
+    @cached_property
+    def resident(self) -> ResidentModel:
+        """The model in the case's precision."""
+        return self.models.get(self.precision)
+
+    @property
+    def model(self) -> transformers.PreTrainedModel:
+        """The model in the case's precision."""
+        return self.resident.model
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the text is generated or the weights are seeded."""
+        return self.dataset.stand_in or self.checkpoint.stand_in
 
     @cached_property
     def eager(self) -> Forward:
         """The eager forward: the reference for every other execution."""
-        batch = self.dataset.batches[0]
-        return EXECUTIONS["eager"].prepare(self.model, batch.input_ids, batch.attention_mask)
+        batch = self.data.batches[0]
+        return EXECUTIONS[EAGER].prepare(self.model, batch.input_ids, batch.attention_mask)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add the seconds of a block to `extra_info["seconds"]`: where a session's time goes."""
+        """Add the seconds of a block to `seconds`."""
         start_s = time.perf_counter()
         yield
-        seconds = self.extra_info.setdefault("seconds", {})
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start_s
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start_s
 
     def baseline_model(self) -> transformers.PreTrainedModel:
         """Return the baseline's model, beside this one: this one itself where its weights are the baseline's."""
-        if self.precision.has_weights_of(baseline()):
-            return self.model
-        return load_model(self.checkpoint, baseline(), self.settings.device)
+        return self.models.get(baseline(), beside=self.precision).model
 
     def prepare(self) -> None:
         """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
@@ -101,16 +103,22 @@ class BenchmarkRun:
         Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not
         compute in what the precision says.
         """
-        batch = self.dataset.batches[0]
-        forward = EXECUTIONS[self.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
-        self.loop = ForwardLoop(forward, self.dataset.batches, self.settings.device)
-        self.precision.verify(self.model, self._before_casts(self.loop.run_one()))
+        device, batch = self.settings.device, self.data.batches[0]
+        start_peak_memory(device)
+        own_bytes = self.resident.allocated_bytes + self.data.allocated_bytes
+        others_bytes = allocated_bytes(device) - own_bytes  # other models, other shapes
+        forward = EXECUTIONS[self.case.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
+        self.loop = ForwardLoop(forward, self.data.batches, device)
+        logits = self.loop.run_one()
+        if device.type == "cuda":
+            self.peak_memory_bytes = torch.cuda.max_memory_allocated(device) - others_bytes
+        self.precision.verify(self.model, self._before_casts(logits))
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""
         if logits.dtype == self.precision.compute:
             return logits
-        batch = self.dataset.batches[0]
+        batch = self.data.batches[0]
         with output_layer_watch(self.model) as tensors:
             self.eager(batch.input_ids, batch.attention_mask)
         return tensors[-1] if tensors else logits
@@ -125,20 +133,14 @@ class BenchmarkRun:
 
         Raises `CaptureError` where it is beyond the precision's tolerance.
         """
-        if self.execution == "eager":
+        if self.case.execution == EAGER:
             return 0.0
         self.loop.next_index = 0
         differences = []
-        for batch in self.dataset.batches[:COMPARED_BATCHES]:
+        for batch in self.data.batches[:COMPARED_BATCHES]:
             expected: torch.Tensor = self.eager(batch.input_ids, batch.attention_mask).clone()
             logits = self.loop.run_one()
             differences.append(
-                require_same_logits(logits, expected, batch.attention_mask, self.precision.tolerance, self.name)
+                require_same_logits(logits, expected, batch.attention_mask, self.precision.tolerance, self.case.id)
             )
         return max(differences)
-
-
-def invalidate(validity: dict[str, Any], reason: str) -> None:
-    """Add a reason not to trust a measurement to its record of validity."""
-    validity["reasons"].append(reason)
-    validity.update(valid=False, status="invalid")

@@ -1,12 +1,11 @@
-"""The benchmark: one forward of a whole sequence, in each precision and execution."""
+"""The benchmark: one forward of a whole batch, in each case of the session."""
 
 from __future__ import annotations
 
 import pytest
-import transformers
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from analysis.records import benchmark_name
+from analysis.case import Case
 from benchmarks.loop import require_positive
 from benchmarks.plugins.session import SESSION
 from benchmarks.run import BenchmarkRun
@@ -16,8 +15,8 @@ from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
 from fixtures.executions import EXECUTIONS
 from fixtures.model.checkpoint import Checkpoint
-from fixtures.plugin import SETTINGS
-from fixtures.precisions import Precision
+from fixtures.model.resident import Models
+from fixtures.precisions import PRECISIONS, unavailable_reason
 from fixtures.settings import Settings
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
@@ -25,59 +24,48 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one benchmark for each chosen precision and execution; benchmarks/plugins/ordering.py orders them."""
-    settings = metafunc.config.stash[SETTINGS]
-    pairs = [(precision, execution) for precision in settings.precisions for execution in settings.executions]
-    metafunc.parametrize(
-        ("precision", "execution"),
-        pairs,
-        indirect=["precision"],
-        scope="session",
-        ids=[benchmark_name(*pair) for pair in pairs],
-    )
+    """Make one benchmark for each case; benchmarks/plugins/ordering.py orders them."""
+    metafunc.parametrize("case", list(metafunc.config.stash[SESSION].cases), indirect=True)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, settings: Settings) -> Case:
+    """The case under test; skips what this machine cannot run, or would only emulate, unless --allow-emulated."""
+    chosen = request.config.stash[SESSION].cases[request.param]
+    reason = unavailable_reason(PRECISIONS[chosen.precision], settings.device, settings.allow_emulated)
+    reason = reason or EXECUTIONS[chosen.execution].unavailable_reason(settings.device)
+    if reason is not None:
+        pytest.skip(reason)
+    return chosen
 
 
 @pytest.fixture
 def run(
+    case: Case,
     settings: Settings,
-    precision: Precision,
-    execution: str,
     dataset: TokenizedDataset,
     checkpoint: Checkpoint,
-    model: transformers.PreTrainedModel,
+    models: Models,
     whole_text: WholeText | None,
     pytestconfig: pytest.Config,
 ) -> BenchmarkRun:
     """Everything one benchmark consists of, ready to run."""
-    reason = EXECUTIONS[execution].unavailable_reason(settings.device)
-    if reason is not None:
-        pytest.skip(reason)
     if whole_text is not None:
         shorter = "have a shorter window with --quality-context {positions}."
         checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
-    session = pytestconfig.stash[SESSION]
-    return BenchmarkRun(
-        settings,
-        session.policies.timing,
-        precision,
-        execution,
-        model,
-        checkpoint,
-        dataset,
-        whole_text,
-        session.finished,
-        extra_info={},
-    )
+    timing = pytestconfig.stash[SESSION].policies.timing
+    run = BenchmarkRun(settings, timing, case, checkpoint, dataset, models, whole_text)
+    _ = run.resident, run.data  # loaded now, not in a phase that is timed
+    return run
 
 
 @pytest.mark.benchmark(disable_gc=True)
 def test_forward(run: BenchmarkRun, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
     """Time the forward, then let each instrument measure, in the order of INSTRUMENTS."""
     session: Session = pytestconfig.stash[SESSION]
-    benchmark.group, run.extra_info = run.execution, benchmark.extra_info
+    benchmark.group = run.case.setting
     with run.precision.running(run.settings.device):
         try:
-            session.start(run)
             with run.phase("preparation"):
                 run.prepare()
             session.prepared(run)
@@ -87,7 +75,7 @@ def test_forward(run: BenchmarkRun, benchmark: BenchmarkFixture, pytestconfig: p
                 time_rounds(run, benchmark)
             if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
                 return
-            session.measure(run)
+            session.measure(run, benchmark.extra_info)
         except BaseException:
             # pytest-benchmark would save a benchmark that failed after its timing as if it were complete.
             benchmark.has_error = True
@@ -116,4 +104,4 @@ def test_drift(run: BenchmarkRun, pytestconfig: pytest.Config) -> None:
         run.loop.next_index = 0
         while len(run.durations_s) < run.timing.sentinel_rounds or sum(run.durations_s) < run.timing.sentinel_s:
             run.durations_s.append(run.loop.timed_round())
-    pytestconfig.stash[SESSION].compare_with_first_timing(run)
+    pytestconfig.stash[SESSION].keep_second_timing(run)

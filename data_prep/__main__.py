@@ -13,10 +13,7 @@ from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
 from data_prep.options import not_empty, whole_number
-from data_prep.protocol import Protocol
-
-#: More than any model of GPT-2's family reads, and few enough for 1,940 sequences to fit into memory.
-LONGEST_SEQUENCE = 65_536
+from data_prep.protocol import LONGEST_SEQUENCE, Protocol
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +46,11 @@ def parser() -> argparse.ArgumentParser:
         type=whole_number(2, LONGEST_SEQUENCE),
         default=default.max_length,
         help="tokens a sequence",
+    )
+    options.add_argument(
+        "--packed",
+        action="store_true",
+        help="rows of --max-length tokens without padding: the paragraphs in their order, joined and cut",
     )
     options.add_argument(
         "--min-chars", type=whole_number(0, 10**9), default=default.min_chars, help="rows must be longer"

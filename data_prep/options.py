@@ -42,8 +42,22 @@ def folder(text: str) -> Path:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the names of a comma-separated list, in the order given, none twice."""
-    listed = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    """Return the names of a comma-separated list, in the order given; none may be there twice."""
+    listed = tuple(name.strip() for name in text.split(",") if name.strip())
     if not listed:
         raise argparse.ArgumentTypeError("is empty; expected names separated by commas")
+    repeated = [name for name in listed if listed.count(name) > 1]
+    if repeated:
+        raise argparse.ArgumentTypeError(f"has {repeated[0][:40]!r} more than once; expected each once")
     return listed
+
+
+def whole_numbers(minimum: int, maximum: int) -> Callable[[str], tuple[int, ...]]:
+    """Return a parser of comma-separated whole numbers in a range, none of them twice."""
+    parse = whole_number(minimum, maximum)
+
+    def parse_all(text: str) -> tuple[int, ...]:
+        numbers = [parse(name) for name in names(text)]
+        return tuple(int(number) for number in names(",".join(map(str, numbers))))  # 01 is 1
+
+    return parse_all

@@ -86,8 +86,12 @@ def write(
     is_stand_in: bool,
 ) -> Path:
     """Select rows, tokenize them and write the folder."""
-    rows = text.select_rows(source.rows, min_chars=protocol.min_chars, seed=protocol.seed)
-    tensors = tokens.tokenize(rows, tokenizer, protocol.max_length)
+    rows = text.select_rows(source.rows, min_chars=protocol.min_chars)
+    if protocol.packed:
+        tensors = tokens.packed(rows, tokenizer, protocol.max_length, protocol.seed)
+    else:
+        shuffled = rows.shuffle(seed=protocol.seed, keep_in_memory=True)
+        tensors = tokens.padded(shuffled, tokenizer, protocol.max_length)
     description = metadata(protocol, source, tokenizer, tensors, is_stand_in=is_stand_in)
     require_names(description)
     write_dataset(folder, tensors, description)
@@ -129,6 +133,7 @@ def metadata(
         "source": source.source,
         "revision": source.revision,
         "min_chars": protocol.min_chars,
+        "packed": protocol.packed,
         "tokens_with_padding": with_padding,
         "tokens_without_padding": without_padding,
         "padding_ratio": round(1 - without_padding / with_padding, 6),

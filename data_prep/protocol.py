@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+#: More than any model of GPT-2's family reads, and few enough for 1,940 sequences to fit into memory.
+LONGEST_SEQUENCE = 65_536
 #: The fields that say where text and tokenizer come from.
 SOURCES = ("dataset", "config", "split", "text_file", "tokenizer")
 
@@ -21,6 +23,7 @@ class Protocol:
     max_length: int = 128
     min_chars: int = 50
     seed: int = 42
+    packed: bool = False
 
     def named_sources(self) -> list[str]:
         """Return the options, such as `--text-file`, that name another text or tokenizer than the published ones."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -17,6 +19,8 @@ from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
 if TYPE_CHECKING:  # it takes a second or more to load, and a tokenizer alone does not need it
     import datasets
 
+#: Rows that are tokenized at a time.
+ROWS_AT_ONCE = 256
 #: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
 UNLOADABLE: tuple[type[BaseException], ...] = (
     *HUB_ERRORS,
@@ -64,8 +68,8 @@ def is_gpt2_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
     return len(tokenizer) == VOCABULARY_SIZE and tokenizer.eos_token_id == PADDING_ID
 
 
-def tokenize(
-    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = 256
+def padded(
+    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = ROWS_AT_ONCE
 ) -> dict[str, torch.Tensor]:
     """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], padded at the right.
 
@@ -73,15 +77,37 @@ def tokenize(
     is computed from `attention_mask`, never from these labels.
     """
     batches = [
-        tokenizer(
-            list(rows[start : start + rows_at_once]["text"]),
-            padding="max_length",
-            truncation=True,
-            max_length=max_length,
-            return_tensors="pt",
-        )
-        for start in tqdm(range(0, len(rows), rows_at_once), desc="Tokenizing", unit="batch")
+        tokenizer(texts, padding="max_length", truncation=True, max_length=max_length, return_tensors="pt")
+        for texts in batched_texts(rows, rows_at_once)
     ]
     input_ids = torch.cat([batch["input_ids"] for batch in batches])
     attention_mask = torch.cat([batch["attention_mask"] for batch in batches])
     return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": input_ids.clone()}
+
+
+def packed(
+    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+) -> dict[str, torch.Tensor]:
+    """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], without padding.
+
+    The tokens of all rows are joined in their order and cut; what is left at the end is dropped. The rows that this
+    makes are then shuffled by `seed`. Raises `InputError` where there are not tokens enough for one.
+    """
+    ids: list[int] = []
+    for texts in batched_texts(rows):
+        for row in tokenizer(texts, verbose=False)["input_ids"]:
+            ids += row
+    count = len(ids) // max_length
+    if not count:
+        raise InputError(
+            f"The text has {len(ids):,} tokens, too few for one row of {max_length:,}; expected a smaller --max-length."
+        )
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
+    input_ids = torch.tensor(ids[: count * max_length], dtype=torch.int64).reshape(count, max_length)[order]
+    return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "labels": input_ids.clone()}
+
+
+def batched_texts(rows: datasets.Dataset, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[list[str]]:
+    """Give the texts of some rows at a time, and show how far it has come."""
+    for start in tqdm(range(0, len(rows), rows_at_once), desc="Tokenizing", unit="batch"):
+        yield list(rows[start : start + rows_at_once]["text"])

@@ -33,6 +33,8 @@ class Limits:
     largest_number: float = 1e50
     #: e to the power of more is not a finite float.
     largest_logarithm: float = 709.0
+    #: Metrics that a saved run describes.
+    metrics: int = 1_000
     #: Layers or labels of a model. transformers would go on making them until memory is full.
     model_layers: int = 1_000
 

@@ -40,7 +40,7 @@ MUTATED = (
     "benchmarks/instruments/**/*.py",
     "data_prep/[lst]*.py",
     "fixtures/executions.py",
-    "fixtures/precisions.py",
+    "fixtures/precisions/*.py",
     "fixtures/dataset/integrity.py",
 )
 OPERATORS = ("AddNot", "NumberReplacer", "Replace")

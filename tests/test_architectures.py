@@ -107,7 +107,7 @@ def test_a_family_goes_through_the_whole_suite(run_suite, saved_run, tmp_path, f
     assert run_suite("--benchmark-autosave", *options).ret == 0
 
     infos = {item["param"]: item["extra_info"] for item in saved_run()["benchmarks"]}
-    fp32, fp16 = infos["fp32-eager"], infos["fp16-eager"]
+    fp32, fp16 = infos["fp32-eager-b1x16"], infos["fp16-eager-b1x16"]
     assert fp32["quality"]["avg_loss_nats"] == pytest.approx(mean_loss(model), rel=1e-5)
     assert fp16["quality"]["avg_loss_nats"] == pytest.approx(mean_loss(model.half()), rel=1e-3)
     assert 0 < fp16["quality"]["kl_vs_fp32_nats"] < 0.01

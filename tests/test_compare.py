@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import change, changes
 from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.metrics import first_edition
 from analysis.storage.runs import Run
 from data_prep.errors import InputError
 from tests.test_results import benchmark
@@ -100,13 +101,13 @@ def test_every_benchmark_of_either_side_is_compared():
     ],
 )
 def test_limits_are_read(expression, gate):
-    assert parse_gate(expression) == gate
+    assert parse_gate(expression).resolved(first_edition()) == gate
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_limit_or_one_error(text):
     try:
-        gate = parse_gate(text)
+        gate = parse_gate(text).resolved(first_edition())
     except InputError:
         return
     assert gate.limit_rel >= 0
@@ -115,7 +116,7 @@ def test_any_text_is_a_limit_or_one_error(text):
 @pytest.mark.parametrize("expression", ["perplexity", "perplexity:-1%", "perplexity:1", "rounds:1%", "nonsense:1%", ""])
 def test_what_is_no_limit_is_an_error(expression):
     with pytest.raises(InputError, match="expected"):
-        parse_gate(expression)
+        parse_gate(expression).resolved(first_edition())
 
 
 def test_a_limit_fails_beyond_it_and_not_within_the_noise_of_several_runs():

@@ -8,7 +8,6 @@ import torch
 from benchmarks.instruments.latency.kernels import kernel_time
 from benchmarks.instruments.latency.roofline import (
     forward_work,
-    launch_bound_share,
     peak_bytes_per_s,
     peak_flops,
     roofline,
@@ -118,10 +117,6 @@ def test_ceilings_are_measured_on_this_machine():
     policy = CeilingPolicy(matrix_side={"cpu": 64}, copied_bytes=4096, timed_s=0.001)
     assert 1e6 < peak_flops(torch.float32, CPU, policy) < 1e15
     assert 1e6 < peak_bytes_per_s(CPU, policy) < 1e14
-
-
-def test_launch_bound_share_is_what_a_graph_saves():
-    assert launch_bound_share(eager_ms=10.0, graph_ms=1.0) == pytest.approx(0.9)
 
 
 def test_a_cpu_has_no_kernel_time():

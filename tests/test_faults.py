@@ -26,7 +26,7 @@ def test_a_dataset_with_half_a_file_is_seen(tiny_dataset):
 @pytest.mark.parametrize("name", ["losses.npz", "table.csv"])
 def test_half_a_result_is_seen(tmp_path, name):
     np.savez_compressed(tmp_path / "losses.npz", nll_nats=np.zeros(3), targets=np.zeros(3))
-    (tmp_path / "table.csv").write_text("name\nfp32-eager\n")
+    (tmp_path / "table.csv").write_text("name\nfp32-eager-b1x16\n")
     require_whole_results(tmp_path)
     os.truncate(tmp_path / name, 5)
     with pytest.raises(FaultError):
@@ -34,12 +34,12 @@ def test_half_a_result_is_seen(tmp_path, name):
 
 
 def test_a_finished_benchmark_that_is_lost_is_seen(tmp_path):
-    item = benchmark("fp32", 1.0) | {"name": "test_forward[fp32-eager]", "fullname": "fp32"}
+    item = benchmark("fp32", 1.0) | {"name": "test_forward[fp32-eager-b1x16]", "fullname": "fp32"}
     append(tmp_path / "results" / "journal" / f"1-{GONE}.jsonl", json.dumps({"benchmarks": [item]}))
-    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp32-eager] PASSED [ 91%]\n")
+    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp32-eager-b1x16] PASSED [ 91%]\n")
     assert after_kill(tmp_path) == "1 finished, 1 recovered"
-    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp16-eager] PASSED [ 91%]\n")
-    with pytest.raises(FaultError, match=r"fp16-eager.* in no run and no journal"):
+    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp16-eager-b1x16] PASSED [ 91%]\n")
+    with pytest.raises(FaultError, match=r"fp16-eager-b1x16.* in no run and no journal"):
         after_kill(tmp_path)
 
 

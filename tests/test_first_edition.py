@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 
 from analysis.__main__ import main
+from analysis.case import Case
 from analysis.comparison.comparability import differences
 from analysis.comparison.side_by_side import side_by_side
 from analysis.report.plots import FORMATS, PLOTS
@@ -36,6 +37,8 @@ def of_today(document: dict[str, Any]) -> dict[str, Any]:
     for item in document["benchmarks"]:
         for old, new in RENAMED.items():
             item["extra_info"][new] = item["extra_info"].pop(old)
+        case = Case(item["extra_info"]["precision"], item["extra_info"]["execution"])
+        item["extra_info"] |= {"case": case.as_json(), "procedure": 1}
     return document
 
 
@@ -77,7 +80,7 @@ def test_a_report_of_a_reference_run_has_every_file_and_knows_data_weights_and_d
     summary = Path("results/gpt2_benchmark_summary.md").read_text()
     assert "STAND-IN" in summary
     assert "model gpt2 with seeded weights (124,439,808 parameters, weights sha256 4153529acd44…)" in summary
-    assert "text wikitext-2 (1,940 x 128 tokens, sha256 3973efc9ecdf…), batch 1" in summary
+    assert "text wikitext-2 (1,940 rows, sha256 3973efc9ecdf…); batch of 1 x 128 tokens" in summary
     page = Path("results/report.html").read_text()
     assert "torch.float32: 148" in page
     assert '<td class="short">casts</td>' in page
@@ -142,6 +145,7 @@ def test_a_session_compared_with_a_run_of_the_first_edition_warns_of_nothing_but
     for item in document["benchmarks"]:
         extra_info = item["extra_info"]
         extra_info.update({old: extra_info.pop(new) for old, new in RENAMED.items()})
+        del extra_info["case"], extra_info["procedure"]
     path.write_text(json.dumps(document))
     options = ("--benchmark-compare", "--metric-fail=perplexity:0.1%", "--precisions=fp32")
     same = run_suite(*options)

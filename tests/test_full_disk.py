@@ -146,7 +146,7 @@ def test_a_run_that_does_not_fit_is_kept_in_the_journal(run_suite, small_disk, f
     monkeypatch.chdir(tmp_path)
     assert run_command(monkeypatch, "recover", journal) == 0
     (recovered,) = Path(".benchmarks").rglob("*.json")
-    assert [item["param"] for item in json.loads(recovered.read_text())["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for item in json.loads(recovered.read_text())["benchmarks"]] == ["fp32-eager-b1x16"]
 
 
 def test_a_disk_that_can_only_be_read_is_one_sentence(run_suite, small_disk, tmp_path, monkeypatch, capsys):

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import ast
+import csv
 import functools
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
+from analysis.case import Case
+from analysis.comparison.changes import changes
+from analysis.comparison.gates import failures, parse_gate
+from analysis.comparison.history import values_over_runs
+from analysis.comparison.noise_floor import noise_markdown
+from analysis.comparison.presentation import as_markdown
+from analysis.metrics import first_edition
+from analysis.storage.runs import load
 from benchmarks.instruments import INSTRUMENTS
-from benchmarks.instruments.base import Instrument
+from benchmarks.instruments.base import AfterVisits, InVisit, Record, catalogue, metric, metrics_of
+from benchmarks.session import SecondsRecord, add
 from tests.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
-ORDER = ["Provenance", "Validity", "Size", "Quality", "Numerics", "Latency", "Energy", "Roofline"]
+IN_VISIT = ["Provenance", "Validity", "Latency", "Energy"]
+AFTER_VISITS = ["Size", "Quality", "Numerics", "Roofline"]
 
 
 def recorded(calls: list, name: str, method):
@@ -20,7 +33,7 @@ def recorded(calls: list, name: str, method):
 
     @functools.wraps(method)
     def record(self, run):
-        calls.append((run.name, method.__name__, name))
+        calls.append((run.case.id, method.__name__, name))
         return method(self, run)
 
     return record
@@ -29,16 +42,18 @@ def recorded(calls: list, name: str, method):
 def test_instruments_measure_in_the_order_of_the_tuple(run_suite, monkeypatch):
     calls = []
     for instrument in INSTRUMENTS:
-        for moment in ("starting", "prepared", "measure"):
+        for moment in ("prepared", "measure") if issubclass(instrument, InVisit) else ("measure",):
             monkeypatch.setattr(instrument, moment, recorded(calls, instrument.__name__, getattr(instrument, moment)))
     assert run_suite("--precisions=fp32").ret == 0
-    expected = [(moment, name) for moment in ("starting", "prepared", "measure") for name in ORDER]
-    assert calls == [("fp32-eager", moment, name) for moment, name in expected]
+    expected = [("prepared", name) for name in IN_VISIT]
+    expected += [("measure", name) for name in (*IN_VISIT, *AFTER_VISITS)]
+    assert calls == [("fp32-eager-b1x16", moment, name) for moment, name in expected]
 
 
 def test_the_documentation_states_that_order():
-    text = (REPOSITORY / "docs" / "latency.md").read_text()
-    assert ", ".join(f"`{name}`" for name in ORDER) in " ".join(text.split())
+    text = " ".join((REPOSITORY / "docs" / "latency.md").read_text().split())
+    for names in (IN_VISIT, AFTER_VISITS):
+        assert ", ".join(f"`{name}`" for name in names) in text
 
 
 def test_no_plugin_that_measures_is_left_to_pytests_order():
@@ -52,15 +67,63 @@ def test_no_plugin_that_measures_is_left_to_pytests_order():
         assert not modules & {"pytest", "pluggy", "_pytest"}, path
 
 
-def test_a_new_instrument_is_one_class_in_the_tuple(run_suite, saved_run, monkeypatch):
-    class Words(Instrument):
-        def measure(self, run):
-            return {"words": {"letters": len(run.name)}}
+@dataclass(frozen=True, kw_only=True)
+class Words(Record):
+    section: ClassVar[str] = "words"
+    letters: int = metric("letters", "lower", "letters of the id", heading="letters", in_terminal=True)
 
-    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, Words))
-    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+
+class CountLetters(AfterVisits):
+    record = Words
+
+    def measure(self, run):
+        return Words(letters=len(run.case.id))
+
+
+def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite, saved_run, monkeypatch, tmp_path):
+    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountLetters))
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["benchmark *letters *marks", "fp32-eager-b1x16 * 16 *"])
     (saved,) = saved_run()["benchmarks"]
-    assert saved["extra_info"]["words"] == {"letters": len("fp32-eager")}
+    assert saved["extra_info"]["words"] == {"letters": 16}
+    results = tmp_path / "results"
+    assert "letters" in (results / "gpt2_benchmark_summary.md").read_text()
+    assert "letters of the id" in (results / "report.html").read_text()
+    with (results / "gpt2_quantization_benchmark_results.csv").open() as file:
+        assert [row["letters"] for row in csv.DictReader(file)] == ["16"]
+    # From here on by the saved run alone: whoever reads it need not know the metric.
+    (path,) = (tmp_path / "saved").rglob("*.json")
+    run = load(path)
+    assert run.catalogue["letters"].description == "letters of the id"
+    assert "letters" in noise_markdown([run, run])
+    assert "letters" in {column.column for column in values_over_runs([run])}
+    compared = changes([run], [run])
+    assert [change.before for change in compared if change.metric == "letters"] == [16.0]
+    assert "letters" in as_markdown([run], [run], compared)
+    assert failures(compared, [parse_gate("letters:1%").resolved(run.catalogue)]) == []
+
+
+def test_two_metrics_of_one_name_are_an_error():
+    with pytest.raises(ValueError, match="metrics of several records are named letters"):
+        catalogue([Words, Words])
+
+
+def test_a_record_is_written_once():
+    extra_info = {}
+    add(extra_info, Words(letters=1))
+    with pytest.raises(ValueError, match="Words writes letters a second time"):
+        add(extra_info, Words(letters=2))
+    assert extra_info == {"words": {"letters": 1}}
+
+
+def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
+    metrics = [found for instrument in INSTRUMENTS for found in metrics_of(instrument.record)]
+    described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
+    for then in first_edition().metrics:
+        now = described[then.column]
+        facts = [(one.path, one.unit, one.better, one.is_number, one.heading) for one in (then, now)]
+        assert facts[0] == facts[1]
 
 
 class AnotherAxis:
@@ -75,6 +138,7 @@ class AnotherAxis:
 def test_ids_that_differ_from_names_lose_no_benchmark_and_no_sentinel(run_suite, saved_run, tmp_path):
     result = run_suite("--benchmark-autosave", "--precisions=fp32", "-v", plugins=[AnotherAxis()])
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*test_drift?*fp32-eager*axis*? PASSED*"])
+    result.stdout.fnmatch_lines(["*test_drift?*fp32-eager-b1x16*axis*? PASSED*"])
     assert "was not run" not in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
-    assert saved_run()["benchmarks"][0]["extra_info"]["validity"]["drift"]["sentinel"] == "fp32-eager"
+    (again,) = saved_run()["machine_info"]["timed_again"]
+    assert Case.from_json(again["case"]).id == "fp32-eager-b1x16"

@@ -244,6 +244,6 @@ def test_no_value_in_the_metadata_escapes_as_another_error(tmp_path_factory, cha
     findings = verify(DatasetFolder(folder))
     if any(finding.passed is False for finding in findings.values()):
         return
-    dataset = TokenizedDataset(DatasetFolder(folder), findings, torch.device("cpu"), batch_size=2)
+    dataset = TokenizedDataset(DatasetFolder(folder), findings, torch.device("cpu"))
     assert dataset.name.isprintable()
     assert dataset.stand_in in (True, False)

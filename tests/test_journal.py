@@ -104,7 +104,7 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
         ["What was measured is kept in *; `python -m analysis recover` makes a saved run of it."]
     )
     (path,) = (tmp_path / "results" / "journal").iterdir()
-    assert [item["param"] for document in read(path) for item in document["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for document in read(path) for item in document["benchmarks"]] == ["fp32-eager-b1x16"]
 
 
 def test_a_killed_run_is_recovered_and_compared(tiny_dataset, tiny_model, tmp_path, monkeypatch, capsys):
@@ -138,6 +138,6 @@ def test_a_killed_run_is_recovered_and_compared(tiny_dataset, tiny_model, tmp_pa
         check=False,
     )
     assert compared.returncode == 0, compared.stderr
-    assert "test_forward[fp32-eager]" in compared.stdout
+    assert "test_forward[fp32-eager-b1x16]" in compared.stdout
     assert main() == 1  # there is nothing more to recover
     assert "There is no journal of a killed run" in capsys.readouterr().err

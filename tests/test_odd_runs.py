@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
+from analysis.case import Case
 from analysis.comparison.changes import changes
-from analysis.comparison.gates import failures, parse_gate
+from analysis.comparison.gates import Gate, failures
 from analysis.comparison.history import overview, values_over_runs
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
@@ -47,7 +48,7 @@ def whole_document() -> dict[str, Any]:
         item["extra_info"]["latency"] |= {"converged": False, "noise_rel": 0.1, "launch_bound_share": 0.5}
     graph = copy.deepcopy(list(run.benchmarks))
     for item in graph:
-        item["extra_info"]["execution"] = "graph"
+        item["extra_info"]["case"]["execution"] = "graph"
     return {
         "machine_info": {
             "gpu": {"name": "H100", "driver": "580"},
@@ -55,6 +56,8 @@ def whole_document() -> dict[str, Any]:
             "device": "cpu",
             "unusable_gpus": [{"name": "P100", "sentence": "P100 cannot be used: no kernels; install others."}],
             "cpu": {"brand_raw": "x", "count": 2},
+            "metrics": [{"column": "casts", "path": "numerics.casts", "unit": "", "better": None, "description": "x"}],
+            "timed_again": [{"case": Case("fp32", "eager").as_json(), "series_ms": [1.0, 1.1]}],
         },
         "commit_info": {"id": "c" * 40},
         "datetime": "2026-01-02T03:04:05",
@@ -121,7 +124,7 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
         compared = changes(*sides)
         made += [as_markdown(*sides, compared), as_json(*sides, compared)]
-        assert all(isinstance(line, str) for line in failures(compared, [parse_gate("median_ms:3%")]))
+        assert all(isinstance(line, str) for line in failures(compared, [Gate("median_latency_ms", 0.03)]))
     made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
     assert all(made)
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
@@ -146,7 +149,7 @@ def test_values_nested_beyond_what_python_shows_are_one_sentence(odd_run):
 
 def test_text_of_a_saved_run_does_not_steer_the_terminal(odd_run, monkeypatch, tmp_path, capsys):
     odd = "\x1b]0;title\x07\x1b[2Jred\x9b31m\r\x08"
-    names = ("precision", "execution", "name")
+    names = ("precision", "execution", "name", "column", "path")
     path = odd_run({place: odd for place in PLACES if isinstance(at(place), str) and place[-1] not in names})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")  # what is printed counts here

@@ -66,7 +66,7 @@ def test_a_stand_in_is_marked_at_the_top():
 
 
 def test_a_run_that_recorded_little_has_a_page_too(tmp_path):
-    bare = {"name": "x", "extra_info": {"precision": "fp32", "execution": "eager"}}
+    bare = {"name": "x", "extra_info": {"case": {"precision": "fp32", "execution": "eager"}}}
     written = write_report(tmp_path, RunSummary([bare], {}, {}))
     assert "unknown" in written[-1].read_text()
 
@@ -81,7 +81,8 @@ def test_text_that_a_spreadsheet_would_compute_is_text_in_the_table(tmp_path):
 
 
 def test_a_drift_is_shown_in_percent():
-    item = benchmark("fp32", 1.0, validity={"drift": {"change_rel": -0.12504}})
+    drift = {"change_rel": -0.12504, "change_ci95_low": -0.2, "change_ci95_high": 0.1}
+    item = benchmark("fp32", 1.0, validity={"drift": drift})
     assert "-12.5%" in page(RunSummary([item], {}, {}), {})
 
 

@@ -165,9 +165,13 @@ def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -
 def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):
     runs = [saved(tmp_path, "a.json", 5.0), saved(tmp_path, "b.json", 6.0)]
     values = values_over_runs(runs)
+    values = {column.column: rows for column, rows in values.items()}
     assert values["median_latency_ms"]["fp32-eager"].tolist() == [5.0, 6.0]
     assert values["speedup_vs_fp32"]["fp16-eager"].tolist() == [5.0, 6.0]
-    assert list(values["median_latency_ms"].columns) == ["fp32-eager", "fp16-eager"]  # as in the other pictures
+    assert list(values["median_latency_ms"].columns) == [
+        "fp32-eager",
+        "fp16-eager",
+    ]  # as in the other pictures
     assert "energy_per_sample_mj" not in values
     assert overview(runs)["commit"].tolist() == ["cccccccc", "cccccccc"]
 

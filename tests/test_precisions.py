@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fixtures.device import arithmetic
-from fixtures.device.arithmetic import BF16, FP16
+from fixtures.device import requirements
+from fixtures.device.requirements import BF16, FP16
 from fixtures.executions import EXECUTIONS
 from fixtures.model import loading as models
 from fixtures.model.checkpoint import find_checkpoint
@@ -41,7 +41,7 @@ def test_which_cuda_capability_has_what(capability, fp16, bf16):
     ("flags", "native"), [({"avx2", "f16c"}, False), ({"avx512_fp16"}, True), ({"amx_fp16"}, True)]
 )
 def test_fp16_on_a_cpu_needs_arithmetic_not_conversion(monkeypatch, flags, native):
-    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(requirements, "cpu_flags", lambda: frozenset(flags))
     assert (emulation_reason(PRECISIONS["fp16"], CPU) is None) is native
     assert (emulation_reason(PRECISIONS["mixed"], CPU) is None) is native
     assert emulation_reason(PRECISIONS["fp32"], CPU) is None

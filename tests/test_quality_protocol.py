@@ -28,7 +28,7 @@ def text_file(tmp_path, monkeypatch):
 
 def test_the_strided_figure_stands_beside_the_other(run_suite, saved_run, text_file, tmp_path):
     assert run_suite("--benchmark-autosave", *STRIDED, f"--quality-text={text_file}").ret == 0
-    quality = extra_info(saved_run(), "fp32-eager")["quality"]
+    quality = extra_info(saved_run(), "fp32-eager-b1x16")["quality"]
     strided = quality["strided"]
     assert (strided["context"], strided["stride"]) == (16, 8)
     assert strided["targets"] == len(read_whole_text(text_file).ids) - 1

@@ -24,7 +24,7 @@ LOGITS = torch.zeros(1)
 def test_a_run_compares_it_with_fp32_and_shows_what_it_stores(run_suite, saved_run, monkeypatch):
     monkeypatch.setitem(PRECISIONS, "int8_toy", INT8)
     assert run_suite("--benchmark-autosave", "--precisions=fp32,int8_toy").ret == 0
-    info = extra_info(saved_run(), "int8_toy-eager")
+    info = extra_info(saved_run(), "int8_toy-eager-b1x16")
     assert info["quality"]["kl_vs_fp32_nats"] > 1e-9  # against itself it would be 0
     assert info["quality"]["delta_perplexity_vs_fp32"] != 0
     assert info["size"]["model_size_mb"] == pytest.approx((QUANTIZED + 4 * (OTHERS + MATRICES)) / 1e6)
@@ -90,19 +90,19 @@ def test_a_precision_of_another_dtype_has_to_say_what_it_requires():
 
 
 def test_arithmetic_that_a_cpu_lacks_is_a_sentence(monkeypatch):
-    from fixtures.device import arithmetic
+    from fixtures.device import requirements
 
-    fp8 = arithmetic.Arithmetic("FP8", cuda_from=(8, 9))
+    fp8 = requirements.Arithmetic("FP8", cuda_from=(8, 9))
     precision = Precision("fp8", "eight bits", torch.float8_e4m3fn, requires=(fp8,))
     assert "this CPU has none of no known flag, so FP8 would be emulated" in emulation_reason(
         precision, torch.device("cpu")
     )
     assert not fp8.is_on_cuda((8, 0))
     assert fp8.is_on_cuda((8, 9))
-    monkeypatch.setattr(arithmetic.platform, "machine", lambda: "aarch64")
-    monkeypatch.setattr(arithmetic, "cpu_flags", lambda: frozenset({"asimdhp"}))
-    assert arithmetic.FP16.missing_reason(torch.device("cpu")) is None
-    assert "none of bf16" in arithmetic.BF16.missing_reason(torch.device("cpu"))
+    monkeypatch.setattr(requirements.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(requirements, "cpu_flags", lambda: frozenset({"asimdhp"}))
+    assert requirements.FP16.missing_reason(torch.device("cpu")) is None
+    assert "none of bf16" in requirements.BF16.missing_reason(torch.device("cpu"))
 
 
 def test_what_is_stored_is_named():

@@ -129,8 +129,8 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 5000])
 def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_once):
-    rows = text.select_rows(text.from_file(wiki_test_raw).rows, min_chars=50, seed=42)
-    found = tokens.tokenize(rows, tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
+    rows = text.select_rows(text.from_file(wiki_test_raw).rows, min_chars=50).shuffle(seed=42)
+    found = tokens.padded(rows, tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
     assert {name: tensor_sha256(tensor) for name, tensor in found.items()} == PUBLISHED_SHA256
 
 

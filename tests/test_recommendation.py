@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.report.recommendation import dominated, recommendation
+from analysis.metrics import first_edition
+from analysis.report.recommendation import dominated, recommendations
 from analysis.report.text_tables import summary_table
 from analysis.table import table
 from tests.test_results import benchmark
+
+ALL = first_edition()
 
 
 def measured(
     precision: str, execution: str, median_ms: float, energy_mj: float | None = None, **changes: object
 ) -> dict:
     """A benchmark whose quality is equal and whose measurement is valid, unless told otherwise."""
-    made = benchmark(precision, median_ms, energy_mj)
+    made = benchmark(precision, median_ms, energy_mj, execution)
     info = made["extra_info"]
-    info["execution"] = execution
     info["size"] = {"model_size_mb": changes.get("size", 500.0)}
     info["validity"] = {"native": True, "status": changes.get("status", "valid")}
     info["provenance"]["stand_in"] = changes.get("stand_in", False)
@@ -33,11 +35,18 @@ def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
         measured("mixed", "graph", 1.2, 300.0),
     ]
     frame = table(rows)
-    assert recommendation(frame) == (
+    assert recommendations(frame, ALL)[0] == (
         "Use fp16-graph: 3.00x the speed of fp32, 72% less energy, perplexity equal within 0.1%."
     )
-    assert dominated(frame) == {"fp16-eager": "fp32-eager", "fp32-graph": "fp16-graph", "mixed-graph": "fp16-graph"}
-    assert "mixed-graph (dominated by fp16-graph)" in summary_table(frame, dominated(frame))["benchmark"].tolist()
+    assert dominated(frame, ALL) == {
+        "fp16-eager": "fp32-eager",
+        "fp32-graph": "fp16-graph",
+        "mixed-graph": "fp16-graph",
+    }
+    assert (
+        "mixed-graph (dominated by fp16-graph)"
+        in summary_table(frame, ALL, dominated(frame, ALL))["benchmark"].tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,14 +61,17 @@ def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
 )
 def test_quality_has_its_say(changes, sentence):
     frame = table([measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, **changes)])
-    assert recommendation(frame).endswith(sentence)
+    assert recommendations(frame, ALL)[0].endswith(sentence)
     if changes.get("verdict") in ("worse", "undecided"):
-        assert dominated(frame) == {}
+        assert dominated(frame, ALL) == {}
 
 
 def test_a_precision_that_is_no_faster_is_not_recommended():
     frame = table([measured("fp32", "eager", 2.0), measured("fp16", "eager", 2.0)])
-    assert recommendation(frame) == "Stay with fp32-eager: no other precision is faster here (1.00x the speed of fp32)."
+    assert (
+        recommendations(frame, ALL)[0]
+        == "Stay with fp32-eager: no other precision is faster here (1.00x the speed of fp32)."
+    )
 
 
 def noisy(precision: str, median_ms: float, low_ms: float, high_ms: float, **changes: object) -> dict:
@@ -70,14 +82,14 @@ def noisy(precision: str, median_ms: float, low_ms: float, high_ms: float, **cha
 
 def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_dominate():
     rows = [noisy("fp32", 9.0, 7.0, 9.4), noisy("fp16", 8.0, 7.8, 8.4, size=250.0)]
-    assert recommendation(table(rows)) == (
+    assert recommendations(table(rows), ALL)[0] == (
         "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.12x the speed of fp32, with an "
         "interval from 0.83 to 1.21x by the rounds of this run)."
     )
-    assert dominated(table(rows)) == {}
+    assert dominated(table(rows), ALL) == {}
     rows.append(noisy("mixed", 6.5, 6.4, 6.6))
-    assert recommendation(table(rows)).startswith("Use mixed-eager: 1.38x")
-    assert dominated(table(rows)) == {"fp32-eager": "mixed-eager"}
+    assert recommendations(table(rows), ALL)[0].startswith("Use mixed-eager: 1.38x")
+    assert dominated(table(rows), ALL) == {"fp32-eager": "mixed-eager"}
 
 
 @pytest.mark.parametrize("median_ms", [None, 0.0, -1.0])
@@ -86,23 +98,23 @@ def test_without_a_latency_there_is_nothing_to_choose_between_and_no_ratio(media
         [measured("fp32", "graph", median_ms), measured("fp16", "graph", 1.0)],
         [measured("fp32", "graph", 1.0), measured("fp16", "graph", median_ms)],
     ):
-        assert recommendation(table(rows)) is None
+        assert recommendations(table(rows), ALL) == []
         assert table(rows)["speedup_vs_fp32"].isna().any()
         assert table(rows).set_index("name").loc["fp16-graph"].filter(like="speedup").isna().all()
 
 
 def test_an_energy_is_lower_only_where_its_interval_is():
     rows = [measured("fp32", "graph", 2.0, 250.0), measured("fp16", "graph", 2.0, 240.0)]
-    assert dominated(table(rows)) == {"fp32-graph": "fp16-graph"}
+    assert dominated(table(rows), ALL) == {"fp32-graph": "fp16-graph"}
     for item in rows:
         item["extra_info"]["energy"]["rel_u95"] = 0.03
-    assert dominated(table(rows)) == {}
+    assert dominated(table(rows), ALL) == {}
     rows[1]["extra_info"]["latency"]["median_ms"] = 1.0
-    assert "2.00x the speed of fp32, the same energy within its uncertainty" in str(recommendation(table(rows)))
+    assert "2.00x the speed of fp32, the same energy within its uncertainty" in str(recommendations(table(rows), ALL))
 
 
 def test_an_invalid_measurement_recommends_nothing():
     rows = [measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, status="invalid")]
-    assert recommendation(table(rows)) is None
-    assert recommendation(table(rows[:1])) is None
-    assert dominated(table(rows)) == {}
+    assert recommendations(table(rows), ALL) == []
+    assert recommendations(table(rows[:1]), ALL) == []
+    assert dominated(table(rows), ALL) == {}

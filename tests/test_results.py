@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from analysis.case import Case
+from analysis.metrics import first_edition
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import summary_table, terminal_table
 from analysis.report.writer import summary
@@ -14,14 +16,14 @@ from analysis.table import table
 from tests.tiny import REPOSITORY
 
 
-def benchmark(precision: str, median_ms: float | None, energy_mj: float | None = None, **more: object) -> dict:
+def benchmark(
+    precision: str, median_ms: float | None, energy_mj: float | None = None, execution: str = "eager", **more: object
+) -> dict:
     return {
-        "name": f"{precision}-eager",
+        "name": f"{precision}-{execution}",
         "extra_info": {
-            "precision": precision,
-            "execution": "eager",
-            "batch_size": 1,
-            "sequence_length": 128,
+            "case": Case(precision, execution).as_json(),
+            "procedure": 1,
             "provenance": {
                 "model": "m",
                 "parameters": 1,
@@ -55,12 +57,15 @@ def test_the_interval_of_a_ratio_reaches_from_one_pair_of_ends_to_the_other():
     saved = [f"energy_reduction_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
     assert frame.loc["fp16-eager", saved].tolist() == pytest.approx([1 - 120 / 320, 0.75, 1 - 80 / 480])
     assert frame.loc["mixed-eager", saved].isna().all()
-    assert terminal_table(frame.reset_index(), {})["vs FP32"].tolist() == ["1.00x", "2.00x ± 60.0%", "1.50x"]
+    assert terminal_table(frame.reset_index(), first_edition(), {})["speed vs FP32"].tolist() == [
+        "1.00x",
+        "2.00x ± 60.0%",
+        "1.50x",
+    ]
 
 
 def test_ratios_are_against_fp32_of_the_same_execution():
-    graph = benchmark("fp16", 1.0)
-    graph["extra_info"]["execution"] = "graph"
+    graph = benchmark("fp16", 1.0, execution="graph")
     frame = table([benchmark("fp16", 2.0, 100.0), benchmark("fp32", 5.0, 400.0), graph]).set_index("name")
     assert frame.loc["fp16-eager", "speedup_vs_fp32"] == 2.5
     assert frame.loc["fp16-eager", "energy_reduction_vs_fp32"] == 0.75
@@ -72,7 +77,7 @@ def test_a_missing_figure_is_empty_and_never_zero():
     frame = table([benchmark("fp32", 5.0), benchmark("fp16", 2.0, 9.0)])
     assert frame["energy_per_sample_mj"].isna().tolist() == [True, False]
     assert frame["energy_reduction_vs_fp32"].isna().all()
-    text = summary_table(frame, {})
+    text = summary_table(frame, first_edition(), {})
     assert text["energy mJ"].tolist() == ["-", "9.0"]
 
 

@@ -42,17 +42,17 @@ def test_a_benchmark_that_failed_is_named_with_its_reason(run_suite, fp16_raises
     fp16_raises(reports.pytest.fail.Exception("the sky fell", pytrace=False))
     result = run_suite()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "- fp16-eager failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
+    assert "- fp16-eager-b1x16 failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, fp16_raises, tmp_path, saved_run):
     fp16_raises(KeyboardInterrupt())
     result = run_suite("--benchmark-autosave", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
     summary = (tmp_path / "results" / SUMMARY).read_text()
-    assert "fp16-eager was not run: the session ended before it" in summary
-    assert "mixed-eager was not run: the session ended before it" in summary
+    assert "fp16-eager-b1x16 was not run: the session ended before it" in summary
+    assert "mixed-eager-b1x16 was not run: the session ended before it" in summary
 
 
 def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suite, tmp_path):
@@ -75,7 +75,7 @@ def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suit
     with FileLock(tmp_path / "saved" / ".lock"):
         result = run_suite("--precisions=fp32", "--benchmark-autosave")
     assert result.ret == 0
-    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
     result.stdout.fnmatch_lines(["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."])
 
 
@@ -117,7 +117,7 @@ def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, 
     saved_by_then = []
     monkeypatch.setattr(reports, "write_report", lambda *_: saved_by_then.append(saved_run()) or [])
     assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
-    assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager-b1x16"]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run
     done = compared_on_the_command_line(tmp_path / "saved")
     assert done.returncode == 0, done.stderr
     assert "warning: STAND-IN against real: " in done.stdout
-    assert "test_forward[fp32-eager]" in done.stdout
+    assert "test_forward[fp32-eager-b1x16]" in done.stdout
 
 
 def compared_on_the_command_line(storage) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.instruments.latency.noise import block_medians, drift, noise
+from analysis.intervals import block_medians
+from analysis.validity import Drift, drift
+from benchmarks.instruments.latency.noise import noise
 from benchmarks.instruments.latency.statistics import latency_statistics
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import converged, enough_rounds, warm_up
@@ -94,25 +96,32 @@ def test_a_machine_that_slows_down_has_drifted_and_a_steady_one_has_not():
     generator = random.Random(5)
     first = [generator.gauss(1, 0.01) for _ in range(200)]
     slower = [generator.gauss(1.1, 0.01) for _ in range(40)]
-    found = drift(first, slower)
-    assert found["drifted"] is True
-    assert found["change_rel"] == pytest.approx(0.1, abs=0.01)
-    assert drift([1.0], [1.0])["drifted"] is None
-    assert drift([1.0] * 40, [1.0] * 40)["drifted"] is False
-    assert drift([1.0] * 40, [1.5] * 40)["drifted"] is True
+    change = drift("fp32-eager", first, slower)
+    assert change.is_drift
+    assert change.change_rel == pytest.approx(0.1, abs=0.01)
+    assert drift("fp32-eager", [1.0], [1.0]) is None
+    assert drift("x", [1.0] * 40, [1.0] * 40).is_drift is False
+    assert drift("x", [1.0] * 40, [1.5] * 40).is_drift is True
 
 
 def test_a_change_too_small_to_matter_is_no_drift_however_certain():
-    assert drift([1.0] * 40, [1.019] * 40)["drifted"] is False
-    assert drift([1.0] * 40, [1.021] * 40)["drifted"] is True
+    assert drift("x", [1.0] * 40, [1.019] * 40).is_drift is False
+    assert drift("x", [1.0] * 40, [1.021] * 40).is_drift is True
 
 
 def test_the_interval_of_a_change_is_in_the_unit_of_the_change():
-    found = drift([1.0, 1.1] * 5, [2.0, 2.2] * 5)
-    assert found["change_rel"] == pytest.approx(1.0)
-    assert found["change_ci95_low"] < 1.0 < found["change_ci95_high"]
+    change = drift("x", [1.0, 1.1] * 5, [2.0, 2.2] * 5)
+    assert change.change_rel == pytest.approx(1.0)
+    assert change.low_rel < 1.0 < change.high_rel
     # Symmetric for the ratio of times, not for its difference from 1.
-    assert (1 + found["change_ci95_low"]) * (1 + found["change_ci95_high"]) == pytest.approx(4.0)
+    assert (1 + change.low_rel) * (1 + change.high_rel) == pytest.approx(4.0)
+
+
+def test_a_drift_is_one_where_its_interval_lies_wholly_beyond_2_percent():
+    assert Drift("x", 0.03, 0.0201, 0.04).is_drift
+    assert not Drift("x", 0.03, 0.02, 0.04).is_drift
+    assert Drift("x", -0.03, -0.04, -0.0201).is_drift
+    assert not Drift("x", -0.03, -0.04, -0.02).is_drift
 
 
 def wandering(generator: random.Random, count: int, correlation: float) -> list[float]:
@@ -128,7 +137,7 @@ def wandering(generator: random.Random, count: int, correlation: float) -> list[
 def test_drift_has_a_low_false_positive_rate_even_where_neighbouring_rounds_resemble_each_other(correlation, most):
     generator = random.Random(7)
     alarms = [
-        drift(wandering(generator, 400, correlation), wandering(generator, 400, correlation))["drifted"]
+        drift("x", wandering(generator, 400, correlation), wandering(generator, 400, correlation)).is_drift
         for _ in range(300)
     ]
     assert sum(alarms) / len(alarms) <= most

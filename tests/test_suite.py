@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from analysis.metrics import LEADING_COLUMNS
+from analysis.validity import judgements
 from data_prep.layout import write_dataset
 from fixtures.precisions import PRECISIONS
 from tests.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
@@ -52,10 +53,12 @@ def whole_run(runs, run_suite, saved_run, tmp_path) -> WholeRun:
 
 def test_a_run_saves_every_metric_of_every_precision(whole_run):
     saved = whole_run.saved
-    assert [item["name"] for item in saved["benchmarks"]] == [f"test_forward[{name}-eager]" for name in PRECISIONS]
-    assert {item["group"] for item in saved["benchmarks"]} == {"eager"}
+    assert [item["name"] for item in saved["benchmarks"]] == [
+        f"test_forward[{name}-eager-b1x16]" for name in PRECISIONS
+    ]
+    assert {item["group"] for item in saved["benchmarks"]} == {"eager-b1x16"}
     for name in PRECISIONS:
-        info = extra_info(saved, f"{name}-eager")
+        info = extra_info(saved, f"{name}-eager-b1x16")
         assert (info["precision"], info["execution"], info["batch_size"], info["sequence_length"]) == (
             name,
             "eager",
@@ -71,8 +74,10 @@ def test_a_run_saves_every_metric_of_every_precision(whole_run):
         assert info["integrity"]["checks"]["mask_is_binary"] is True
         assert info["integrity"]["checks"]["recorded_digests_agree"] is None  # nothing to compare with
         assert info["provenance"]["stand_in"] is False
-    parameters = extra_info(saved, "fp32-eager")["size"]["parameters"]
-    assert [extra_info(saved, f"{name}-eager")["size"]["model_size_mb"] for name in ("fp32", "fp16", "mixed")] == [
+    parameters = extra_info(saved, "fp32-eager-b1x16")["size"]["parameters"]
+    assert [
+        extra_info(saved, f"{name}-eager-b1x16")["size"]["model_size_mb"] for name in ("fp32", "fp16", "mixed")
+    ] == [
         parameters * 4 / 1e6,
         parameters * 2 / 1e6,
         parameters * 4 / 1e6,
@@ -83,10 +88,10 @@ def test_a_run_saves_every_metric_of_every_precision(whole_run):
 
 def test_precisions_are_compared_with_fp32_token_by_token(whole_run):
     saved = whole_run.saved
-    baseline = extra_info(saved, "fp32-eager")["quality"]
+    baseline = extra_info(saved, "fp32-eager-b1x16")["quality"]
     assert baseline["delta_perplexity_vs_fp32"] is None
     assert baseline["delta_reason"] == "fp32 is what the others are compared with"
-    for name in ("fp16-eager", "mixed-eager"):
+    for name in ("fp16-eager-b1x16", "mixed-eager-b1x16"):
         quality = extra_info(saved, name)["quality"]
         assert quality["delta_perplexity_ci95_low"] <= quality["delta_perplexity_vs_fp32"]
         assert quality["delta_perplexity_vs_fp32"] <= quality["delta_perplexity_ci95_high"]
@@ -107,7 +112,7 @@ def test_more_rows_than_there_are_cannot_be_scored(run_suite):
 
 
 def test_energy_without_a_meter_is_null_with_a_reason(whole_run):
-    energy = extra_info(whole_run.saved, "fp32-eager")["energy"]
+    energy = extra_info(whole_run.saved, "fp32-eager-b1x16")["energy"]
     assert energy["energy_per_sample_mj"] is None
     assert energy["mean_power_w"] is None
     assert energy["status"] == "unavailable"
@@ -119,11 +124,11 @@ def test_energy_without_a_meter_is_null_with_a_reason(whole_run):
 def test_energy_required_but_not_to_be_had_fails(run_suite):
     result = run_suite("--energy=require", "--precisions=fp32")
     result.assert_outcomes(passed=16, failed=1, skipped=3)
-    result.stdout.fnmatch_lines(["*--energy require: the energy of fp32-eager is not known*"])
+    result.stdout.fnmatch_lines(["*--energy require: the energy of fp32-eager-b1x16 is not known*"])
 
 
 def test_rounds_read_the_samples_in_order_from_the_first(whole_run):
-    latency = extra_info(whole_run.saved, "fp32-eager")["latency"]
+    latency = extra_info(whole_run.saved, "fp32-eager-b1x16")["latency"]
     assert latency["rounds"] == 8
     read = [*LENGTHS, *LENGTHS[:2]]  # 8 rounds over 6 samples
     tokens_a_sample = latency["tokens_per_s"] / latency["throughput_samples_per_s"]
@@ -134,28 +139,28 @@ def test_tables_have_the_promised_columns(whole_run):
     text = (whole_run.results / "gpt2_quantization_benchmark_results.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0])[: len(LEADING_COLUMNS)] == LEADING_COLUMNS
-    assert [row["name"] for row in rows] == ["fp32-eager", "fp16-eager", "mixed-eager"]
+    assert [row["name"] for row in rows] == ["fp32-eager-b1x16", "fp16-eager-b1x16", "mixed-eager-b1x16"]
     assert [float(row["size_reduction_vs_fp32"]) for row in rows] == [0, 0.5, 0]
     assert {row["energy_per_sample_mj"] for row in rows} == {""}
     assert (whole_run.results / "gpt2_benchmark_summary.md").read_text().startswith("# GPT-2 precision benchmark")
 
 
 def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("fixtures.device.arithmetic.cpu_flags", frozenset)
+    monkeypatch.setattr("fixtures.device.requirements.cpu_flags", frozenset)
     result = run_suite("--benchmark-autosave", emulated=False)
     result.assert_outcomes(passed=17, skipped=5)
     result.stdout.fnmatch_lines(["SKIPPED*fp16 is not native here: this CPU has none of avx512_fp16, amx_fp16*"])
-    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager"]
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
     summary = (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
-    assert "fp16-eager was not run: fp16 is not native here" in summary
+    assert "fp16-eager-b1x16 was not run: fp16 is not native here" in summary
 
 
 def test_an_emulated_precision_is_marked(run_suite, saved_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("fixtures.device.arithmetic.cpu_flags", frozenset)
+    monkeypatch.setattr("fixtures.device.requirements.cpu_flags", frozenset)
     assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
-    assert extra_info(saved_run(), "fp32-eager")["validity"]["native"] is True
-    assert extra_info(saved_run(), "fp16-eager")["validity"]["native"] is False
-    assert "fp16-eager (emulated, invalid)" in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
+    assert extra_info(saved_run(), "fp32-eager-b1x16")["validity"]["native"] is True
+    assert extra_info(saved_run(), "fp16-eager-b1x16")["validity"]["native"] is False
+    assert "fp16-eager-b1x16 (emulated, invalid)" in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
 
 
 def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_dataset, tmp_path):
@@ -163,7 +168,7 @@ def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_datas
     tiny_gpt2(stand_in=True).save_pretrained(stand_in_model)
     result = run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={stand_in_model}")
     assert result.ret == 0
-    info = extra_info(saved_run(), "fp32-eager")
+    info = extra_info(saved_run(), "fp32-eager-b1x16")
     assert info["provenance"]["stand_in"] is True
     assert info["quality"]["meaningful"] is False
     output = result.stdout.str()
@@ -179,7 +184,7 @@ def test_integrity_runs_alone_and_before_everything_else(run_suite):
     alone = run_suite("-m", "integrity")
     alone.assert_outcomes(passed=15, skipped=3, deselected=6)
     both = run_suite("-v", "--precisions=fp32", files=("test_forward.py", "test_integrity.py")).stdout.str()
-    assert both.index("test_integrity[files_exist]") < both.index("test_forward[fp32-eager]")
+    assert both.index("test_integrity[files_exist]") < both.index("test_forward[fp32-eager-b1x16]")
 
 
 def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_dataset, saved_run, tmp_path):
@@ -214,11 +219,11 @@ def test_out_of_memory_fails_that_benchmark_and_the_others_go_on(run_suite, monk
     result = run_suite("--benchmark-autosave")
     result.assert_outcomes(passed=18, failed=1, skipped=3)
     result.stdout.fnmatch_lines(
-        ["*Out of GPU memory in test_forward?fp16-eager?: Tried to allocate 20.00 GiB*8,000 MB*"]
+        ["*Out of GPU memory in test_forward?fp16-eager-b1x16?: Tried to allocate 20.00 GiB*8,000 MB*"]
     )
     (path,) = (tmp_path / "saved").rglob("*.json")
     names = [item["param"] for item in json.loads(path.read_text())["benchmarks"]]
-    assert names == ["fp32-eager", "mixed-eager"]
+    assert names == ["fp32-eager-b1x16", "mixed-eager-b1x16"]
 
 
 def test_a_model_of_nan_has_no_perplexity(run_suite, saved_run, tmp_path):
@@ -226,18 +231,19 @@ def test_a_model_of_nan_has_no_perplexity(run_suite, saved_run, tmp_path):
     model.transformer.ln_f.weight.data.fill_(math.nan)
     model.save_pretrained(tmp_path / "nan")
     assert run_suite("--benchmark-autosave", "--precisions=fp32", f"--model={tmp_path / 'nan'}").ret == 0
-    quality = extra_info(saved_run(), "fp32-eager")["quality"]
+    quality = extra_info(saved_run(), "fp32-eager-b1x16")["quality"]
     assert quality["perplexity"] is None
     assert quality["nonfinite_logits"] > 0
     assert "NaN" in quality["reason"]
-    validity = extra_info(saved_run(), "fp32-eager")["validity"]
-    assert (validity["valid"], validity["status"]) == (False, "invalid")
-    assert any("logits are NaN or infinite" in reason for reason in validity["reasons"])
+    saved = saved_run()
+    (judgement,) = judgements(saved["benchmarks"], saved["machine_info"])
+    assert judgement.status == "invalid"
+    assert any("logits are NaN or infinite" in reason for reason in judgement.reasons)
 
 
 def test_batches_wrap_around_the_dataset(run_suite, saved_run):
     assert run_suite("--benchmark-autosave", "--precisions=fp32", "--batch-size=4", "--rounds=3").ret == 0
-    info = extra_info(saved_run(), "fp32-eager")
+    info = extra_info(saved_run(), "fp32-eager-b4x16")
     assert info["batch_size"] == 4
     read = [*LENGTHS, *LENGTHS[:2], *LENGTHS[:4]]  # three batches of four over six samples: 0-3, 4-5 and 0-1, 0-3
     tokens_a_sample = info["latency"]["tokens_per_s"] / info["latency"]["throughput_samples_per_s"]
@@ -262,4 +268,4 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0
     assert "No benchmark was measured" not in result.stdout.str()
-    result.stdout.fnmatch_lines(["*test_forward?fp32-eager?"])
+    result.stdout.fnmatch_lines(["*test_forward?fp32-eager-b1x16?"])

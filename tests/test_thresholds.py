@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from analysis.intervals import effective_sample_size
+from analysis.metrics import first_edition
 from analysis.report.recommendation import dominated
 from analysis.table import table
 from benchmarks.instruments.energy.measurement import meter_facts, refuse
@@ -24,7 +25,6 @@ from benchmarks.instruments.machine.readings import Snapshot, others_load, snaps
 from benchmarks.instruments.machine.validity import validity
 from benchmarks.instruments.quality.paired import perplexity_difference
 from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity
-from benchmarks.instruments.size import peak_memory
 from benchmarks.policies import CeilingPolicy, EnergyPolicy, TimingPolicy
 from benchmarks.steady_state import agree
 from data_prep.tokens import is_gpt2_vocabulary
@@ -141,11 +141,6 @@ def test_the_roofline_in_its_units():
     assert figures["limit_ms"] == pytest.approx(0.5)
 
 
-def test_peak_memory_is_in_megabytes(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7_000_000)
-    assert peak_memory(CUDA)["peak_memory_mb"] == 7.0
-
-
 @pytest.mark.parametrize(
     ("vocabulary", "meaningful"), [(50_256, False), (50_257, True), (50_304, True), (50_305, False)]
 )
@@ -176,7 +171,7 @@ def test_a_sequence_without_a_target_does_not_count_for_an_interval():
 @pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])
 def test_a_benchmark_is_dominated_by_more_than_one_percent(median_ms, beaten):
     frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)])
-    assert bool(dominated(frame)) is beaten
+    assert bool(dominated(frame, first_edition())) is beaten
 
 
 def test_neighbours_that_are_alike_are_worth_fewer_values():

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from analysis.intervals import welch
-from analysis.metrics import COMPARED, SAME_REL
+from analysis.metrics import SAME_REL, Catalogue, Direction
 from analysis.storage.runs import Run
 from analysis.table import tables
 from data_prep.untrusted import LIMITS
 
 #: Fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
+#: In place of a verdict where the runs were measured by different procedures.
+NO_VERDICT = "no verdict"
+#: In place of a verdict where a side lacks the metric.
+MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Change:
 
     benchmark: str
     metric: str
-    better: Literal["lower", "higher"]
+    better: Direction
     before: float | None
     after: float | None
     change_rel: float | None
@@ -56,21 +60,32 @@ class RelativeChange(NamedTuple):
 
 
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
-    """Return the change of every metric that can get better and worse, of every benchmark that either side has."""
-    sides = [tables([run.benchmarks for run in runs]) for runs in (before, after)]
+    """Return the change of every metric that can get better and worse, of every benchmark that either side has.
+
+    Runs of different measuring procedures get no verdict.
+    """
+    runs = (*before, *after)
+    catalogue = Catalogue.joined(run.catalogue for run in runs)
+    has_verdict = len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) < 2
+    sides = [tables(side) for side in (before, after)]
     by_name = [{str(name): rows for name, rows in side.groupby("name", sort=False)} for side in sides]
     compared = []
     for name in dict.fromkeys(name for side in by_name for name in side):
-        for metric in COMPARED:
+        for metric in catalogue.compared:
             first, second = (values_of(side.get(name), metric.column) for side in by_name)
             if metric.better and (len(first) or len(second)):
                 compared.append(change(name, metric.column, metric.better, first, second))
-    return compared
+    return compared if has_verdict else [without_verdict(change) for change in compared]
+
+
+def without_verdict(change: Change) -> Change:
+    """Return a change of which nothing is said but the figures."""
+    return change if change.verdict == MISSING else replace(change, verdict=NO_VERDICT)
 
 
 def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
     """Return a metric's values in a benchmark's rows; none where there are no rows."""
-    if rows is None:
+    if rows is None or column not in rows:
         return np.empty(0)
     values: npt.NDArray[Any] = rows[column].dropna().to_numpy(dtype=float)
     return values
@@ -79,7 +94,7 @@ def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
 def change(
     benchmark: str,
     metric: str,
-    better: Literal["lower", "higher"],
+    better: Direction,
     before: npt.NDArray[Any],
     after: npt.NDArray[Any],
 ) -> Change:
@@ -131,7 +146,7 @@ def verdict(better: str, runs: tuple[int, int], change: RelativeChange) -> str:
     Better or worse needs an interval without 0 and a change beyond the noise floor.
     """
     if change.change_rel is None:
-        return "undecided" if min(runs) else "missing"
+        return "undecided" if min(runs) else MISSING
     if min(runs) < RUNS_FOR_VERDICT or change.ci95_low is None or change.ci95_high is None:
         return "indicative"
     if change.ci95_low >= -SAME_REL and change.ci95_high <= SAME_REL:

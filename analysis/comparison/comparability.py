@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.records import lookup
+from analysis.case import is_own
+from analysis.metrics import lookup
 
 #: What has to be the same on all sides, and its path in a benchmark's `extra_info`.
 CONDITIONS = {
     "the text": "provenance.dataset_sha256",
     "the weights": "provenance.weights_sha256",
-    "the batch size": "batch_size",
+    "the measuring procedure": "procedure",
     "the number of rows scored": "quality.samples",
     "the device": "environment.device_name",
     "the driver": "environment.driver",
@@ -29,7 +30,7 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
     `benchmarks` are pairs of a side's name (a saved run, "this run") and a benchmark's `extra_info`; those of other
     suites are ignored.
     """
-    own = [(side, extra_info) for side, extra_info in benchmarks if "precision" in extra_info]
+    own = [(side, extra_info) for side, extra_info in benchmarks if is_own({"extra_info": extra_info})]
     sentences = []
     stand_in = distinct(side for side, extra_info in own if lookup(extra_info, STAND_IN) is True)
     real = distinct(side for side, extra_info in own if lookup(extra_info, STAND_IN) is False)

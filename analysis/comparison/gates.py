@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from analysis.comparison.changes import Change
-from analysis.metrics import COMPARED, METRICS
+from analysis.comparison.changes import NO_VERDICT, Change
+from analysis.metrics import Catalogue
 from data_prep.errors import InputError
 
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
@@ -15,26 +15,32 @@ EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)
 
 @dataclass(frozen=True)
 class Gate:
-    """A metric, by its column in tables, and its largest allowed relative worsening."""
+    """A metric and its largest allowed relative worsening."""
 
     metric: str
     limit_rel: float
 
+    def resolved(self, catalogue: Catalogue) -> Gate:
+        """Return the gate with the metric's column in tables, where the last part of its path was given.
+
+        Raises `InputError` where the metric is not in the catalogue, or cannot get worse.
+        """
+        names = {metric.path.rpartition(".")[2]: metric.column for metric in catalogue.metrics if metric.better}
+        names |= {metric.column: metric.column for metric in catalogue.compared}
+        if self.metric not in names:
+            raise InputError(
+                f"The limit on {self.metric!r} names no metric that can get worse; expected one such as perplexity, "
+                "median_ms or energy_per_sample_mj."
+            )
+        return replace(self, metric=names[self.metric])
+
 
 def parse_gate(expression: str) -> Gate:
-    """Parse METRIC:PERCENT%, with a metric's column or the last part of its path. Raises `InputError`."""
+    """Parse METRIC:PERCENT%. Raises `InputError`."""
     matched = EXPRESSION.fullmatch(expression)
     if matched is None:
         raise InputError(f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%.")
-    names = {metric.path.rpartition(".")[2]: metric.column for metric in METRICS if metric.better}
-    names |= {metric.column: metric.column for metric in COMPARED}
-    column = names.get(matched["metric"])
-    if column is None:
-        raise InputError(
-            f"The limit {expression!r} names no metric that can get worse; expected one such as perplexity, median_ms "
-            "or energy_per_sample_mj."
-        )
-    return Gate(column, float(matched["percent"]) / 100)
+    return Gate(matched["metric"], float(matched["percent"]) / 100)
 
 
 def failures(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing: bool = False) -> list[str]:
@@ -63,6 +69,11 @@ def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
         sides = " and ".join(side for side, runs in zip(("before", "after"), change.runs, strict=True) if not runs)
         missing = f"missing {sides}" if sides else "no relative change, since not all values are above 0"
         return None if allow_missing else f"{change.benchmark} {gate.metric}: {missing}; expected it on both sides."
+    if change.verdict == NO_VERDICT:
+        return (
+            f"{change.benchmark} {gate.metric}: the runs were measured by different procedures; expected one. Measure "
+            "the earlier side again with this version."
+        )
     if worse_by <= gate.limit_rel:
         return None
     if max(change.runs) > 1 and change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel:

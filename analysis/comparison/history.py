@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.metrics import COMPARED
-from analysis.records import lookup, measured_at, short_commit
+from analysis.metrics import Catalogue, Column, lookup
 from analysis.report.plots import FORMATS, rendered
 from analysis.report.plots.history import history_figure
+from analysis.report.text_tables import markdown_table
 from analysis.storage.files import write
-from analysis.storage.runs import Run
+from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import tables
-from analysis.text import markdown_table
 
 NAME = "history"
 #: What a run ran on, where `extra_info` has it.
@@ -47,6 +46,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
                 "measured": measured_at(run.environment) or "unknown",
                 "commit": short_commit(run.environment, 8),
                 **versions,
+                "procedure": str(first.get("procedure", "unknown")),
                 "stand-in": "yes" if is_stand_in(run) else "no",
             }
         )
@@ -59,15 +59,15 @@ def is_stand_in(run: Run) -> bool:
     return any(lookup(item["extra_info"], "provenance.stand_in") for item in run.benchmarks)
 
 
-def values_over_runs(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
+def values_over_runs(runs: Sequence[Run]) -> dict[Column, pd.DataFrame]:
     """Return for each metric that can get better and worse, and has a value, a column a benchmark and a row a run."""
-    frame = tables([run.benchmarks for run in runs]).drop_duplicates(["run", "name"])
+    frame = tables(runs).drop_duplicates(["run", "name"])
     frame["run"] += 1
     names = frame["name"].unique()
     by_metric = {}
-    for metric in COMPARED:
+    for metric in Catalogue.joined(run.catalogue for run in runs).compared:
         values = frame.pivot(index="run", columns="name", values=metric.column).reindex(columns=names)
         values = values.dropna(axis="columns", how="all")
         if len(values.columns):
-            by_metric[metric.column] = values
+            by_metric[metric] = values
     return by_metric

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.metrics import COMPARED
+from analysis.metrics import Catalogue
+from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
-from analysis.text import markdown_table, number
 
 
 def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
@@ -18,8 +18,8 @@ def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
     A run counts as one observation. A metric missing in a run counts in none of its columns; with fewer than two
     values there is no deviation.
     """
-    frame = tables([run.benchmarks for run in runs])
-    names = [metric.column for metric in COMPARED]
+    frame = tables(runs)
+    names = [metric.column for metric in Catalogue.joined(run.catalogue for run in runs).compared]
     long = frame.melt(id_vars=["execution", "name", "run"], value_vars=names, var_name="metric")
     grouped = long.dropna(subset=["value"]).groupby(["execution", "name", "metric"], sort=False)["value"]
     spread = grouped.agg(runs="count", mean="mean", std="std", minimum="min", maximum="max").reset_index()

@@ -11,20 +11,10 @@ import pandas as pd
 
 from analysis.comparison.changes import RUNS_FOR_VERDICT, Change
 from analysis.comparison.comparability import differences
+from analysis.metrics import Catalogue
+from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
-from analysis.text import markdown_table, number
 
-#: What the Markdown has; the JSON has every metric.
-MARKDOWN_METRICS = (
-    "median_latency_ms",
-    "throughput",
-    "perplexity",
-    "energy_per_sample_mj",
-    "energy_net_mj",
-    "model_size_mb",
-    "peak_memory_mb",
-    "speedup_vs_fp32",
-)
 #: Words for a verdict where the metric has some of its own.
 VERDICT_WORDS = {"median_latency_ms": {"better": "faster", "worse": "slower"}}
 
@@ -38,7 +28,9 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
     """Return the comparison as Markdown: warnings, a table, and how to read it."""
     parts = [f"# {len(before)} run(s) against {len(after)} run(s)"]
     parts += [f"> **warning:** {line}" for line in comparability_warnings(before, after)]
-    rows = [change_as_text(change) for change in changes if change.metric in MARKDOWN_METRICS]
+    catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
+    headed = {column.column for column in catalogue.compared if column.heading}  # the JSON has every metric
+    rows = [change_as_text(change) for change in changes if change.metric in headed]
     parts.append(markdown_table(pd.DataFrame(rows)))
     if min(len(before), len(after)) < RUNS_FOR_VERDICT:
         parts.append(

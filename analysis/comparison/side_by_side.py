@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import is_own
+from analysis.case import is_own
+from analysis.report.text_tables import markdown_table, number
 from analysis.table import table
-from analysis.text import markdown_table, number
 
 #: Column, heading, and format of the figure.
 COLUMNS = (

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import SAME_REL
-from analysis.records import benchmark_name, name_of
+from analysis.case import BASELINE, EAGER, Case, case_of
+from analysis.metrics import SAME_REL, lookup
+from analysis.validity import Judgement
 from data_prep.untrusted import finite_number
 
 #: Above this share of launches in an eager forward, the dtype of its kernels hardly matters.
@@ -16,26 +17,44 @@ LAUNCH_BOUND_SHARE = 0.5
 
 
 def explanations(frame: pd.DataFrame) -> list[str]:
-    """Return one sentence on FP16 in eager execution, where FP16 and FP32 were measured in eager and graph."""
-    rows = frame.set_index("name").to_dict("index")
-    pairs = []
-    for execution in ("eager", "graph"):
-        pair = [rows.get(benchmark_name(precision, execution)) for precision in ("fp32", "fp16")]
-        if not all(row is not None and row["median_latency_ms"] > 0 for row in pair):
-            return []
-        pairs.append(pair)
-    (eager_fp32, eager_fp16), (graph_fp32, graph_fp16) = pairs
-    return [
-        f"FP16 in eager is {latency_comparison(eager_fp32, eager_fp16)} on this machine: "
-        f"{cause(eager_fp16, graph_fp16)}. In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."
-    ]
+    """Return one sentence for each shape on FP16 in eager execution, where FP16 and FP32 ran in eager and graph."""
+    rows: dict[Case, Mapping[str, Any]] = {row["case"]: row for row in frame.to_dict("records")}  # type: ignore[misc]
+    sentences = []
+    for case in rows:
+        if (case.precision, case.execution) != ("fp16", EAGER):
+            continue
+        partners = [
+            rows.get(case.partner(precision=precision, execution=execution))
+            for execution in (EAGER, "graph")
+            for precision in (BASELINE, "fp16")
+        ]
+        measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]
+        if len(measured) == len(partners):
+            sentences.append(explanation(case, measured, named=len(set(frame["case"].map(shape_of))) > 1))
+    return sentences
 
 
-def cause(eager: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
+def shape_of(case: Case) -> str:
+    """Return the shape of a case."""
+    return case.shape
+
+
+def explanation(case: Case, rows: Sequence[Mapping[str, Any]], *, named: bool) -> str:
+    """Return the sentence for one shape, which it gives where it is `named`.
+
+    `rows`: FP32 and FP16 in eager execution, then both in a CUDA graph.
+    """
+    eager_fp32, eager_fp16, graph_fp32, graph_fp16 = rows
+    where = f" at {case.shape}" if named else ""
+    return (
+        f"FP16 in eager{where} is {latency_comparison(eager_fp32, eager_fp16)} on this machine: {cause(eager_fp16)}. "
+        f"In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."
+    )
+
+
+def cause(eager: Mapping[str, Any]) -> str:
     """Return whether launches or kernels decide how long an eager FP16 forward takes."""
-    # Not the stored share: a recovered run has none, because eager was written before graph had run.
-    share = 1 - graph["median_latency_ms"] / eager["median_latency_ms"]
-    kernels = ""
+    share, kernels = eager["launch_bound_share"], ""
     if not pd.isna(eager["kernel_time_ms"]):
         kernels = f", and the profiler finds {eager['kernel_time_ms']:.2f} ms of kernels in it"
     if share > LAUNCH_BOUND_SHARE:
@@ -66,27 +85,24 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
     return f"{words} FP32 ({latencies}, {ratio:.2f}x{interval})"
 
 
-def caveats(benchmarks: Sequence[dict[str, Any]]) -> list[str]:
+def caveats(benchmarks: Sequence[dict[str, Any]], judgements: Sequence[Judgement]) -> list[str]:
     """Return one line for each benchmark whose latency should not be quoted as it is: figure, cause, what to do."""
     lines = []
-    for benchmark in benchmarks:
+    for benchmark, judgement in zip(benchmarks, judgements, strict=True):
         extra_info = benchmark["extra_info"]
-        validity, latency = extra_info.get("validity"), extra_info.get("latency")
-        reasons = []
-        if isinstance(validity, dict):
-            reasons += validity_reasons(validity)
+        latency, reasons = extra_info.get("latency"), validity_reasons(extra_info, judgement)
         if isinstance(latency, dict):
             reasons += noise_reasons(latency, str(extra_info.get("device")))
         if reasons:
-            lines.append(f"{name_of(benchmark)}: {'; '.join(reasons)}.")
+            lines.append(f"{case_of(benchmark).id}: {'; '.join(reasons)}.")
     return lines
 
 
-def validity_reasons(validity: dict[str, Any]) -> list[str]:
+def validity_reasons(extra_info: Mapping[str, Any], judgement: Judgement) -> list[str]:
     """Return why a measurement is invalid, or that its validity is unknown and why."""
-    reasons, unknown = validity.get("reasons"), validity.get("unknown")
-    if isinstance(reasons, list) and reasons:
-        return [str(reason) for reason in reasons]
+    unknown = lookup(extra_info, "validity.unknown")
+    if judgement.reasons:
+        return list(judgement.reasons)
     if isinstance(unknown, dict) and unknown:
         return [f"validity unknown: {'; '.join(sorted({str(reason) for reason in unknown.values()}))}"]
     return []

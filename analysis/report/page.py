@@ -12,13 +12,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.metrics import CATALOGUE
-from analysis.records import lookup
+from analysis.metrics import lookup
 from analysis.report.notices import STAND_IN_NOTICE, TITLE
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import terminal_table
-from analysis.text import number
-from data_prep.untrusted import finite_number
+from analysis.report.text_tables import number, terminal_table
+from analysis.validity import judgements
 
 TEMPLATES = Path(__file__).parent
 #: What of a CPU's description a reader needs; its flags are hundreds.
@@ -41,7 +39,6 @@ PROCEDURE = {
     "difference from eager": "numerics.difference_from_eager",
 }
 VALIDITY = {
-    "validity": "validity.status",
     "SM clock MHz": "validity.sm_clock_mhz",
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
@@ -63,11 +60,11 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         title=TITLE,
         run=run,
         stand_in_notice=STAND_IN_NOTICE,
-        results=terminal_table(run.frame, run.dominated),
+        results=terminal_table(run.frame, run.catalogue, run.dominated),
         plots={title: base64.b64encode(image).decode() for title, image in plots.items()},
         procedures=table_of_paths(run, PROCEDURE),
         validity=validity_table(run),
-        metrics=metric_table(run.frame),
+        metrics=metric_table(run),
         provenance=key_value_table(first.get("provenance")),
         integrity=key_value_table(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=key_value_table(flat_environment(run.environment)),
@@ -89,14 +86,14 @@ def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:
 def validity_table(run: RunSummary) -> pd.DataFrame:
     """Return each benchmark's validity, the reasons, and what could not be read."""
     table = table_of_paths(run, VALIDITY)
-    drifts, reasons = [], []
-    for benchmark in run.benchmarks:
-        extra_info = benchmark["extra_info"]
-        drifts.append(number(finite_number(lookup(extra_info, "validity.drift.change_rel")), "{:+.1%}"))
-        stated = [*distinct_texts(lookup(extra_info, "validity.reasons"))]
-        stated += distinct_texts(lookup(extra_info, "validity.unknown"))
-        reasons.append("; ".join(stated) or "-")
-    table["drift"], table["why"] = drifts, reasons
+    judged = judgements(run.benchmarks, run.environment)
+    reasons = []
+    for benchmark, judgement in zip(run.benchmarks, judged, strict=True):
+        unknown = distinct_texts(lookup(benchmark["extra_info"], "validity.unknown"))
+        reasons.append("; ".join([*judgement.reasons, *unknown]) or "-")
+    table.insert(1, "validity", [judgement.status or "-" for judgement in judged])
+    table["drift"] = [number(judgement.drift and judgement.drift.change_rel, "{:+.1%}") for judgement in judged]
+    table["why"] = reasons
     return table
 
 
@@ -109,14 +106,14 @@ def distinct_texts(value: object) -> list[str]:
     return []
 
 
-def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
+def metric_table(run: RunSummary) -> pd.DataFrame:
     """Return a row for each metric of the catalogue that any benchmark has, and a column for each benchmark."""
     rows = []
-    for metric in CATALOGUE.values():
-        values = [as_text(value) for value in frame[metric.column]]
+    for metric in run.catalogue:
+        values = [as_text(value) for value in run.frame[metric.column]]
         if any(value != "-" for value in values):
             described = {"metric": metric.column, "description": metric.description, "unit": metric.unit}
-            rows.append(described | dict(zip(frame["name"], values, strict=True)))
+            rows.append(described | dict(zip(run.frame["name"], values, strict=True)))
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import SAME_REL
-from analysis.table import BASELINE, interval_ends
+from analysis.case import BASELINE
+from analysis.metrics import SAME_REL, Catalogue
+from analysis.table import interval_ends
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
 EXECUTION_ORDER = ("graph", "compiled", "eager")
@@ -17,24 +18,29 @@ HARMLESS = ("equal", "better")
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
 
-def recommendation(frame: pd.DataFrame) -> str | None:
-    """Return what to use and why, or None where there is nothing to choose between.
+def recommendations(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
+    """Return for each shape what to use and why; nothing for one in which there is nothing to choose between.
 
     Looks at one execution, the first of graph, compiled and eager that has FP32 and another precision, and at rows that
     have a latency and are not invalid.
     """
     timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
-    for execution in EXECUTION_ORDER:
-        rows = timed[timed["execution"] == execution]
-        baseline, others = rows[rows["precision"] == BASELINE], rows[rows["precision"] != BASELINE]
-        if len(baseline) and len(others):
-            return sentence(baseline.iloc[0], others)
-    return None
+    shapes = timed["case"].map(lambda case: case.partner(precision="", execution=""))
+    sentences = []
+    for shape in dict.fromkeys(shapes):
+        of_shape = timed[shapes == shape]
+        for execution in EXECUTION_ORDER:
+            rows = of_shape[of_shape["execution"] == execution]
+            baseline, others = rows[rows["precision"] == BASELINE], rows[rows["precision"] != BASELINE]
+            if len(baseline) and len(others):
+                sentences.append(sentence(baseline.iloc[0], others, catalogue))
+                break
+    return sentences
 
 
-def sentence(baseline: pd.Series[Any], others: pd.DataFrame) -> str:
-    """Return the sentence for one execution."""
-    clearly_faster = others[interval_ends(others, "speedup_vs_fp32")[0] > 1]
+def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue) -> str:
+    """Return the sentence for one setting."""
+    clearly_faster = others[interval_ends(others, "speedup_vs_fp32", catalogue)[0] > 1]
     candidates = clearly_faster if len(clearly_faster) else others
     fastest = candidates.sort_values("median_latency_ms").iloc[0]
     if not fastest["speedup_vs_fp32"] > 1 + SAME_REL:
@@ -80,18 +86,18 @@ def gains(row: pd.Series[Any]) -> str:
     return f"{speed}, {abs(saving):.0%} {'less' if saving >= 0 else 'more'} energy"
 
 
-def dominated(frame: pd.DataFrame) -> dict[str, str]:
-    """Return, by name, each benchmark that another of its execution beats in everything, and which one that is.
+def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
+    """Return, by name, each benchmark that another of its setting beats in everything, and which one that is.
 
     In everything: no cost of the other is higher, one is lower by more than 1%, its intervals' upper ends against this
     one's lower ends, and its quality is harmless. A cost that either side lacks is not compared.
     """
-    intervals = {cost: interval_ends(frame, cost) for cost in COSTS}
+    intervals = {cost: interval_ends(frame, cost, catalogue) for cost in COSTS}
     lowest = pd.DataFrame({cost: low for cost, (low, _) in intervals.items()})
     highest = pd.DataFrame({cost: high for cost, (_, high) in intervals.items()})
     by_name = {}
     for index, row in frame.iterrows():
-        is_rival = (frame["execution"] == row["execution"]) & (frame["name"] != row["name"])
+        is_rival = (frame["setting"] == row["setting"]) & (frame["name"] != row["name"])
         for rival_index, rival in frame[is_rival].iterrows():
             if is_choosable(rival) and costs_less(highest.loc[rival_index], lowest.loc[index]):
                 by_name[str(row["name"])] = str(rival["name"])

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import lookup, measured_at, short_commit
+from analysis.metrics import Catalogue, lookup
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
-from analysis.report.recommendation import dominated, recommendation
+from analysis.report.recommendation import dominated, recommendations
+from analysis.storage.runs import measured_at, short_commit
 from analysis.table import table
+from analysis.validity import judgements
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,17 @@ class RunSummary:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for each benchmark, a column for each metric."""
-        return table(self.benchmarks)
+        return table(self.benchmarks, self.environment)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The metrics of the run."""
+        return Catalogue.of(self.environment)
 
     @cached_property
     def dominated(self) -> dict[str, str]:
         """By name, each benchmark that another beats in everything, and which one that is."""
-        return dominated(self.frame)
+        return dominated(self.frame, self.catalogue)
 
     @cached_property
     def costs(self) -> pd.DataFrame:
@@ -51,14 +58,13 @@ class RunSummary:
     @cached_property
     def advice(self) -> list[str]:
         """The sentences that say what the table means."""
-        recommended = recommendation(self.frame)
-        sentences = explanations(self.frame)
-        return sentences if recommended is None else [recommended, *sentences]
+        return [*recommendations(self.frame, self.catalogue), *explanations(self.frame)]
 
     @cached_property
     def warnings(self) -> list[str]:
         """GPUs that PyTorch could not use, and caveats of the measurements, a line for each benchmark that has some."""
-        return [*unusable_gpus(self.environment), *caveats(self.benchmarks)]
+        judged = judgements(self.benchmarks, self.environment)
+        return [*unusable_gpus(self.environment), *caveats(self.benchmarks, judged)]
 
     @cached_property
     def notes(self) -> list[str]:
@@ -81,13 +87,18 @@ class RunSummary:
             f"{device}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
             f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
             f"weights sha256 {known(first, 'provenance.weights_sha256')})",
-            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} x "
-            f"{known(first, 'sequence_length')} tokens, sha256 {known(first, 'provenance.dataset_sha256')}), batch "
-            f"{known(first, 'batch_size')}",
+            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} rows, sha256 "
+            f"{known(first, 'provenance.dataset_sha256')}); {self._shapes}",
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
             "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "
-            "does not predict the next run; speedup is the ratio of medians in the same execution",
+            "does not predict the next run; speed vs FP32 is the ratio of medians in the same execution and shape",
         ]
+
+    @property
+    def _shapes(self) -> str:
+        """What the batches are, and for saved runs of several cases which shapes there are."""
+        shapes = list(dict.fromkeys(case.shape for case in self.frame["case"]))
+        return f"{'batches' if len(shapes) > 1 else 'batch'} of {', '.join(shapes)} tokens"
 
 
 def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:

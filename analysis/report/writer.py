@@ -6,9 +6,8 @@ from pathlib import Path
 
 from analysis.report.notices import STAND_IN_NOTICE, TITLE
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import summary_table
+from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from analysis.storage.files import write
-from analysis.text import markdown_table
 from data_prep.untrusted import escape_formula
 
 CSV_NAME = "gpt2_quantization_benchmark_results.csv"
@@ -27,7 +26,7 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [
-        write(folder / CSV_NAME, run.frame.map(escape_formula).to_csv(index=False)),
+        write(folder / CSV_NAME, run.frame.drop(columns="case").map(escape_formula).to_csv(index=False)),
         write(folder / SUMMARY_NAME, summary(run)),
     ]
     return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]
@@ -39,7 +38,9 @@ def summary(run: RunSummary) -> str:
     if run.stand_in:
         parts.append(f"> **{STAND_IN_NOTICE}**")
     parts.append(bullets(run.conditions))
-    parts.append(markdown_table(summary_table(run.frame, run.dominated)))
+    parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
+    legend = interval_legend(run.frame, run.catalogue)
+    parts += [legend] if legend else []
     parts += run.advice
     if len(run.costs):
         parts.append(markdown_table(run.costs))

@@ -48,9 +48,9 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     the run cannot be written; the journal stays then.
     """
     documents = read(journal)
-    if not documents:
+    if not any(one["benchmarks"] for one in documents):
         raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
-    merged = documents[0]
+    merged = documents[-1]  # its description of the session is the latest
     merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
@@ -67,11 +67,10 @@ def read(journal: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines[:-1], start=1):  # the last is empty, or was cut off
         try:
             document = json.loads(line)
-            names = [item["fullname"] for item in document["benchmarks"]]
+            _ = [item["fullname"] for item in document["benchmarks"]]
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise InputError(f"{journal} is not a journal: line {number}: {type(error).__name__}: {error}.") from error
-        if names:
-            documents.append(document)
+        documents.append(document)
     return documents
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.records import is_own, name_of
+from analysis.case import case_of, is_own
+from analysis.metrics import Catalogue
 from analysis.storage.first_edition import adapted
+from analysis.validity import judgements
 from data_prep.errors import InputError
 from data_prep.untrusted import require_encodable, sanitized
 
@@ -29,6 +32,11 @@ class Run:
     benchmarks: tuple[dict[str, Any], ...]
     #: The run's `machine_info`, with the one commit and the one time of the run.
     environment: dict[str, Any]
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The metrics that the run describes."""
+        return Catalogue.of(self.environment)
 
 
 def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
@@ -79,20 +87,26 @@ def load(path: Path) -> Run:
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
-    own = tuple(adapted(item) for item in listed if is_own(item))
+    own = tuple(item for item in map(adapted, listed) if is_own(item))
     if not own:
         raise InputError(
-            f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a precision. "
+            f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a case. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
-    names = [name_of(item) for item in own]
+    run = Run(path, own, environment_of(document))
+    try:
+        names = [case_of(item).id for item in own]
+        judgements(own, run.environment)
+        _ = run.catalogue
+    except InputError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise InputError(
             f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
             "`python -m benchmarks --repeats N`."
         )
-    return Run(path, own, environment_of(document))
+    return run
 
 
 def environment_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +124,23 @@ def environment_of(document: dict[str, Any]) -> dict[str, Any]:
     return environment
 
 
+def measured_at(environment: Mapping[str, Any]) -> str | None:
+    """Return when a run was measured, from its environment; None where that was not recorded."""
+    return _text(environment.get("measured_utc"))
+
+
+def short_commit(environment: Mapping[str, Any], digits: int) -> str:
+    """Return the beginning of a run's commit, with the "+" that says that files differed from it, or "unknown"."""
+    commit = _text(environment.get("git_commit"))
+    if commit is None:
+        return "unknown"
+    return commit[:digits] + ("+" if commit.endswith("+") else "")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
 def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
     """Return the benchmarks of saved runs that pytest-benchmark has loaded, safe to print and with today's keys.
 
@@ -118,6 +149,8 @@ def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
     try:
         listed = [adapted(sanitized(item)) for item in benchmarks]
         require_encodable(listed)
+        for item in filter(is_own, listed):
+            case_of(item)
     except ValueError as error:
         raise InputError(f"A saved run cannot be shown ({error}); leave it out of the comparison.") from error
     return listed

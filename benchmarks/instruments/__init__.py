@@ -1,4 +1,4 @@
-"""Everything that is measured of a benchmark beside its rounds, and the order in which it is measured."""
+"""Everything that is measured of a case, one instrument each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from benchmarks.instruments.provenance import Provenance
 from benchmarks.instruments.quality.instrument import Quality
 from benchmarks.instruments.size import Size
 
-#: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it.
+#: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
+#: measure during a visit come first; the others would disturb it.
 INSTRUMENTS: tuple[type[Instrument], ...] = (
     Provenance,  # measures nothing
     Validity,  # the machine's state directly before and after the rounds
-    Size,  # peak memory, before other instruments run passes of their own
-    Quality,
-    Numerics,
     Latency,  # arithmetic on the rounds
     Energy,
-    Roofline,  # runs a profiler, and needs the latency
+    Size,
+    Quality,
+    Numerics,
+    Roofline,  # runs a profiler
 )

@@ -1,36 +1,121 @@
-"""What every instrument is: something that measures one thing of a benchmark, at three moments."""
+"""What every instrument is and returns: something that measures one thing of a case, and its one complete record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from analysis.metrics import Direction, Metric
 
 if TYPE_CHECKING:
     from benchmarks.policies import Policies
     from benchmarks.run import BenchmarkRun
 
-#: Parts of a benchmark's `extra_info` by their keys. A part that is a mapping joins what is there under its key.
-Record = Mapping[str, Any]
+#: The key of a record's field under which its metric is described.
+METRIC = "metric"
+RecordType = TypeVar("RecordType", bound="Record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What an instrument found out of one case: complete when it is made, and never changed.
+
+    A subclass is a frozen dataclass. `section` is its key in `extra_info`; one without a section has its fields there.
+    A field made by `metric` is a metric: everything that shows metrics follows from it.
+    """
+
+    section: ClassVar[str] = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields by their names."""
+        return asdict(self)
+
+
+def metric(
+    unit: str,
+    better: Direction | None,
+    description: str,
+    *,
+    column: str | None = None,
+    reason_column: str | None = None,
+    interval_of: str | None = None,
+    low_column: str | None = None,
+    high_column: str | None = None,
+    relative_column: str | None = None,
+    heading: str | None = None,
+    in_terminal: bool = False,
+    form: str = ".4g",
+    default: Any = dataclasses.MISSING,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Declare a field of a record as a metric; the parameters are the fields of `analysis.metrics.Column`.
+
+    `column` is its name in tables, that of the field where it is left out.
+    """
+    described = {name: value for name, value in locals().items() if name not in ("column", "default")}
+    return field(default=default, metadata={METRIC: described | {"column": column}})
+
+
+def metrics_of(record: type[Record], path: str | None = None) -> Iterator[Metric]:
+    """Give the metrics of a record, and of the records in it."""
+    types_by_name = typing.get_type_hints(record)
+    start = record.section if path is None else path
+    for part in dataclasses.fields(record):
+        place = f"{start}.{part.name}" if start else part.name
+        members = _members(types_by_name[part.name])
+        if METRIC in part.metadata:
+            described = dict(part.metadata[METRIC])
+            described["column"] = described["column"] or part.name
+            yield Metric(path=place, is_number=bool({int, float} & members), **described)
+        for member in members:
+            if isinstance(member, type) and issubclass(member, Record):
+                yield from metrics_of(member, place)
+
+
+def _members(annotation: object) -> set[Any]:
+    """Return the types that an annotation allows."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return set(typing.get_args(annotation))
+    return {annotation}
+
+
+def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
+    """Return the metrics of records as a saved run holds them. Raises `ValueError` where two have one column."""
+    found = [found for record in records for found in metrics_of(record)]
+    columns = [found.column for found in found]
+    repeated = {column for column in columns if columns.count(column) > 1}
+    if repeated:
+        raise ValueError(f"metrics of several records are named {', '.join(sorted(repeated))}; expected one each")
+    return [asdict(found) for found in found]
 
 
 class Instrument:
-    """Measures one thing of a benchmark and returns it as a record.
+    """Measures one thing of a case and returns it as a record. One object serves a whole session.
 
-    One object serves a whole session and may keep what holds for several benchmarks. All three methods are called in
-    the precision's context; an instrument overrides those it needs. An instrument knows no pytest: it raises where a
-    benchmark must fail.
+    An instrument is an `InVisit` or an `AfterVisits`. It is called in the precision's context, knows no pytest and no
+    other instrument, and raises where a benchmark must fail.
     """
+
+    #: What `measure` returns.
+    record: type[Record]
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
 
-    def starting(self, run: BenchmarkRun) -> Record:
-        """Called when model and data are on the device, before anything is captured, compiled or run."""
-        return {}
+    def measure(self, run: BenchmarkRun) -> Record:
+        """Return the record."""
+        raise NotImplementedError
+
+
+class InVisit(Instrument):
+    """Measures during a visit. `measure` is called after the timed rounds, whose seconds are `run.durations_s`."""
 
     def prepared(self, run: BenchmarkRun) -> None:
         """Called after the first forward, directly before the warm-up rounds."""
 
-    def measure(self, run: BenchmarkRun) -> Record:
-        """Called after the timed rounds, whose seconds are `run.durations_s`."""
-        return {}
+
+class AfterVisits(Instrument):
+    """Measures when a case has been timed and metered: what would disturb that, such as a profiler."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import transformers
 
-from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
@@ -20,13 +21,30 @@ from fixtures.operators import OperatorWatch
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 
 
-class Numerics(Instrument):
+@dataclass(frozen=True, kw_only=True)
+class NumericsRecord(Record):
+    """Dtypes and switches as they were found, and the casts of one forward."""
+
+    section: ClassVar[str] = "numerics"
+    parameter_dtypes: Mapping[str, int]
+    logits_dtype: str
+    float32_matmul_precision: str
+    cudnn_allow_tf32: bool
+    attention_implementation: str
+    casts: int = metric("", None, "conversions between floating-point dtypes in one forward")
+    casts_by_dtype: Mapping[str, int]
+    difference_from_eager: float
+
+
+class Numerics(AfterVisits):
     """Observes one eager forward, and compares the timed execution's logits with eager ones."""
+
+    record = NumericsRecord
 
     def measure(self, run: BenchmarkRun) -> Record:
         """Return the observations; raise `CaptureError` where the timed execution computes something else."""
-        observed = numerics(run.model, run.eager, run.dataset.batches[0])
-        return {"numerics": observed | {"difference_from_eager": run.difference_from_eager()}}
+        observed = numerics(run.model, run.eager, run.data.batches[0])
+        return NumericsRecord(**observed, difference_from_eager=run.difference_from_eager())
 
 
 def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:

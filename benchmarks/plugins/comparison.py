@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from analysis.case import is_own
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.records import is_own
-from analysis.storage.runs import Run, from_pytest_benchmark
+from analysis.metrics import Catalogue
+from analysis.storage.runs import Run, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from data_prep.errors import InputError
@@ -30,22 +31,27 @@ class ComparisonPlugin:
         self._unreadable: list[str] = []
         self._failures: list[str] = []
 
-    def pytest_benchmark_compare_machine_info(self, compared_benchmark: dict[str, Any]) -> bool:
-        """Keep a saved run; returning a value keeps pytest-benchmark from a warning at every change of CPU clock."""
+    @pytest.hookimpl(tryfirst=True)  # pytest-benchmark's own comes after it
+    def pytest_benchmark_compare_machine_info(
+        self, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+    ) -> None:
+        """Keep a saved run, and keep pytest-benchmark from a warning: of the CPU's clock, and of every timing in it."""
         name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
         try:
             own = tuple(item for item in from_pytest_benchmark(compared_benchmark["benchmarks"]) if is_own(item))
+            run = Run(Path(name), own, environment_of(compared_benchmark))
+            _ = run.catalogue
         except InputError as error:
             self._unreadable.append(f"{name} is not compared: {error}")
         else:
-            self._saved.append(Run(Path(name), own, {}))
-        return True
+            self._saved.append(run)
+        compared_benchmark["machine_info"] = machine_info
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Compare the changes with the limits."""
         if not self._gates or session.config.option.collectonly:
             return
-        this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), {})
+        this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), self._session.environment)
         self._failures = failures(changes(self._saved, [this_run]) if self._saved else [], self._gates)
         if self._failures:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -66,7 +72,8 @@ class ComparisonPlugin:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the limits, and compare this session with the saved runs that pytest-benchmark loads."""
     try:
-        gates = [parse_gate(expression) for expression in config.option.metric_fail]
+        catalogue = Catalogue.of(config.stash[SESSION].environment)
+        gates = [parse_gate(expression).resolved(catalogue) for expression in config.option.metric_fail]
     except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:

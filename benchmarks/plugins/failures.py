@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 
 import psutil
 import pytest
@@ -29,6 +30,9 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
             raise
         is_gpu = isinstance(error, torch.OutOfMemoryError)
         message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
+        clear_frames(error.__traceback__)  # pytest keeps the error, and with it what its functions had allocated
+        if is_gpu:
+            torch.cuda.empty_cache()
     except (InputError, PrecisionError, CaptureError, ClockError, EnergyRequiredError) as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
@@ -42,7 +46,7 @@ def out_of_gpu_memory(name: str, error: BaseException) -> str:
     asked = next((part for part in str(error).split(". ") if part.startswith("Tried to allocate")), str(error))
     return (
         f"Out of GPU memory in {name}: {asked}; PyTorch holds {held:,.0f} MB of {total:,.0f} MB. "
-        "Lower --batch-size, or free the GPU (nvidia-smi lists who uses it)."
+        "Lower --batch-size or --sequence-length, or free the GPU (nvidia-smi lists who uses it)."
     )
 
 
@@ -53,7 +57,7 @@ def out_of_cpu_memory(name: str, error: BaseException) -> str:
     asked = str(error).rpartition("DefaultCPUAllocator: ")[2] or "an allocation failed"
     return (
         f"Out of memory in {name}: {asked}; {free:,.0f} MB of {total:,.0f} MB are free. "
-        "Lower --batch-size or --quality-samples, or close other programs."
+        "Lower --batch-size, --sequence-length or --quality-samples, or close other programs."
     )
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE
 from data_prep.errors import InputError
+from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.location import dataset_folder
 from fixtures.device.unusable import unusable_gpus
 from fixtures.model.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
+from fixtures.settings import Settings
+
+
+def require_shapes(settings: Settings, folder: Path, metadata: dict[str, Any]) -> None:
+    """Raise `InputError` where a batch size or a sequence length needs more than the dataset says it has."""
+    rows, tokens = metadata["num_samples"], metadata["max_length"]
+    if type(rows) is int and type(tokens) is int:  # otherwise an integrity test says it
+        for size in settings.batch_sizes:
+            for length in settings.sequence_lengths or (tokens,):
+                require_shape(folder, rows, tokens, size, length)
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
@@ -24,6 +38,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         metadata = DatasetFolder(folder).metadata()
         lines = [f"dataset: {metadata['dataset_name']} in {folder}"]
         stand_in = bool(metadata.get("stand_in", False))
+        require_shapes(settings, folder, metadata)
         if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
             checkpoint = find_checkpoint(settings.model, settings.stand_in)
             lines.append(f"model: {checkpoint.name} on {settings.device}")

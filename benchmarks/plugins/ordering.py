@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from benchmarks.plugins.session import name_of
+from benchmarks.plugins.session import SESSION, name_of
 from fixtures.plugin import SETTINGS
 
 
@@ -17,8 +17,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     forwards = named(items, "test_forward")
     if seed is not None:
         random.Random(seed).shuffle(forwards)  # noqa: S311
-    first = {execution_of(item): name_of(item) for item in reversed(forwards)}
-    sentinels = [item for item in named(items, "test_drift") if first.get(execution_of(item)) == name_of(item)]
+    cases = config.stash[SESSION].cases
+    first = {cases[name].execution: name for name in map(name_of, reversed(forwards))}
+    sentinels = [item for item in named(items, "test_drift") if name_of(item) in first.values()]
     integrity = [item for item in items if item.get_closest_marker("integrity")]
     others = [
         item for item in items if item not in integrity and function_of(item) not in ("test_forward", "test_drift")
@@ -34,8 +35,3 @@ def named(items: list[pytest.Item], name: str) -> list[pytest.Function]:
 def function_of(item: pytest.Item) -> str:
     """Return the name of a test's function."""
     return str(getattr(item, "originalname", item.name))
-
-
-def execution_of(item: pytest.Function) -> str:
-    """Return the execution that a test was made for."""
-    return str(item.callspec.params["execution"])

@@ -11,7 +11,6 @@ from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE, TITLE
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
 from analysis.report.writer import CSV_NAME, write_report
-from benchmarks.instruments.machine.environment import environment
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 
@@ -40,7 +39,7 @@ class ReportPlugin:
     def _write_tables(self, folder: Path) -> None:
         session = self._session
         if session.finished:
-            self._summary = RunSummary(session.benchmarks, environment(session.settings.device), session.missing)
+            self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
         elif session.missing and (folder / CSV_NAME).exists():
             self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
@@ -59,7 +58,7 @@ class ReportPlugin:
         if summary.stand_in:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
             terminalreporter.write_line(REAL_DATA_HINT)
-        short = terminal_table(summary.frame, summary.dominated)
+        short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
         for sentence in summary.advice:
             terminalreporter.write_line(sentence)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from analysis.records import benchmark_name
-from benchmarks.instruments.machine.environment import environment
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
@@ -18,9 +16,8 @@ POLICIES = pytest.StashKey[Policies]()
 
 
 def name_of(item: pytest.Function) -> str:
-    """Return the name of the benchmark that a test is for; whatever else it is parametrized by plays no part."""
-    parameters = item.callspec.params
-    return benchmark_name(str(parameters["precision"]), str(parameters["execution"]))
+    """Return the id of the case that a test is for; whatever else it is parametrized by plays no part."""
+    return str(item.callspec.params["case"])
 
 
 class SessionPlugin:
@@ -44,7 +41,7 @@ class SessionPlugin:
         """Skip a drift sentinel that has nothing to be compared with."""
         if not isinstance(item, pytest.Function) or item.originalname != "test_drift":
             return
-        if name_of(item) not in self._session.timings_s:
+        if name_of(item) not in self._session.timed:
             pytest.skip(f"{name_of(item)} was not timed in this session")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -61,8 +58,8 @@ class SessionPlugin:
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Add versions, GPU, flags and commit to what pytest-benchmark saves of the machine."""
-    machine_info.update(environment(config.stash[SESSION].settings.device))
+    """Add versions, GPU, flags, commit and the catalogue of metrics to what pytest-benchmark saves of the machine."""
+    machine_info.update(config.stash[SESSION].environment)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.metrics import CATALOGUE
 from analysis.report.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
@@ -14,9 +13,11 @@ from analysis.table import interval_ends
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Share of an execution's place that its bars fill.
+#: Share of a setting's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
+#: With more bars than this, their figures stand upright.
+MOST_LEVEL_LABELS = 14
 #: Signs beside a row's figure, and what they mean.
 INVALID, EMULATED = "*", "†"
 SIGN_MEANINGS = {
@@ -26,47 +27,49 @@ SIGN_MEANINGS = {
 
 
 def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
-    """Draw a metric as bars from 0, grouped by execution, with its 95% interval where it has one.
+    """Draw a metric as bars from 0, grouped by execution and shape, with its 95% interval where it has one.
 
     A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
     """
-    frame, metric = run.frame, CATALOGUE[column]
+    frame, metric = run.frame, run.catalogue[column]
     values = frame[column]
     if not values.notna().any():
         return None
-    lows, highs = interval_ends(frame, column)
-    notes = [metric_caption(frame, column), *sign_legend(frame), *missing_values(frame, column)]
+    lows, highs = interval_ends(frame, column, run.catalogue)
+    notes = [metric_caption(run, column), *sign_legend(frame), *missing_values(run, column)]
     figure, foot = new_figure(run, title, HEIGHT_IN, notes)
     axes = add_axes(figure, foot)
-    executions, precisions = numbered(frame["execution"]), numbered(frame["precision"])
-    width = FILLED / len(precisions)
+    settings, precisions = numbered(frame["setting"]), numbered(frame["precision"])
+    width, is_crowded = FILLED / len(precisions), len(settings) * len(precisions) > MOST_LEVEL_LABELS
     top = float(highs.max())
     for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
         number = precisions[row["precision"]]
-        x = executions[row["execution"]] + (number - (len(precisions) - 1) / 2) * width
+        x = settings[row["setting"]] + (number - (len(precisions) - 1) / 2) * width
         if pd.isna(value):
             axes.text(x, 0.02 * top, "no figure", rotation=90, ha="center", va="bottom", size=8, color="#666")
             continue
         axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
-        axes.text(x, high + 0.01 * top, form.format(value) + row_signs(row), ha="center", va="bottom", size=8)
+        label, rotation = form.format(value) + row_signs(row), 90 if is_crowded else 0
+        axes.text(x, high + 0.02 * top, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
     for precision, number in precisions.items():
         colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
         axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
-    axes.set_xticks(list(executions.values()), [literal(name) for name in executions])
-    axes.set_xlim(-0.5, len(executions) - 0.5)
-    axes.set_ylim(0, 1.14 * top if top > 0 else 1)
+    axes.set_xticks(list(settings.values()), [literal(name.replace("-", "\n")) for name in settings])
+    axes.set_xlim(-0.5, len(settings) - 0.5)
+    axes.set_ylim(0, (1.3 if is_crowded else 1.14) * top if top > 0 else 1)
     axes.set_ylabel(metric.unit, size=8)
     figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
     return figure
 
 
-def metric_caption(frame: pd.DataFrame, column: str) -> str:
-    """Return a metric's description, for the foot of a picture."""
-    low, high = interval_ends(frame, column)
-    whiskers = "; whiskers: its 95% interval in this run" if (high > low).any() else ""
-    return f"{column}: {CATALOGUE[column].description}{whiskers}"
+def metric_caption(run: RunSummary, column: str) -> str:
+    """Return a metric's description, and what its interval is of, for the foot of a picture."""
+    low, high = interval_ends(run.frame, column, run.catalogue)
+    metric = run.catalogue[column]
+    whiskers = f"; whiskers: 95% interval of {metric.interval_of}" if (high > low).any() else ""
+    return f"{column}: {metric.description}{whiskers}"
 
 
 def row_signs(row: pd.Series[Any]) -> str:
@@ -85,9 +88,9 @@ def sign_legend(frame: pd.DataFrame) -> list[str]:
     return [f"{sign} {meaning}" for sign, meaning in SIGN_MEANINGS.items() if sign in used]
 
 
-def missing_values(frame: pd.DataFrame, column: str) -> list[str]:
+def missing_values(run: RunSummary, column: str) -> list[str]:
     """Return a line for each row that lacks a figure, with the reason where the run states one."""
-    reason_column, lines = CATALOGUE[column].reason_column, []
+    frame, reason_column, lines = run.frame, run.catalogue[column].reason_column, []
     for _, row in frame[frame[column].isna()].iterrows():
         reason = row[reason_column] if reason_column else None
         lines.append(f"no figure for {row['name']}" + ("" if pd.isna(reason) else f": {reason}"))

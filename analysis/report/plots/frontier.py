@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.metrics import CATALOGUE
 from analysis.report.plots.bars import metric_caption, missing_values, row_signs, sign_legend
-from analysis.report.plots.style import COLOURS, MARKERS, add_axes, literal, new_figure, numbered, pick
+from analysis.report.plots.style import COLOURS, MARKERS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
 
@@ -17,34 +17,51 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEIGHT_IN = 3.9
+HEIGHT_IN, COLUMNS = 2.9, 2
 
 
 def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
-    """Draw every benchmark that has both figures, and a line through those that no other beats in both.
+    """Draw every benchmark that has both figures, a panel for each shape, each with the line of what no other beats.
 
-    Of both, less is better. None where fewer than two benchmarks have them.
+    Of both, less is better. None where no shape has two benchmarks with both figures.
     """
     complete = run.frame.dropna(subset=[x, y])
-    if len(complete) < 2:
+    shapes = complete["case"].map(lambda case: case.partner(precision="", execution="")).astype(object)
+    panels = [complete[shapes == shape] for shape in dict.fromkeys(shapes)]
+    panels = [rows for rows in panels if len(rows) > 1]
+    if not panels:
         return None
-    best = undominated(complete, x, y)
-    notes = [f"frontier, what no other beats in both: {', '.join(best['name'])}"]
-    notes += [metric_caption(complete, column) for column in (x, y)]
+    best = [name for rows in panels for name in undominated(rows, x, y)["name"]]
+    notes = [f"frontier, what no other of its shape beats in both: {', '.join(best)}"]
+    notes += [metric_caption(run, column) for column in (x, y)]
     notes += sign_legend(complete)
     for column in (x, y):
-        notes += missing_values(run.frame, column)
-    figure, foot = new_figure(run, title, HEIGHT_IN, notes)
-    axes = add_axes(figure, foot, left=0.13)
+        notes += missing_values(run, column)
+    rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
+    figure, foot = new_figure(run, title, 1.0 + rows * HEIGHT_IN, notes)
+    height_in = figure.get_figheight()
+    bottom, top = foot + 0.45 / height_in, 1 - 0.6 / height_in
+    grid = figure.add_gridspec(rows, columns, left=0.13, right=0.98, bottom=bottom, top=top, hspace=0.4, wspace=0.35)
+    for number, of_shape in enumerate(panels):
+        axes = figure.add_subplot(grid[number // columns, number % columns])
+        tidy(axes)
+        draw_panel(axes, run, of_shape, x, y)
+        if len(panels) > 1:
+            axes.set_title(of_shape["case"].iloc[0].shape, size=8, loc="left")
+    add_legend(figure, run)
+    return figure
+
+
+def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, x: str, y: str) -> None:
+    """Draw the benchmarks of one shape, and a line through those that no other of them beats in both."""
     colours, markers = numbered(run.frame["precision"]), numbered(run.frame["execution"])
-    for execution, number in markers.items():
-        axes.plot([], [], pick(MARKERS, number), color="white", markeredgecolor="black", label=literal(execution))
-    axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1, label="frontier")
-    for (index, row), is_above in zip(complete.iterrows(), above_neighbour(complete, x, y), strict=True):
+    best = undominated(rows, x, y)
+    axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1)
+    for (index, row), is_above in zip(rows.iterrows(), above_neighbour(rows, x, y), strict=True):
         colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
-        add_point(axes, complete.loc[[index]], x, y, colour, marker)
+        add_point(axes, run, rows.loc[[index]], x, y, colour, marker)
         # To the left of its point where, to the right of it, it could leave the picture.
-        is_left = row[x] > (complete[x].min() + complete[x].max()) / 2
+        is_left = row[x] > (rows[x].min() + rows[x].max()) / 2
         axes.annotate(
             literal(row["name"]) + row_signs(row),
             (row[x], row[y]),
@@ -55,18 +72,31 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
         )
     axes.margins(0.12, 0.15)
     for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
-        metric = CATALOGUE[column]
+        metric = run.catalogue[column]
         axis.set_label_text(f"{metric.column}{f' [{metric.unit}]' if metric.unit else ''}", fontsize=8)
     axes.ticklabel_format(useOffset=False, style="plain")
-    figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(markers) + 1, frameon=False, fontsize=8)
-    return figure
 
 
-def add_point(axes: Axes, row: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
+def add_legend(figure: Figure, run: RunSummary) -> None:
+    """Say what the markers and the line are."""
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "linestyle": ""}
+    lines = [
+        Line2D([], [], marker=pick(MARKERS, number), label=literal(execution), **look)
+        for execution, number in numbered(run.frame["execution"]).items()
+    ]
+    lines.append(Line2D([], [], color="#666", linewidth=1, label="frontier"))
+    figure.legend(
+        handles=lines, loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(lines), frameon=False, fontsize=8
+    )
+
+
+def add_point(axes: Axes, run: RunSummary, row: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
     """Draw one benchmark, a frame of one row, with the 95% intervals it has."""
     errors: dict[str, Any] = {}
     for side, column in (("xerr", x), ("yerr", y)):
-        low, high = interval_ends(row, column)
+        low, high = interval_ends(row, column, run.catalogue)
         errors[side] = [row[column] - low, high - row[column]]
     look: dict[str, Any] = {"markeredgecolor": "black", "markersize": 8, "capsize": 2, "elinewidth": 0.8}
     axes.errorbar(row[x], row[y], fmt=marker, color=colour, **look, **errors)

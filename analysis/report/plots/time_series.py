@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.records import benchmark_name, lookup
+from analysis.case import case_of
+from analysis.metrics import lookup
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import RunSummary
 from data_prep.untrusted import finite_number
@@ -63,7 +64,7 @@ def panels(
     from_zero: bool = False,
 ) -> Figure | None:
     """Draw one panel for each benchmark that has the series; None where none has."""
-    drawn = [(item["extra_info"], values) for item in run.benchmarks if (values := series(item["extra_info"]))]
+    drawn = [(case_of(item), values) for item in run.benchmarks if (values := series(item["extra_info"]))]
     if not drawn:
         return None
     rows = math.ceil(len(drawn) / COLUMNS)
@@ -80,16 +81,12 @@ def panels(
         wspace=0.3,
     )
     precisions = numbered(run.frame["precision"])
-    for number, (extra_info, (x, y)) in enumerate(drawn):
+    for number, (case, (x, y)) in enumerate(drawn):
         axes = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
         tidy(axes)
-        axes.plot(x, y, color=pick(COLOURS, precisions[extra_info["precision"]]), linewidth=1, marker=marker, ms=3)
+        axes.plot(x, y, color=pick(COLOURS, precisions[case.precision]), linewidth=1, marker=marker, ms=3)
         axes.set_ylim((0, 1.15 * max(1, *y)) if from_zero else axis_limits(y))
-        axes.set_title(
-            literal(f"{benchmark_name(extra_info['precision'], extra_info['execution'])} [{y_label}]"),
-            size=8,
-            loc="left",
-        )
+        axes.set_title(literal(f"{case.id} [{y_label}]"), size=8, loc="left")
         axes.set_xlabel(x_label, size=7, labelpad=1)
         axes.tick_params(labelsize=7)
     return figure

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import statistics
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch.utils.benchmark import Timer
 
-from analysis.records import benchmark_name
-from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.instruments.latency.flops import count_flops
 from benchmarks.instruments.latency.kernels import kernel_time
 from benchmarks.policies import CeilingPolicy, Policies
@@ -19,11 +20,31 @@ from fixtures.executions import Forward
 from fixtures.model.storage import stored_tensors
 
 
-class Roofline(Instrument):
-    """Profiles one forward, and compares its latency with the device's ceilings and with the other execution's.
+@dataclass(frozen=True, kw_only=True)
+class RooflineRecord(Record):
+    """Further figures of latency: what the device itself spends on a forward, and the least that it could."""
+
+    section: ClassVar[str] = "latency"
+    kernel_time_ms: float | None = metric("ms", "lower", "summed time of the kernels of one forward")
+    kernels: int | None = metric("", None, "kernels of one forward")
+    kernel_time_reason: str | None
+    roofline_fraction: float | None = metric("", "higher", "the device's own limit over the latency")
+    roofline_reason: str | None
+    limit_ms: float | None = metric("ms", None, "shortest time in which the device could do the work")
+    limited_by: str | None
+    forward_gflop: float | None
+    forward_mb: float
+    peak_tflops: float
+    peak_gb_per_s: float
+
+
+class Roofline(AfterVisits):
+    """Profiles one forward, and compares its latency with the device's ceilings.
 
     The ceilings are measured once in a session, that of arithmetic once for each dtype.
     """
+
+    record = RooflineRecord
 
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
@@ -31,38 +52,18 @@ class Roofline(Instrument):
         self._peak_bytes_per_s: float | None = None
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Return kernel time, distance from the limit, and the share of launches, as further figures of latency."""
-        with run.phase("limits"):
-            figures = self._figures(run)
-        return {"latency": figures | self._launch_bound(run)}
-
-    def _figures(self, run: BenchmarkRun) -> dict[str, Any]:
+        """Return kernel time, and the distance from the limit."""
         device, compute, policy = run.settings.device, run.precision.compute, self.policies.ceilings
-        if compute not in self._peak_flops:
-            self._peak_flops[compute] = peak_flops(compute, device, policy)
-        if self._peak_bytes_per_s is None:
-            self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
-        kernels = kernel_time(run.loop.forward_and_wait, device)
-        work = forward_work(run.model, run.eager, run.dataset.batches[0], run.precision.autocast)
-        latency_ms = run.extra_info["latency"]["median_ms"]
-        return kernels | roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency_ms)
-
-    def _launch_bound(self, run: BenchmarkRun) -> dict[str, Any]:
-        """Return the share of launches, and write it to the partner's record, which was made before it was known."""
-        other = {"eager": "graph", "graph": "eager"}.get(run.execution, "")
-        partner = run.finished.get(benchmark_name(run.precision.name, other))
-        if partner is None:
-            return {"launch_bound_share": None, "launch_bound_reason": "needs both eager and graph in one session"}
-        medians_ms = {
-            run.execution: run.extra_info["latency"]["median_ms"],
-            other: partner.extra_info["latency"]["median_ms"],
-        }
-        share = {
-            "launch_bound_share": launch_bound_share(medians_ms["eager"], medians_ms["graph"]),
-            "launch_bound_reason": None,
-        }
-        partner.extra_info["latency"].update(share)
-        return share
+        with run.phase("limits"):
+            if compute not in self._peak_flops:
+                self._peak_flops[compute] = peak_flops(compute, device, policy)
+            if self._peak_bytes_per_s is None:
+                self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
+            kernels = kernel_time(run.loop.forward_and_wait, device)
+            work = forward_work(run.model, run.eager, run.data.batches[0], run.precision.autocast)
+            latency_ms = 1000 * statistics.median(run.durations_s)
+            limits = roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency_ms)
+            return RooflineRecord(**kernels, **limits)
 
 
 def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
@@ -116,11 +117,6 @@ def weight_bytes(model: torch.nn.Module, autocast: torch.dtype | None) -> int:
         is_cast = autocast is not None and stored.is_whole and stored.tensor.is_floating_point()
         total += stored.tensor.numel() * autocast.itemsize if autocast and is_cast else stored.nbytes
     return total
-
-
-def launch_bound_share(eager_ms: float, graph_ms: float) -> float:
-    """Return the share of an eager forward that the graph saves by not launching kernels: 1 - graph / eager."""
-    return 1 - graph_ms / eager_ms
 
 
 def roofline(work: dict[str, Any], flops_per_s: float, bytes_per_s: float, latency_ms: float) -> dict[str, Any]:

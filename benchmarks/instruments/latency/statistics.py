@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from analysis.intervals import quantile_interval
-from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.base import InVisit, Record, metric
 from benchmarks.instruments.latency.noise import noise
 from benchmarks.run import BenchmarkRun
 from benchmarks.steady_state import converged
@@ -18,21 +19,84 @@ from benchmarks.steady_state import converged
 ROUNDS_FOR_P99 = 299
 
 
-class Latency(Instrument):
+@dataclass(frozen=True, kw_only=True)
+class LatencyRecord(Record):
+    """Times in ms. The order of the fields is that of the tables."""
+
+    section: ClassVar[str] = "latency"
+    median_ms: float = metric(
+        "ms",
+        "lower",
+        "median time of a forward",
+        column="median_latency_ms",
+        interval_of="this run's median, if its rounds were independent",
+        low_column="median_ci95_low_ms",
+        high_column="median_ci95_high_ms",
+        heading="median ms",
+        in_terminal=True,
+        form=".3f",
+    )
+    mean_ms: float = metric(
+        "ms", "lower", "mean time of a forward", column="mean_latency_ms", heading="mean ms", form=".3f"
+    )
+    std_ms: float | None = metric("ms", "lower", "standard deviation of the rounds", column="std_latency_ms")
+    std_reason: str | None
+    throughput_samples_per_s: float = metric(
+        "samples/s",
+        "higher",
+        "samples a second of forward",
+        column="throughput",
+        heading="samples/s",
+        in_terminal=True,
+        form=".1f",
+    )
+    tokens_per_s: float = metric(
+        "tokens/s",
+        "higher",
+        "text tokens a second, padding not counted",
+        column="tokens_per_sec",
+        heading="tokens/s",
+        form=",.0f",
+    )
+    ci95_low_ms: float | None = metric(
+        "ms", None, "lower end of the median's 95% interval", column="median_ci95_low_ms"
+    )
+    ci95_high_ms: float | None = metric(
+        "ms", None, "upper end of the median's 95% interval", column="median_ci95_high_ms"
+    )
+    ci95_reason: str | None
+    p95_ms: float = metric("ms", "lower", "95th percentile of the rounds", column="p95_latency_ms")
+    p95_ci95_low_ms: float | None
+    p95_ci95_high_ms: float | None
+    p99_ms: float | None = metric("ms", "lower", "99th percentile of the rounds", column="p99_latency_ms")
+    p99_ci95_low_ms: float | None
+    p99_ci95_high_ms: float | None
+    p99_reason: str | None
+    rounds: int = metric("", None, "timed rounds")
+    warmup_rounds: int = metric("", None, "untimed rounds before the first of them")
+    warmup_steady: bool
+    converged: bool = metric("", None, "whether the median's interval is within 1% of it")
+    noise_rel: float | None = metric("", "lower", "standard deviation of block medians over their mean")
+    noise_reason: str | None
+    outlier_share: float = metric("", "lower", "rounds far outside the others (5 MAD)")
+    series_ms: Sequence[float]
+
+
+class Latency(InVisit):
     """Summarizes the rounds: arithmetic on what has been timed already."""
+
+    record = LatencyRecord
 
     def measure(self, run: BenchmarkRun) -> Record:
         """Return latency, throughput, noise and how the rounds were begun and ended."""
         text_tokens = run.loop.text_tokens(0, len(run.durations_s))
-        return {
-            "latency": {
-                **latency_statistics(run.durations_s, run.dataset.batch_size, text_tokens),
-                **noise(run.durations_s),
-                "converged": converged(run.durations_s),
-                "warmup_rounds": run.warm_up.rounds,
-                "warmup_steady": run.warm_up.steady,
-            }
-        }
+        return LatencyRecord(
+            **latency_statistics(run.durations_s, run.case.batch_size, text_tokens),
+            **noise(run.durations_s),
+            converged=converged(run.durations_s),
+            warmup_rounds=run.warm_up.rounds,
+            warmup_steady=run.warm_up.steady,
+        )
 
 
 def latency_statistics(durations_s: Sequence[float], batch_size: int, text_tokens: int) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import transformers
 
-from fixtures.device.arithmetic import cpu_info
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
+from fixtures.device.requirements import cpu_info
 from fixtures.device.unusable import unusable_gpus
 
 

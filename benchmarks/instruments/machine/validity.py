@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.base import InVisit, Record, metric
 from benchmarks.instruments.machine.readings import (
     DISQUALIFYING_POLICIES,
     POLICIES,
@@ -26,8 +28,33 @@ CLOCK_CHANGE = 0.05
 OTHERS_LOAD = 0.25
 
 
-class Validity(Instrument):
+@dataclass(frozen=True, kw_only=True)
+class ValidityRecord(Record):
+    """The state of the machine before and after the rounds, and the judgement of this benchmark alone.
+
+    What only several benchmarks show, such as a drift, is judged by `analysis.validity`.
+    """
+
+    section: ClassVar[str] = "validity"
+    valid: bool | None
+    status: str
+    reasons: Sequence[str]
+    unknown: Mapping[str, str]
+    native: bool = metric("", None, "false where the hardware emulates the precision")
+    throttle: Mapping[str, Any]
+    sm_clock_mhz: int | None = metric("MHz", None, "SM clock after the rounds")
+    sm_clock_before_mhz: int | None
+    temperature_c: int | None = metric("C", None, "GPU temperature after the rounds")
+    temperature_before_c: int | None
+    power_limit_w: float | None
+    other_processes: int | None
+    other_cpu_load: float
+
+
+class Validity(InVisit):
     """Reads the machine's state directly before the warm-up and directly after the rounds, and judges."""
+
+    record = ValidityRecord
 
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
@@ -38,11 +65,10 @@ class Validity(Instrument):
         self._before = snapshot(run.settings.device)
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Read it again and judge; whether the machine has drifted is known at the end of the session."""
+        """Read it again and judge."""
         device = run.settings.device
-        before = self._before or snapshot(device)
-        judged = validity(before, snapshot(device), emulation_reason(run.precision, device))
-        return {"validity": judged | {"drift": None, "drift_reason": "the sentinel has not run"}}
+        after = snapshot(device)
+        return ValidityRecord(**validity(self._before or after, after, emulation_reason(run.precision, device)))
 
 
 def validity(before: Snapshot, after: Snapshot, emulated: str | None) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from analysis.storage.files import write
-from benchmarks.instruments.base import Instrument, Record
+from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.instruments.quality.divergence import compare, divergence_figures, no_divergence
 from benchmarks.instruments.quality.paired import no_difference, perplexity_difference
 from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, quality_figures, score
@@ -24,30 +26,112 @@ from fixtures.precisions import baseline
 FOLDER = "per_sequence"
 
 
-class Quality(Instrument):
-    """Perplexity, and how predictions differ from the baseline's; the same in every execution of a precision."""
+@dataclass(frozen=True, kw_only=True)
+class StridedRecord(Record):
+    """The whole text by the published protocol."""
+
+    perplexity: float | None = metric(
+        "", "lower", "of the whole text, by the published protocol", column="strided_perplexity"
+    )
+    word_perplexity: float | None = metric("", "lower", "the same for each word", column="strided_word_perplexity")
+    word_perplexity_reason: str | None
+    avg_loss_nats: float | None
+    reason: str | None
+    targets: int
+    words: int
+    context: int
+    stride: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityRecord(Record):
+    """Perplexity over the text targets, and how the predictions differ from FP32's at each of them."""
+
+    section: ClassVar[str] = "quality"
+    perplexity: float | None = metric(
+        "",
+        "lower",
+        "exp of the mean loss over text targets",
+        reason_column="quality_reason",
+        heading="perplexity",
+        in_terminal=True,
+        form=".3f",
+    )
+    avg_loss_nats: float | None = metric("nats", "lower", "mean loss over text targets")
+    reason: str | None = metric("", None, "why there is no perplexity", column="quality_reason")
+    targets: int = metric("", None, "text targets scored")
+    samples: int
+    nonfinite_logits: int = metric("", "lower", "logits that are NaN or infinite")
+    delta_perplexity_vs_fp32: float | None = metric(
+        "",
+        "lower",
+        "perplexity minus FP32's",
+        interval_of="the difference on this text",
+        low_column="delta_perplexity_ci95_low",
+        high_column="delta_perplexity_ci95_high",
+        heading="perplexity vs FP32",
+        form="+.4f",
+    )
+    delta_perplexity_ci95_low: float | None = metric("", None, "lower end of its 95% interval")
+    delta_perplexity_ci95_high: float | None = metric("", None, "upper end of its interval")
+    delta_perplexity_rel: float | None = metric("", "lower", "the same, as a share of FP32's")
+    delta_perplexity_rel_ci95_low: float | None
+    delta_perplexity_rel_ci95_high: float | None
+    delta_reason: str | None
+    verdict: str | None = metric(
+        "",
+        None,
+        "equal within 0.1%, worse, better or undecided",
+        column="quality_verdict",
+        heading="against FP32",
+        in_terminal=True,
+    )
+    kl_vs_fp32_nats: float | None = metric("nats", "lower", "mean divergence from FP32 a token")
+    kl_vs_fp32_p99_nats: float | None = metric("nats", "lower", "its 99th percentile")
+    kl_vs_fp32_max_nats: float | None = metric("nats", "lower", "the largest")
+    top1_agreement_vs_fp32: float | None = metric("", "higher", "same most likely token as FP32")
+    divergence_reason: str | None
+    worst_sequences: Sequence[Mapping[str, Any]]
+    per_sequence_file: str | None
+    per_sequence_reason: str | None
+    strided: StridedRecord | None
+    meaningful: bool = metric("", None, "false with generated text or seeded weights", column="quality_meaningful")
+    meaningful_reason: str | None
+
+
+class Quality(AfterVisits):
+    """Perplexity, and how predictions differ from the baseline's.
+
+    It is the same in every execution and for every batch size: a precision is scored once for each sequence length.
+    """
+
+    record = QualityRecord
 
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
         # With the process number: of two sessions begun in one second neither overwrites the other's file.
         self._session = f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}"
+        self._scored: dict[tuple[str, int], QualityRecord] = {}
+        self._strided: dict[str, StridedRecord | None] = {}
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Return the figures, from another execution of this precision where one has been scored already."""
-        scored = [one.extra_info["quality"] for one in run.finished.values() if one.precision == run.precision.name]
-        if scored:
-            figures: dict[str, Any] = scored[0]
-        else:
+        """Return the figures; those of another case with the same precision and sequence length where it was scored."""
+        key = (run.case.precision, run.case.sequence_length)
+        if key not in self._scored:
             with run.phase("quality"):
-                figures = self._score(run) | {"strided": strided(run)}
-        if figures["nonfinite_logits"]:
-            run.invalidate(figures["reason"])
-        stand_in = run.extra_info["provenance"]["stand_in"]
-        return {"quality": figures | perplexity_validity(stand_in, run.checkpoint.config["vocab_size"])}
+                if run.case.precision not in self._strided:
+                    self._strided[run.case.precision] = strided(run)
+                self._scored[key] = QualityRecord(
+                    **self._score(run),
+                    **perplexity_validity(run.is_stand_in, run.checkpoint.config["vocab_size"]),
+                    strided=self._strided[run.case.precision],
+                )
+        return self._scored[key]
 
     def _score(self, run: BenchmarkRun) -> dict[str, Any]:
         rows = slice(run.settings.quality_rows(run.dataset.num_samples))
-        tensors = run.dataset.input_ids[rows], run.dataset.attention_mask[rows]
+        tensors = run.data.input_ids[rows], run.data.attention_mask[rows]
         if run.precision.is_baseline:
             scores = score(run.model, *tensors)
             reason = f"{run.precision.name} is what the others are compared with"
@@ -70,7 +154,8 @@ class Quality(Instrument):
         }
 
     def _save(self, run: BenchmarkRun, scores: Scores) -> dict[str, Any]:
-        path = run.settings.results_dir / FOLDER / f"{self._session}_{run.precision.name}.npz"
+        name = run.case.precision + (f"_{run.data.sequence_length}" if run.data.is_cut else "")
+        path = run.settings.results_dir / FOLDER / f"{self._session}_{name}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, packed(scores))
@@ -90,14 +175,14 @@ def packed(scores: Scores) -> bytes:
     return file.getvalue()
 
 
-def strided(run: BenchmarkRun) -> dict[str, Any] | None:
+def strided(run: BenchmarkRun) -> StridedRecord | None:
     """Return the figures of the published protocol, or None where they were not requested."""
     if run.whole_text is None:
         return None
     settings, text = run.settings, run.whole_text
     ids = text.ids.to(settings.device)
     figures = strided_figures(run.model, ids, text.words, settings.quality_context, settings.quality_stride)
-    return figures | {"source": text.source}
+    return StridedRecord(**figures, source=text.source)
 
 
 def text_of(run: BenchmarkRun, sample: int) -> dict[str, Any]:
@@ -106,6 +191,6 @@ def text_of(run: BenchmarkRun, sample: int) -> dict[str, Any]:
     if isinstance(decode, str):
         return {"text": None, "text_reason": decode}
     return {
-        "text": decode(run.dataset.input_ids[sample, : run.dataset.lengths[sample]].tolist()),
+        "text": decode(run.data.input_ids[sample, : run.data.lengths[sample]].tolist()),
         "text_reason": None,
     }

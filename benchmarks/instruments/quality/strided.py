@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 import transformers
 
-from benchmarks.instruments.quality.perplexity import quality_figures, score_batches
+from benchmarks.instruments.quality.perplexity import LARGEST_LOSS_NATS, quality_figures, score_batches
 from benchmarks.instruments.quality.scoring import TOKENS_PER_BATCH, Scorer, TargetBatch
 
 
@@ -25,10 +25,11 @@ def strided_figures(
     """
     scorer = Scorer.from_model(model, ids[None, :context])
     figures = quality_figures(score_batches(scorer, lambda: windows(ids, context, stride), count=1))
-    nll = None if figures["avg_loss_nats"] is None else figures["avg_loss_nats"] * figures["targets"]
+    word_perplexity, word_reason = perplexity_of_words(figures, words)
     return {
         "perplexity": figures["perplexity"],
-        "word_perplexity": None if nll is None or not words else math.exp(min(nll / words, 700.0)),
+        "word_perplexity": word_perplexity,
+        "word_perplexity_reason": word_reason,
         "avg_loss_nats": figures["avg_loss_nats"],
         "reason": figures["reason"],
         "targets": figures["targets"],
@@ -36,6 +37,18 @@ def strided_figures(
         "context": context,
         "stride": stride,
     }
+
+
+def perplexity_of_words(figures: Mapping[str, Any], words: int) -> tuple[float | None, str | None]:
+    """Return exp(NLL / words) of a text's figures, or None and why there is none."""
+    if figures["avg_loss_nats"] is None:
+        return None, figures["reason"]
+    if not words:
+        return None, "the text has no word"
+    loss = figures["avg_loss_nats"] * figures["targets"] / words
+    if loss > LARGEST_LOSS_NATS:
+        return None, f"exp({loss:.1f} nats) is beyond a float"
+    return math.exp(loss), None
 
 
 def windows(ids: torch.Tensor, context: int, stride: int) -> Iterator[TargetBatch]:
