@@ -17,7 +17,7 @@ from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, warm_up
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
-from fixtures.device.memory import allocated_bytes, start_peak_memory
+from fixtures.device.memory import peak_bytes, requested_bytes, start_peak_memory
 from fixtures.device.nvml import sm_clock_mhz
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
@@ -50,10 +50,9 @@ class BenchmarkRun:
     warm_up: WarmUp = field(init=False)
     #: Seconds of each timed round, in their order; empty until they have run.
     durations_s: list[float] = field(default_factory=list)
-    #: The most that PyTorch held for this case on a GPU, from its preparation on; None on a CPU. Set by `prepare`.
-    peak_memory_bytes: int | None = None
     #: Where the time went, by phase.
     seconds: dict[str, float] = field(default_factory=dict)
+    _others_bytes: int = 0
 
     @property
     def precision(self) -> Precision:
@@ -104,15 +103,18 @@ class BenchmarkRun:
         compute in what the precision says.
         """
         device, batch = self.settings.device, self.data.batches[0]
+        own_bytes = self.resident.held_bytes + self.data.held_bytes
+        self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
         start_peak_memory(device)
-        own_bytes = self.resident.allocated_bytes + self.data.allocated_bytes
-        others_bytes = allocated_bytes(device) - own_bytes  # other models, other shapes
         forward = EXECUTIONS[self.case.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
         self.loop = ForwardLoop(forward, self.data.batches, device)
         logits = self.loop.run_one()
-        if device.type == "cuda":
-            self.peak_memory_bytes = torch.cuda.max_memory_allocated(device) - others_bytes
         self.precision.verify(self.model, self._before_casts(logits))
+
+    def peak_memory_bytes(self) -> int | None:
+        """Return the most that PyTorch held for this case on a GPU since its preparation began; None on a CPU."""
+        device = self.settings.device
+        return None if device.type == "cpu" else peak_bytes(device) - self._others_bytes
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""

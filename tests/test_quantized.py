@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from benchmarks.instruments.latency.roofline import weight_bytes
+from fixtures.device import requirements
 from fixtures.model.storage import model_bytes, parameter_count, storage_of
-from fixtures.precisions import PRECISIONS, Precision, PrecisionError, emulation_reason
+from fixtures.precisions import PRECISIONS, Precision, PrecisionError, emulation_reason, unavailable_reason
 from tests.test_suite import extra_info
 from tests.tiny import tiny_gpt2
 from tests.toy_int8 import INT8, quantize
@@ -90,8 +91,6 @@ def test_a_precision_of_another_dtype_has_to_say_what_it_requires():
 
 
 def test_arithmetic_that_a_cpu_lacks_is_a_sentence(monkeypatch):
-    from fixtures.device import requirements
-
     fp8 = requirements.Arithmetic("FP8", cuda_from=(8, 9))
     precision = Precision("fp8", "eight bits", torch.float8_e4m3fn, requires=(fp8,))
     assert "this CPU has none of no known flag, so FP8 would be emulated" in emulation_reason(
@@ -108,3 +107,34 @@ def test_arithmetic_that_a_cpu_lacks_is_a_sentence(monkeypatch):
 def test_what_is_stored_is_named():
     assert storage_of(torch.zeros(1, dtype=torch.float16)) == "torch.float16"
     assert storage_of(quantize(tiny_gpt2()).transformer.h[0].mlp.c_fc.weight) == "ToyInt8(torch.int8, torch.float32)"
+
+
+@pytest.mark.parametrize(
+    ("package", "missing"),
+    [
+        (requirements.Package("torch", "1.0"), None),
+        (requirements.Package("torch", "99.1"), "it needs torch 99.1 or newer, and "),
+        (
+            requirements.Package("no-such-package", "1.2"),
+            "it needs no-such-package 1.2 or newer, which is not installed",
+        ),
+    ],
+)
+def test_a_package_that_is_missing_is_a_sentence_with_the_command_that_installs_it(package, missing):
+    reason = package.missing_reason(torch.device("cpu"))
+    assert reason is None if missing is None else reason.startswith(missing)
+    assert missing is None or reason.endswith(f"`python -m pip install '{package.name}>={package.from_version}'`")
+
+
+def test_what_cannot_be_emulated_does_not_run_where_emulation_is_allowed():
+    def reason(*requires: object, allow_emulated: bool = True) -> str | None:
+        precision = Precision("fp99", "ninety-nine bits", torch.float16, requires=requires)
+        return unavailable_reason(precision, torch.device("cpu"), allow_emulated)
+
+    emulated, package = requirements.Arithmetic("FP99", (99, 0)), requirements.Package("no-such-package", "1.2")
+    impossible = replace(emulated, can_be_emulated=False)
+    assert reason(emulated) is None
+    assert "so FP99 would be emulated; --allow-emulated runs it anyway" in reason(emulated, allow_emulated=False)
+    assert reason(impossible).endswith("so FP99 cannot run")
+    assert "no-such-package" in reason(package)
+    assert "no-such-package" in reason(emulated, package)  # what is allowed hides no other reason

@@ -6,7 +6,7 @@ import torch
 from torch.utils._pytree import tree_map
 from transformers.pytorch_utils import Conv1D
 
-from fixtures.precisions import Precision
+from fixtures.precisions.precision import Precision
 
 
 class ToyInt8(torch.Tensor):
@@ -55,3 +55,4 @@ INT8 = Precision(
     transform=quantize,
     storage={"*.c_*.weight": torch.int8},
 )
+PRECISIONS = (INT8,)

@@ -29,7 +29,7 @@ class SizeRecord(Record):
 
 
 class Size(AfterVisits):
-    """Adds up what is stored; the peak of memory was read when the case was prepared."""
+    """Adds up what is stored; the peak of memory is that from the preparation to the last round."""
 
     record = SizeRecord
 
@@ -39,7 +39,7 @@ class Size(AfterVisits):
         On a CPU the peak is null: PyTorch keeps no such count there, and the process's own would be of Python and
         libraries.
         """
-        peak = run.peak_memory_bytes
+        peak = run.peak_memory_bytes()
         return SizeRecord(
             model_size_mb=model_bytes(run.model) / BYTES_PER_MB,
             parameters=parameter_count(run.model),

@@ -36,7 +36,9 @@ class Plot:
 PLOTS = (
     Plot("latency", "Median latency of a forward", partial(bars, column="median_latency_ms", form="{:.3f}")),
     Plot(
-        "speedup", "Speed against FP32 in the same execution", partial(bars, column="speedup_vs_fp32", form="{:.2f}x")
+        "speedup",
+        "Speed against FP32 in the same execution and shape",
+        partial(bars, column="speedup_vs_fp32", form="{:.2f}x"),
     ),
     Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),
     Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.4g}")),

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 #: Share of a setting's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
-#: With more bars than this, their figures stand upright.
-MOST_LEVEL_LABELS = 14
+#: With more characters than this above the bars, they stand upright.
+MOST_LEVEL_CHARACTERS = 80
 #: Signs beside a row's figure, and what they mean.
 INVALID, EMULATED = "*", "†"
 SIGN_MEANINGS = {
@@ -40,7 +40,9 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     figure, foot = new_figure(run, title, HEIGHT_IN, notes)
     axes = add_axes(figure, foot)
     settings, precisions = numbered(frame["setting"]), numbered(frame["precision"])
-    width, is_crowded = FILLED / len(precisions), len(settings) * len(precisions) > MOST_LEVEL_LABELS
+    width = FILLED / len(precisions)
+    longest = max(len(form.format(value)) for value in values.dropna())
+    is_crowded = len(settings) * len(precisions) * longest > MOST_LEVEL_CHARACTERS
     top = float(highs.max())
     for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
         number = precisions[row["precision"]]
@@ -56,12 +58,24 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     for precision, number in precisions.items():
         colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
         axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
-    axes.set_xticks(list(settings.values()), [literal(name.replace("-", "\n")) for name in settings])
+    axes.set_xticks(list(settings.values()), group_labels(frame))
     axes.set_xlim(-0.5, len(settings) - 0.5)
     axes.set_ylim(0, (1.3 if is_crowded else 1.14) * top if top > 0 else 1)
     axes.set_ylabel(metric.unit, size=8)
     figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
     return figure
+
+
+def group_labels(frame: pd.DataFrame) -> list[str]:
+    """Return the label of each setting; where there are several shapes each names its own, the usual one too."""
+    cases = {case.setting: case for case in frame["case"]}
+    has_several = len({case.shape for case in cases.values()}) > 1
+    labels = []
+    for setting, case in cases.items():
+        shape = f"b{case.batch_size}x{case.sequence_length}"
+        parts = setting.split("-") + ([shape] if has_several and shape not in setting else [])
+        labels.append(literal("\n".join(parts)))
+    return labels
 
 
 def metric_caption(run: RunSummary, column: str) -> str:

@@ -40,8 +40,8 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
     rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
     figure, foot = new_figure(run, title, 1.0 + rows * HEIGHT_IN, notes)
     height_in = figure.get_figheight()
-    bottom, top = foot + 0.45 / height_in, 1 - 0.6 / height_in
-    grid = figure.add_gridspec(rows, columns, left=0.13, right=0.98, bottom=bottom, top=top, hspace=0.4, wspace=0.35)
+    bottom, top = foot + 0.45 / height_in, 1 - (0.6 if len(panels) == 1 else 0.8) / height_in
+    grid = figure.add_gridspec(rows, columns, left=0.13, right=0.98, bottom=bottom, top=top, hspace=0.35, wspace=0.35)
     for number, of_shape in enumerate(panels):
         axes = figure.add_subplot(grid[number // columns, number % columns])
         tidy(axes)

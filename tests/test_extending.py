@@ -1,0 +1,89 @@
+"""A precision, an execution and a metric are added in one file each, as docs/extending.md says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import REPOSITORY
+
+CODE = ("analysis", "benchmarks", "data_prep", "fixtures", "conftest.py", "pyproject.toml")
+EXECUTION = '''
+
+def inference(model: torch.nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Forward:
+    """Return the eager forward under `torch.inference_mode`."""
+    return called_with_batch(torch.inference_mode()(logits_of(model)), input_ids, attention_mask)
+
+
+EXECUTIONS["inference"] = Execution("inference", "the eager forward in inference mode", inference)
+'''
+
+
+def replace(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+
+
+def add_precision(tree: Path) -> None:
+    shutil.copy(REPOSITORY / "tests" / "toy_int8.py", tree / "fixtures" / "precisions" / "int8_toy.py")
+
+
+def add_execution(tree: Path) -> None:
+    with (tree / "fixtures" / "executions.py").open("a") as file:
+        file.write(EXECUTION)
+
+
+def add_metric(tree: Path) -> None:
+    path = tree / "benchmarks" / "instruments" / "size.py"
+    field = (
+        '    tensors: int = metric("", "lower", "parameters and buffers in number", heading="tensors", form=".0f")\n'
+    )
+    replace(path, "    parameters: int\n", f"    parameters: int\n{field}")
+    value = "            tensors=len(list(run.model.parameters())) + len(list(run.model.buffers())),\n"
+    replace(path, "        return SizeRecord(\n", f"        return SizeRecord(\n{value}")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the suite's code, to which things are added."""
+    for name in CODE:
+        source, target = REPOSITORY / name, tmp_path / "tree" / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tmp_path / "tree"
+
+
+def test_each_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    for add in (add_precision, add_execution, add_metric):
+        add(tree)
+    changed = {path for path in tree.rglob("*") if path.is_file() and before.get(path) != path.read_bytes()}
+    assert len(changed) == 3
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-m", "not integrity", "--rounds=8", "--energy=off"]
+    command += ["--precisions=fp32,int8_toy", "--executions=eager,inference", "--device=cpu", "--benchmark-autosave"]
+    command += [f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "-pno:cacheprovider", "-pno:xdist"]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (tree / "results" / "gpt2_quantization_benchmark_results.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    shape, precisions, executions = "b1x16", ("fp32", "int8_toy"), ("eager", "inference")
+    assert list(rows) == [f"{name}-{execution}-{shape}" for name in precisions for execution in executions]
+    assert {row["tensors"] for row in rows.values()} == {"28"}
+    assert "tensors" in (tree / "results" / "gpt2_benchmark_summary.md").read_text()
+    (path,) = (tree / ".benchmarks").rglob("*.json")
+    saved = {
+        item["extra_info"]["case"]["execution"]: item["extra_info"]
+        for item in json.loads(path.read_text())["benchmarks"]
+    }
+    assert saved["inference"]["numerics"]["difference_from_eager"] < 1e-2
+    assert saved["inference"]["quality"]["kl_vs_fp32_nats"] > 1e-9  # of INT8, the last of the precisions

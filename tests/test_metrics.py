@@ -1,0 +1,136 @@
+"""The catalogue that travels in a saved run, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.metrics import RATIOS, Catalogue, Metric, first_edition
+from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
+from analysis.table import known_interval, table
+from data_prep.errors import InputError
+from tests.json_values import json_values
+from tests.test_results import benchmark
+
+DESCRIBED = {
+    "column": "letters",
+    "path": "words.letters",
+    "unit": "",
+    "better": "lower",
+    "description": "letters of the id",
+    "heading": "letters",
+    "form": ",.0f",
+}
+
+
+def test_a_run_describes_its_metrics_and_those_of_the_first_edition_come_first():
+    catalogue = Catalogue.of({"metrics": [DESCRIBED]})
+    assert [metric.column for metric in catalogue.metrics][-1] == "letters"
+    assert len(catalogue.metrics) == len(first_edition().metrics) + 1
+    assert Catalogue.of({}) == first_edition()
+
+
+def test_a_ratio_follows_its_figure():
+    columns = [column.column for column in first_edition()]
+    assert all(columns.index(ratio.column) == columns.index(ratio.of) + 1 for ratio in RATIOS)
+
+
+def test_of_two_descriptions_the_last_one_counts():
+    later = DESCRIBED | {"description": "others"}
+    catalogue = Catalogue.joined(Catalogue.from_json([entry]) for entry in (DESCRIBED, later))
+    assert [metric.description for metric in catalogue.metrics] == ["others"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"column": "=1+1"},
+        {"column": "precision"},
+        {"column": None},
+        {"path": "words..letters"},
+        {"path": "a.b.c.d.e"},
+        {"better": "sideways"},
+        {"form": "1000000000d"},
+        {"form": "{0.__class__}"},
+        {"is_number": 1},
+        {"description": "x" * 201},
+        {"low_column": "../x"},
+        {"heading": 3},
+    ],
+)
+def test_a_description_that_could_do_harm_is_one_sentence(changes):
+    with pytest.raises(InputError, match="The run's catalogue of metrics has"):
+        Metric.from_json(DESCRIBED | changes)
+
+
+@given(st.dictionaries(st.sampled_from([*DESCRIBED, "is_number", "reason_column", "low_column"]), json_values))
+def test_any_description_is_a_metric_or_one_error(changes):
+    try:
+        metric = Metric.from_json(DESCRIBED | changes)
+    except InputError:
+        return
+    assert formatted(1.5, metric)
+    frame = table([benchmark("fp32", 1.0)], {"metrics": [DESCRIBED | changes]})
+    assert metric.column in frame
+
+
+@given(json_values)
+def test_any_catalogue_is_one_or_one_error(value):
+    try:
+        Catalogue.from_json(value)
+    except InputError:
+        return
+    assert isinstance(value, list)
+
+
+def test_a_run_with_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path):
+    from analysis.storage.runs import load
+
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"benchmarks": [benchmark("fp32", 1.0)], "machine_info": {"metrics": 3}}))
+    with pytest.raises(InputError, match=r"run\.json cannot be read: The run's catalogue of metrics is 3"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "text"),
+    [
+        (1234.5, "tokens_per_sec", "1,234"),
+        (2.0, "speedup_vs_fp32", "2.00x"),
+        (0.5, "delta_perplexity_vs_fp32", "+0.5000"),
+        (None, "perplexity", "-"),
+        (math.nan, "perplexity", "-"),
+        ("equal", "quality_verdict", "equal"),
+        (None, "quality_verdict", "-"),
+    ],
+)
+def test_a_figure_is_formatted_as_its_metric_says(value, column, text):
+    assert formatted(value, first_edition()[column]) == text
+
+
+def test_a_metric_with_a_heading_has_a_column_in_the_tables_and_its_interval_in_the_legend():
+    rows = [benchmark("fp32", 4.0, 100.0), benchmark("fp16", 2.0)]
+    rows[0]["extra_info"]["energy"]["rel_u95"] = 0.1
+    rows[0]["extra_info"]["words"] = {"letters": 1234}
+    catalogue = Catalogue.of({"metrics": [DESCRIBED]})
+    frame = table(rows, {"metrics": [DESCRIBED]})
+    summary = summary_table(frame, catalogue, {})
+    assert summary["letters"].tolist() == ["1,234", "-"]
+    assert summary["energy mJ"].tolist() == ["100.0 (90.0 to 110.0)", "-"]
+    assert interval_legend(frame, catalogue) == (
+        "In parentheses 95% intervals: energy mJ, of the mean of this run's windows."
+    )
+    assert "letters" not in terminal_table(frame, catalogue, {})
+    assert terminal_table(frame, catalogue, {})["energy mJ"].tolist() == ["100.0 ± 10.0%", "-"]
+    assert interval_legend(table(rows[1:]), first_edition()) is None
+
+
+def test_an_interval_that_does_not_hold_its_figure_is_none():
+    rows = [benchmark("fp32", 4.0)]
+    rows[0]["extra_info"]["latency"].update(ci95_low_ms=4.1, ci95_high_ms=5.0)
+    low, high = known_interval(table(rows), "median_latency_ms", first_edition())
+    assert (low.isna().all(), high.isna().all()) == (True, True)

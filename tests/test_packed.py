@@ -1,0 +1,64 @@
+"""Rows of text without padding, for sequences longer than a paragraph."""
+
+from __future__ import annotations
+
+import datasets
+import pytest
+import torch
+
+from data_prep import tokens
+from data_prep.errors import InputError
+from data_prep.layout import PUBLISHED_PROTOCOL, write_dataset
+from data_prep.prepare import prepare
+from data_prep.protocol import Protocol
+from fixtures.dataset.folder import DatasetFolder
+from fixtures.dataset.integrity import verify
+from tests.tiny import ORIGINAL_METADATA, tiny_tensors
+
+
+class Letters:
+    """A tokenizer whose ids are the letters' codes."""
+
+    def __call__(self, texts: list[str], **_: object) -> dict[str, list[list[int]]]:
+        return {"input_ids": [[ord(letter) for letter in text] for text in texts]}
+
+
+def packed(texts: list[str], length: int, seed: int = 0) -> list[str]:
+    tensors = tokens.packed(datasets.Dataset.from_dict({"text": texts}), Letters(), length, seed)
+    assert torch.equal(tensors["labels"], tensors["input_ids"])
+    assert tensors["attention_mask"].all()
+    return ["".join(map(chr, row)) for row in tensors["input_ids"].tolist()]
+
+
+def test_rows_are_joined_in_their_order_cut_and_then_shuffled():
+    rows = packed(["abc", "defg", "hij", "k"], length=2)
+    assert sorted(rows) == ["ab", "cd", "ef", "gh", "ij"]  # k is left over
+    assert rows == packed(["abc", "defg", "hij", "k"], length=2)
+    assert any(rows != packed(["abc", "defg", "hij", "k"], length=2, seed=seed) for seed in (1, 2, 3))
+
+
+def test_many_rows_are_tokenized_as_few_are():
+    assert sorted(packed(["ab"] * 600, length=4)) == ["abab"] * 300
+
+
+def test_a_text_too_short_for_one_row_is_one_sentence():
+    with pytest.raises(InputError, match="The text has 3 tokens, too few for one row of 4; expected a smaller"):
+        packed(["abc"], length=4)
+
+
+def test_a_packed_dataset_passes_every_check_and_says_that_it_is_packed(tmp_path):
+    folder = prepare(Protocol(max_length=512, packed=True), tmp_path / "packed", "always")
+    data = DatasetFolder(folder)
+    assert not [finding for finding in verify(data).values() if finding.passed is False]
+    loaded = data.loaded()
+    assert loaded.metadata["packed"] is True
+    assert loaded.metadata["padding_ratio"] == 0
+    assert loaded.input_ids.shape[1] == 512
+    assert len(loaded.input_ids) == loaded.metadata["num_samples"] > 300
+
+
+@pytest.mark.parametrize(("is_packed", "passed"), [(False, False), (True, None)])
+def test_packed_rows_of_the_default_length_are_not_held_against_the_published_digests(tmp_path, is_packed, passed):
+    tensors = {name: torch.nn.functional.pad(tensor, (0, 112)) for name, tensor in tiny_tensors().items()}
+    write_dataset(tmp_path, tensors, ORIGINAL_METADATA | PUBLISHED_PROTOCOL | {"packed": is_packed})
+    assert verify(DatasetFolder(tmp_path))["published_digests_agree"].passed is passed
