@@ -208,7 +208,7 @@ class Catalogue:
     @property
     def compared(self) -> tuple[Column, ...]:
         """Those that can get better and worse, in the order of the catalogue."""
-        return tuple(entry for entry in self if entry.better)
+        return tuple(entry for entry in self if entry.better and entry.is_number)
 
 
 @cache

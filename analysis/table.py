@@ -98,12 +98,17 @@ def add_launch_bound_share(frame: pd.DataFrame) -> None:
 def known_interval(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:
     """Return the ends of a figure's 95% interval in each row, NaN where it has none that holds the figure."""
     value, entry = frame[column], catalogue[column]
-    none = value.where(value.isna())
+
+    def numbers(name: str | None) -> pd.Series[float]:
+        missing = value.where(value.isna())
+        known: pd.Series[float] = pd.to_numeric(frame.get(name or "", missing), errors="coerce")
+        return known
+
     if entry.relative_column is not None:
-        uncertainty = frame.get(entry.relative_column, none)
+        uncertainty = numbers(entry.relative_column)
         low, high = value * (1 - uncertainty), value * (1 + uncertainty)
     else:
-        low, high = (frame.get(name or "", none) for name in (entry.low_column, entry.high_column))
+        low, high = numbers(entry.low_column), numbers(entry.high_column)
     holds_value = (low <= value) & (value <= high)
     return low.where(holds_value), high.where(holds_value)
 

@@ -105,7 +105,7 @@ def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite
 
 
 def test_two_metrics_of_one_name_are_an_error():
-    with pytest.raises(ValueError, match="metrics of several records are named letters"):
+    with pytest.raises(ValueError, match="several metrics are named letters; expected one each"):
         catalogue([Words, Words])
 
 

@@ -94,6 +94,9 @@ def test_welch_by_hand():
     assert half_width == pytest.approx(student_t(5.959) * math.sqrt(1 / 3 + 4 / 5), rel=1e-4)
     assert welch(before, after, (3, 5)) == welch(before, after)
     assert welch(before, after, (1.5, 2.5)).half_width > math.sqrt(2) * half_width
+    # Worth 1.5 values each: shares 1 / 1.5 and 4 / 1.5 of 5 / 1.5, and one degree of freedom at least on either side.
+    _, half_width = welch(before, after, (1.5, 1.5))
+    assert half_width == pytest.approx(student_t(1 / (0.2**2 + 0.8**2)) * math.sqrt(5 / 1.5))
 
 
 def test_values_without_spread_have_a_difference_of_no_width():

@@ -74,12 +74,19 @@ def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
     (part / "name").write_text("core")
     meter = Rapl(tmp_path)
 
+    moments_s = iter([10.0, 10.5])
+
     def pass_time(seconds: float) -> None:
         (tmp_path / "intel-rapl:0" / "energy_uj").write_text("50000")  # 150,000 on, past its end at 1,000,000
         (tmp_path / "intel-rapl:1" / "energy_uj").write_text("120000")
 
     monkeypatch.setattr("time.sleep", pass_time)
-    assert meter.measure(1.0, 1)[0].energy_mj == pytest.approx(170)
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments_s))
+    (reading,) = meter.measure(1.0, 1)
+    assert reading.energy_mj == pytest.approx(170)
+    assert (reading.start_s, reading.end_s, reading.ticks) == (10.0, 10.5, 500)
+    assert reading.rel_u == pytest.approx(0.001 / 6**0.5 / 0.5)  # both ends lie anywhere within a millisecond
+    assert reading.power_w == pytest.approx(0.34)
     assert "machine" in meter.scope
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.comparison.changes import changes
 from analysis.metrics import RATIOS, Catalogue, Metric, first_edition
+from analysis.report.plots.bars import bars, missing_values
+from analysis.report.summary import RunSummary
 from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
+from analysis.storage.runs import Run
 from analysis.table import known_interval, table
 from data_prep.errors import InputError
 from tests.json_values import json_values
@@ -67,15 +72,33 @@ def test_a_description_that_could_do_harm_is_one_sentence(changes):
         Metric.from_json(DESCRIBED | changes)
 
 
-@given(st.dictionaries(st.sampled_from([*DESCRIBED, "is_number", "reason_column", "low_column"]), json_values))
-def test_any_description_is_a_metric_or_one_error(changes):
+OTHERS = {
+    "is_number": st.booleans(),
+    "reason_column": st.sampled_from(["energy_reason", "nowhere"]),
+    "low_column": st.sampled_from(["quality_reason", "letters", "nowhere"]),
+    "relative_column": st.sampled_from(["validity", "device", "letters"]),
+}
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([*DESCRIBED, *OTHERS]), json_values, max_size=3)
+    | st.fixed_dictionaries({}, optional=OTHERS)
+)
+def test_any_description_is_a_metric_or_one_error(replaced):
     try:
-        metric = Metric.from_json(DESCRIBED | changes)
+        metric = Metric.from_json(DESCRIBED | replaced)
     except InputError:
         return
     assert formatted(1.5, metric)
-    frame = table([benchmark("fp32", 1.0)], {"metrics": [DESCRIBED | changes]})
-    assert metric.column in frame
+    environment = {"metrics": [DESCRIBED | replaced]}
+    run = RunSummary([benchmark("fp32", 1.0), benchmark("fp16", 2.0)], environment, {})
+    assert metric.column in run.frame
+    assert summary_table(run.frame, run.catalogue, {}).to_markdown()
+    assert bars(run, "t", metric.column, "{}") is None  # no benchmark has it
+    assert missing_values(run, metric.column)
+    other = Run(Path("run.json"), tuple(run.benchmarks), environment)
+    assert changes([other], [other])
 
 
 @given(json_values)

@@ -173,7 +173,14 @@ def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):
         "fp16-eager",
     ]  # as in the other pictures
     assert "energy_per_sample_mj" not in values
-    assert overview(runs)["commit"].tolist() == ["cccccccc", "cccccccc"]
+    assert values["median_latency_ms"].index.tolist() == [1, 2]  # the numbers of the overview
+    listed = overview(runs)
+    assert listed["#"].tolist() == ["1", "2"]
+    assert listed["commit"].tolist() == ["cccccccc", "cccccccc"]
+    assert listed["device_name"].tolist() == ["unknown", "unknown"]
+    runs[0].benchmarks[0]["extra_info"]["environment"] = {"device_name": "H100", "driver": None}
+    assert overview(runs)["device_name"].tolist() == ["H100", "unknown"]
+    assert overview(runs)["driver"].tolist() == ["unknown", "unknown"]
 
 
 def test_history_writes_a_picture_that_names_the_commits(tmp_path):

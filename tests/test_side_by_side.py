@@ -33,3 +33,8 @@ def test_a_missing_figure_is_a_dash_without_a_difference():
 
 def test_other_suites_are_left_alone():
     assert side_by_side([{"name": "other", "extra_info": {}}, {"name": "older"}]) is None
+
+
+def test_benchmarks_stand_in_the_order_in_which_they_were_measured():
+    text = side_by_side([listed("0001", name, 1.0) for name in ("mixed", "fp32", "bf16")])
+    assert [line.split()[0] for line in text.splitlines()[2:]] == ["mixed-eager", "fp32-eager", "bf16-eager"]

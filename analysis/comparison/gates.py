@@ -25,7 +25,11 @@ class Gate:
 
         Raises `InputError` where the metric is not in the catalogue, or cannot get worse.
         """
-        names = {metric.path.rpartition(".")[2]: metric.column for metric in catalogue.metrics if metric.better}
+        names = {
+            metric.path.rpartition(".")[2]: metric.column
+            for metric in catalogue.metrics
+            if metric.better and metric.is_number
+        }
         names |= {metric.column: metric.column for metric in catalogue.compared}
         if self.metric not in names:
             raise InputError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.comparison.comparability import differences
 from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
@@ -33,6 +34,8 @@ def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
 def noise_markdown(runs: Sequence[Run]) -> str:
     """Return the noise floor as Markdown, one table for each execution."""
     parts = [f"# Noise floor over {len(runs)} run(s)"]
+    conditions = differences((str(run.path), item["extra_info"]) for run in runs for item in run.benchmarks)
+    parts += [f"> **warning:** {line}" for line in conditions]
     if len(runs) < 2:
         parts.append("One run has no run-to-run spread; make more with `python -m benchmarks --repeats 5`.")
     for execution, rows in noise_floor(runs).groupby("execution"):

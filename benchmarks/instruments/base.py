@@ -83,13 +83,16 @@ def _members(annotation: object) -> set[Any]:
 
 
 def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
-    """Return the metrics of records as a saved run holds them. Raises `ValueError` where two have one column."""
-    found = [found for record in records for found in metrics_of(record)]
-    columns = [found.column for found in found]
-    repeated = {column for column in columns if columns.count(column) > 1}
-    if repeated:
-        raise ValueError(f"metrics of several records are named {', '.join(sorted(repeated))}; expected one each")
-    return [asdict(found) for found in found]
+    """Return the metrics of records as a saved run holds them.
+
+    Raises `ValueError` where two have one column or one heading.
+    """
+    described = [found for record in records for found in metrics_of(record)]
+    for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise ValueError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
+    return [asdict(found) for found in described]
 
 
 class Instrument:

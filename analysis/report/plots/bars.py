@@ -106,6 +106,6 @@ def missing_values(run: RunSummary, column: str) -> list[str]:
     """Return a line for each row that lacks a figure, with the reason where the run states one."""
     frame, reason_column, lines = run.frame, run.catalogue[column].reason_column, []
     for _, row in frame[frame[column].isna()].iterrows():
-        reason = row[reason_column] if reason_column else None
+        reason = row.get(reason_column) if reason_column else None
         lines.append(f"no figure for {row['name']}" + ("" if pd.isna(reason) else f": {reason}"))
     return lines
