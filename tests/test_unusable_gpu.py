@@ -2,160 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from analysis.report.summary import unusable_gpus as sentences_of_a_saved_run
 from data_prep.errors import InputError
 from fixtures.device import nvml, unusable
-from fixtures.device.builds import Build, Wheels, runs_on_driver, serves
-from fixtures.device.installed import InstalledGpu, Obstacle, gpus_of_device_files, installed_gpus
-from fixtures.device.nvml import NvmlError
-from fixtures.device.unusable import CudaState, diagnosis, unusable_gpus
+from fixtures.device.builds import Build
+from fixtures.device.installed import Obstacle
+from fixtures.device.unusable import unusable_gpus
 from fixtures.settings import parse_device
 from tests.fake_nvml import fake_nvml, fake_nvml_of
-
-CU130 = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
-CU128 = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
-CU126 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
-PINNED = Build("2.13.0+cu130", "13.0", CU130)
-A100, V100, P100 = ("NVIDIA A100-SXM4-80GB", (8, 0)), ("Tesla V100-SXM2-16GB", (7, 0)), ("Tesla P100-PCIE-16GB", (6, 0))
-H100, B200, T4G, K80 = ("NVIDIA H100", (9, 0)), ("NVIDIA B200", (10, 0)), ("NVIDIA T4G", (7, 5)), ("Tesla K80", (3, 7))
-NO_DEVICE = "No CUDA GPUs are available"
-REINSTALL = (
-    "python -m pip uninstall --yes torch && python -m pip install torch --index-url https://download.pytorch.org/whl/"
+from tests.gpus import (
+    A100,
+    NO_DEVICE,
+    P100,
+    PINNED,
+    REINSTALL,
+    V100,
+    diagnosed,
 )
-
-
-def state(available: bool = False, visible: str | None = None, error: str = "", machine: str = "x86_64") -> CudaState:
-    return CudaState(available, visible, lambda: error, machine)
-
-
-def diagnosed(gpu, driver, build=PINNED, obstacle=None, **cuda):
-    return diagnosis(InstalledGpu(*gpu, driver, obstacle), build, state(**cuda))
-
-
-@pytest.mark.parametrize(
-    ("architecture", "capability", "expected"),
-    [
-        ("sm_80", (8, 0), True),
-        ("sm_80", (8, 6), True),
-        ("sm_80", (8, 9), True),
-        ("sm_86", (8, 0), False),
-        ("sm_80", (9, 0), False),
-        ("sm_90", (8, 0), False),
-        ("sm_100", (10, 3), True),
-        ("sm_100", (1, 0), False),
-        ("sm_120", (12, 1), True),
-        ("compute_80", (9, 0), True),
-        ("compute_80", (12, 0), True),
-        ("compute_90", (8, 9), False),
-        ("sm_90a", (9, 0), True),
-        ("sm_90a", (9, 1), False),
-        ("compute_90a", (10, 0), False),
-        ("sm_100f", (10, 3), True),
-        ("compute_100f", (12, 0), False),
-        ("sm_80", (8, 7), False),
-        ("sm_87", (8, 7), True),
-        ("sm_87", (8, 9), False),
-        ("compute_80", (8, 7), True),
-        ("gfx90a", (9, 0), False),
-        ("sm_", (0, 0), False),
-    ],
-)
-def test_machine_code_serves_its_major_capability_and_ptx_every_newer_one(architecture, capability, expected):
-    assert serves(architecture, capability) is expected
-
-
-@given(
-    st.text() | st.from_regex(r"(sm|compute)_\d{2,3}[af]?", fullmatch=True),
-    st.tuples(st.integers(1, 12), st.integers(0, 9)),
-)
-def test_whatever_an_architecture_is_called_it_serves_no_older_gpu(architecture, capability):
-    if serves(architecture, capability):
-        digits = re.sub(r"\D", "", architecture)
-        assert (int(digits[:-1]), int(digits[-1])) <= capability
-
-
-@pytest.mark.parametrize(
-    ("cuda", "driver", "expected"),
-    [
-        ("13.0", "580.65.06", True),
-        ("13.2", "580", True),
-        ("13.0", "575.57.08", False),
-        ("13.0", "535.183.01", False),
-        ("12.8", "535.183.01", True),
-        ("12.6", "525.60.13", True),
-        ("12.6", "520.61.05", False),
-        ("11.8", "450.80.02", True),
-        ("11.8", "450.36.06", False),
-        ("14.0", "1.0", True),  # nothing is known of it
-    ],
-)
-def test_a_driver_runs_every_release_of_the_major_versions_it_is_new_enough_for(cuda, driver, expected):
-    assert runs_on_driver(cuda, driver) is expected
-
-
-@pytest.mark.parametrize(
-    ("build", "capability", "expected"),
-    [
-        (PINNED, (8, 9), True),
-        (PINNED, (7, 0), False),
-        (PINNED, (12, 1), True),
-        (Build("2.10.0", "12.8", CU128), (6, 1), False),
-        (Build("2.10.0", "12.8", CU128), (7, 0), True),
-        (Build("2.13.0", "12.6", CU126), (6, 1), True),
-        (Build("2.13.0", "12.6", CU126), (10, 0), False),
-        (Build("2.6.0", "13.0", ()), (7, 0), False),
-        (Build("2.6.0", "13.0", ()), (7, 5), True),
-        (Build("2.6.0", "12.4", ()), (7, 0), True),
-    ],
-)
-def test_a_build_has_kernels_for_what_it_was_compiled_for(build, capability, expected):
-    assert build.has_kernels(capability) is expected
-
-
-@pytest.mark.parametrize(
-    ("gpu", "driver", "machine", "index"),
-    [
-        (A100, "535.183.01", "x86_64", "cu126"),
-        (A100, "580.65.06", "x86_64", "cu130"),
-        (H100, "535.183.01", "x86_64", "cu126"),
-        (H100, "520.61.05", "x86_64", "cu118"),
-        (V100, "580.65.06", "x86_64", "cu126"),
-        (P100, "470.82.01", "x86_64", "cu118"),
-        (B200, "570.86.15", "x86_64", "cu128"),
-        (B200, "580.65.06", "x86_64", "cu130"),
-        (H100, "535.183.01", "aarch64", "cu126"),
-        (("NVIDIA Thor", (11, 0)), "580.65.06", "aarch64", "cu130"),
-    ],
-)
-def test_the_build_that_is_proposed_has_kernels_and_runs_on_the_driver(gpu, driver, machine, index):
-    unusable_gpu = diagnosed(gpu, driver, Build("2.13.0+cpu", None, ()), machine=machine)
-    assert unusable_gpu.install == REINSTALL + index
-    assert unusable_gpu.remedy == f"install a build for CUDA {index[2:4]}.{index[4]}: `{REINSTALL}{index}`"
-
-
-@pytest.mark.parametrize(
-    ("gpu", "driver", "machine", "remedy"),
-    [
-        (A100, "440.33.01", "x86_64", "update the driver to 580 or newer"),
-        (P100, "440.33.01", "x86_64", "update the driver to 525 or newer"),
-        (A100, None, "x86_64", "install a build that fits its compute capability and driver, see https://pytorch.org/"),
-        (("NVIDIA GPU 0", None), "535.1", "x86_64", "install a build that fits its compute capability and driver, see"),
-        (K80, "470.82.01", "x86_64", "no build of PyTorch 2.6 or newer has kernels for it: measure another GPU"),
-        (T4G, "580.65.06", "aarch64", "no build of PyTorch 2.6 or newer has kernels for it: measure another GPU"),
-    ],
-)
-def test_where_no_build_is_known_to_fit_no_command_is_made_up(gpu, driver, machine, remedy):
-    unusable_gpu = diagnosed(gpu, driver, Build("2.13.0+cpu", None, ()), machine=machine)
-    assert unusable_gpu.install is None
-    assert unusable_gpu.remedy.startswith(remedy)
 
 
 def test_a_build_without_cuda_is_named():
@@ -219,62 +85,6 @@ def test_an_obstacle_counts_where_cuda_lists_no_gpu():
     obstacle = Obstacle("it is locked", "unlock it")
     assert diagnosed(A100, "580.65.06", obstacle=obstacle).sentence.endswith("used: it is locked; unlock it.")
     assert diagnosed(A100, "580.65.06", obstacle=obstacle, available=True) is None
-
-
-def machine_of_files(tmp_path, *files: str) -> tuple:
-    devices, driver = tmp_path / "dev", tmp_path / "nvidia"
-    devices.mkdir()
-    for file in files:
-        (devices / file).touch()
-    for number, bus in enumerate(("0000:07:00.0", "0000:0f:00.0")):
-        folder = driver / "gpus" / bus
-        folder.mkdir(parents=True)
-        (folder / "information").write_text(
-            f"Model: \t\t NVIDIA A100-SXM4-{40 * (number + 1)}GB\nIRQ:   \t\t 40\nDevice Minor: \t {number}\n"
-        )
-    (driver / "version").write_text(
-        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n"
-        "GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1~22.04)\n"
-    )
-    return devices, driver
-
-
-def test_without_nvml_the_device_files_tell(tmp_path, monkeypatch):
-    folders = machine_of_files(tmp_path, "nvidia1", "nvidia10", "nvidia-uvm", "nvidiactl")
-    monkeypatch.setattr(nvml, "load_library", lambda: fake_nvml(nvmlInit=12))
-    assert installed_gpus(*folders) == (
-        InstalledGpu("NVIDIA A100-SXM4-80GB", None, "535.183.01"),
-        InstalledGpu("NVIDIA GPU 10", None, "535.183.01"),
-    )
-
-
-def test_a_driver_of_open_kernel_modules_is_read(tmp_path):
-    devices, driver = machine_of_files(tmp_path, "nvidia0")
-    (driver / "version").write_text(
-        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (root@runner)  Sun Jul 27\n"
-    )
-    assert gpus_of_device_files(devices, driver)[0].driver == "580.65.06"
-
-
-def test_a_device_file_that_may_not_be_opened_is_an_obstacle_where_the_build_fits(tmp_path, monkeypatch):
-    devices, driver = machine_of_files(tmp_path, "nvidia0")
-    monkeypatch.setattr(os, "access", lambda file, mode: False)
-    (gpu,) = gpus_of_device_files(devices, driver)
-    assert diagnosis(gpu, PINNED, state()).reason.startswith("PyTorch 2.13.0+cu130 is built for CUDA 13.0")
-    assert diagnosis(gpu, Build("2.13.0", "12.6", CU126), state()).sentence == (
-        "NVIDIA A100-SXM4-40GB (compute capability unknown, driver 535.183.01) cannot be used: this user may not read "
-        f"and write {devices / 'nvidia0'}; ask the administrator of this machine for it."
-    )
-
-
-def test_without_a_driver_and_without_device_files_there_is_no_gpu(tmp_path, monkeypatch):
-    folders = machine_of_files(tmp_path)  # the host's driver shows in /proc, and no GPU was given to this container
-    for code in (9, 12):
-        monkeypatch.setattr(nvml, "load_library", lambda code=code: fake_nvml(nvmlInit=code))
-        assert installed_gpus(*folders) == ()
-    monkeypatch.setattr(nvml, "load_library", lambda: fake_nvml(nvmlInit=4))
-    with pytest.raises(NvmlError, match="NVML_ERROR_NO_PERMISSION"):
-        installed_gpus(*folders)
 
 
 @pytest.fixture
@@ -428,7 +238,3 @@ def test_asking_for_an_unusable_gpu_is_a_usage_error_of_one_sentence(run_suite, 
 def test_a_saved_run_that_holds_anything_else_says_nothing():
     for odd in (None, "x", 3, [3, None, {"sentence": 3}, {}]):
         assert sentences_of_a_saved_run({"device": "cpu", "unusable_gpus": odd}) == []
-
-
-def test_every_index_is_named_after_its_cuda_version():
-    assert Wheels("12.6", (), ()).install_command == f"{REINSTALL}cu126"
