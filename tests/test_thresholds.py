@@ -20,7 +20,6 @@ from benchmarks.instruments.energy.measurement import meter_facts, refuse
 from benchmarks.instruments.energy.metered_loop import forwards_until
 from benchmarks.instruments.energy.meters import MeterError, instant_power
 from benchmarks.instruments.latency.roofline import roofline
-from benchmarks.instruments.machine import environment
 from benchmarks.instruments.machine.readings import Snapshot, others_load, snapshot
 from benchmarks.instruments.machine.validity import validity
 from benchmarks.instruments.quality.paired import perplexity_difference
@@ -185,12 +184,3 @@ def test_the_load_of_others_leaves_out_this_process():
     before, after = Snapshot(0.0, 100.0, 40.0, {}, {}), Snapshot(10.0, 118.0, 50.0, {}, {})
     # 18 s of all programs less 10 s of this one, in 10 s on each core.
     assert others_load(before, after, 10.0) == pytest.approx(8 / 10 / os.cpu_count())
-
-
-def test_memory_of_a_gpu_is_in_megabytes(monkeypatch):
-    properties = SimpleNamespace(
-        name="X", uuid="1", major=9, minor=0, multi_processor_count=132, total_memory=81_000_000_000
-    )
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    monkeypatch.setattr(environment, "open_gpu", lambda device: SimpleNamespace(driver_version=lambda: "580.1"))
-    assert environment.gpu(CUDA)["memory_mb"] == 81_000.0
