@@ -24,11 +24,13 @@ def test_imports_may_be_anywhere_and_of_names_or_modules():
     assert imports(source) == {"a.b", "c.d", "c.d.e", "g.h"}
 
 
-def test_files_that_import_a_module_come_before_those_that_run_it():
-    near, far = ImportGraph().near_and_far(Path("benchmarks/steady_state.py"))
-    assert "tests/test_steady_state.py" in near
-    assert "tests/test_suite.py" in far  # by the plugins that the root conftest loads by name
-    assert not near & far
+def test_the_files_that_import_a_module_are_its_tests_and_otherwise_those_of_its_importers():
+    graph = ImportGraph()
+    tests = graph.tests_of(Path("benchmarks/steady_state.py"))
+    assert "tests/test_steady_state.py" in tests
+    assert "tests/test_suite.py" not in tests
+    assert graph.tests_of(Path("data_prep/layout.py"))
+    assert graph.tests_of(Path("no/such_module.py")) == []
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks.instruments.machine import environment
 from benchmarks.instruments.machine import validity as verdict
 from benchmarks.instruments.machine.readings import Snapshot, snapshot
 from benchmarks.instruments.machine.validity import validity
@@ -135,3 +138,24 @@ def test_a_cpu_is_unknown_because_no_clock_is_watched():
     found = validity(snapshot(torch.device("cpu")), snapshot(torch.device("cpu")), None)
     assert found["valid"] is None
     assert found["unknown"]["gpu"]
+
+
+def git(folder, *arguments: str) -> None:
+    identity = ["-c", "user.name=x", "-c", "user.email=x@y", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_the_commit_is_the_folders_with_a_plus_where_files_differ_from_it(tmp_path):
+    assert environment.git_commit(tmp_path / "nowhere") is None
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "code.py").write_text("1")
+    for arguments in (("init", "-q"), ("add", "code.py"), ("commit", "-qm", "x")):
+        git(folder, *arguments)
+    (folder / "untracked").touch()
+    clean = environment.git_commit(folder)
+    assert re.fullmatch("[0-9a-f]{40}", clean)
+    (folder / "code.py").write_text("2")
+    environment.git_commit.cache_clear()
+    assert environment.git_commit(folder) == f"{clean}+"
+    environment.git_commit.cache_clear()
