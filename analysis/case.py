@@ -48,6 +48,11 @@ class Case:
         return _joined(self, "")
 
     @property
+    def alternatives(self) -> Case:
+        """What all cases share between which a user chooses: everything but precision and execution."""
+        return replace(self, precision="", execution="")
+
+    @property
     def shape(self) -> str:
         """Batch size and sequence length as text."""
         return f"{self.batch_size} x {self.sequence_length}"

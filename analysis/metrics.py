@@ -21,8 +21,10 @@ Direction = Literal["lower", "higher"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,79}", re.ASCII)
 PATH = re.compile(r"[a-z][a-z0-9_]{0,79}(\.[a-z][a-z0-9_]{0,79}){0,3}", re.ASCII)
 FORM = re.compile(r"\+?,?(\.\d[efg%])?", re.ASCII)
+#: What a case consists of beside precision and execution, as columns.
+CASE_COLUMNS = ("task", "workload", "batch_size", "sequence_length")
 #: Columns of a table that are no metrics.
-RESERVED = ("run", "case", "name", "setting", "precision", "execution", "task", "workload", "batch_size", "validity")
+RESERVED = ("run", "case", "name", "setting", "precision", "execution", *CASE_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Metric(Column):
                 f"The run's catalogue of metrics has {ascii(dict(entry))[:200]}; expected column, path, unit, better "
                 "and description of a metric."
             )
-        return cls(**{name: part for name, part in known.items() if part is not None or name == "better"})
+        return cls(**{"better": None} | {name: part for name, part in known.items() if part is not None})
 
     @staticmethod
     def _is_sound(known: Mapping[str, Any]) -> bool:
@@ -93,6 +95,7 @@ class Metric(Column):
         return bool(
             NAME.fullmatch(known["column"])
             and known["column"] not in RESERVED
+            and known["column"] not in derived_columns()
             and all(name is None or NAME.fullmatch(name) for name in names)
             and PATH.fullmatch(known["path"])
             and FORM.fullmatch(known.get("form") or "")
@@ -146,6 +149,13 @@ VALIDITY = Column("validity", "", None, "valid, invalid or unknown", is_number=F
 LAUNCH_BOUND = Column("launch_bound_share", "", "lower", "1 - graph / eager, of the median latencies")
 DERIVED: tuple[Column, ...] = (*RATIOS, VALIDITY, LAUNCH_BOUND)
 
+
+def derived_columns() -> set[str]:
+    """Return the names of all columns that are derived, the ends of ratios' intervals among them."""
+    ends = {str(name) for ratio in RATIOS for name in (ratio.low_column, ratio.high_column)}
+    return ends | {column.column for column in DERIVED}
+
+
 #: The order in which tables begin; every other column follows in the order of the catalogue.
 LEADING_COLUMNS = (
     "name",
@@ -184,7 +194,13 @@ class Catalogue:
         """
         if CATALOGUE_KEY not in environment:
             return first_edition()
-        return cls.joined([first_edition(), cls.from_json(environment[CATALOGUE_KEY])])
+        own = cls.from_json(environment[CATALOGUE_KEY])
+        first = {metric.column: metric for metric in first_edition().metrics}
+        for metric in own.metrics:
+            if metric.column in first and metric.is_number != first[metric.column].is_number:
+                kind = "a number" if first[metric.column].is_number else "text"
+                raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
+        return cls.joined([first_edition(), own])
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:

@@ -9,12 +9,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.case import BASELINE, EAGER, Case, case_of, is_own
-from analysis.metrics import LAUNCH_BOUND, LEADING_COLUMNS, RATIOS, VALIDITY, Catalogue, Ratio
+from analysis.metrics import CASE_COLUMNS, LAUNCH_BOUND, LEADING_COLUMNS, RATIOS, VALIDITY, Catalogue, Ratio
 from analysis.storage.runs import Run
 from analysis.validity import judgements
-
-#: What a case consists of, as columns.
-CASE_COLUMNS = ("task", "workload", "batch_size", "sequence_length")
 
 
 def table(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -32,7 +29,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     `case` holds the benchmark's `Case`, `name` its id and `setting` the id without the precision.
     """
     catalogue = Catalogue.joined(run.catalogue for run in runs)
-    rows = [{"run": number, **row} for number, run in enumerate(runs) for row in rows_of(run, catalogue)]
+    rows = [{"run": number, **row} for number, run in enumerate(runs) for row in rows_of(run)]
     columns = [
         "run",
         "case",
@@ -55,13 +52,13 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     return ordered
 
 
-def rows_of(run: Run, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return a row for each of a run's benchmarks that is this suite's."""
+def rows_of(run: Run) -> list[dict[str, Any]]:
+    """Return a row for each of a run's benchmarks that is this suite's, with the metrics that the run describes."""
     own = [item for item in run.benchmarks if is_own(item)]
     rows = []
     for item, judgement in zip(own, judgements(own, run.environment), strict=True):
         case, extra_info = case_of(item), item["extra_info"]
-        figures = {metric.column: metric.value(extra_info) for metric in catalogue.metrics}
+        figures = {metric.column: metric.value(extra_info) for metric in run.catalogue.metrics}
         parts = {name: getattr(case, name) for name in ("precision", "execution", *CASE_COLUMNS)}
         rows.append(
             {"case": case, "name": case.id, "setting": case.setting, **parts, **figures, "validity": judgement.status}

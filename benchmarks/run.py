@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,10 +18,11 @@ from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, warm_up
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
-from fixtures.device.memory import peak_bytes, requested_bytes, start_peak_memory
+from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.device.nvml import sm_clock_mhz
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
+from fixtures.model.loading import is_out_of_memory
 from fixtures.model.resident import Models, ResidentModel
 from fixtures.operators import output_layer_watch
 from fixtures.precisions import PRECISIONS, Precision, baseline
@@ -99,10 +101,22 @@ class BenchmarkRun:
     def prepare(self) -> None:
         """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
 
-        Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not
-        compute in what the precision says.
+        Where memory runs out, the session's other models are dropped and it is tried once more. Call it inside the
+        precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not compute in what the
+        precision says.
         """
+        try:
+            self._prepare()
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not self.models.drop_others(self.precision):
+                raise
+            clear_frames(error.__traceback__)
+        self._prepare()
+
+    def _prepare(self) -> None:
         device, batch = self.settings.device, self.data.batches[0]
+        clear_workspaces(device)
         own_bytes = self.resident.held_bytes + self.data.held_bytes
         self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
         start_peak_memory(device)
@@ -111,10 +125,9 @@ class BenchmarkRun:
         logits = self.loop.run_one()
         self.precision.verify(self.model, self._before_casts(logits))
 
-    def peak_memory_bytes(self) -> int | None:
-        """Return the most that PyTorch held for this case on a GPU since its preparation began; None on a CPU."""
-        device = self.settings.device
-        return None if device.type == "cpu" else peak_bytes(device) - self._others_bytes
+    def peak_memory_bytes(self) -> int:
+        """Return the most that PyTorch held for this case on a GPU that it counts on, since its preparation began."""
+        return peak_bytes(self.settings.device) - self._others_bytes
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""

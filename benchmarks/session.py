@@ -43,14 +43,19 @@ class Session:
     policies: Policies
     cases: dict[str, Case]
     instruments: tuple[Instrument, ...]
-    #: Cases that have been timed, by id.
-    timed: set[str] = field(default_factory=set)
+    #: Cases that have been timed, in their order.
+    timed: list[Case] = field(default_factory=list)
     #: The `extra_info` of each case that has been measured, by its id, in the order in which they finished.
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
     outcomes: dict[str, str] = field(default_factory=dict)
     #: Cases that were timed once more at the end.
     timed_again: list[dict[str, Any]] = field(default_factory=list)
+    #: The metrics that the session measures, as a saved run describes them.
+    catalogue: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.catalogue = catalogue([*(instrument.record for instrument in self.instruments), SecondsRecord])
 
     @classmethod
     def open(cls, settings: Settings, policies: Policies) -> Session:
@@ -77,11 +82,6 @@ class Session:
         return [{"name": name, "extra_info": extra_info} for name, extra_info in self.finished.items()]
 
     @property
-    def catalogue(self) -> list[dict[str, Any]]:
-        """The metrics that this session measures."""
-        return catalogue([*(instrument.record for instrument in self.instruments), SecondsRecord])
-
-    @property
     def environment(self) -> dict[str, Any]:
         """What the session's figures belong to, as `machine_info` holds it."""
         return {
@@ -98,12 +98,16 @@ class Session:
 
     def measure(self, run: BenchmarkRun, extra_info: dict[str, Any]) -> None:
         """Let each instrument measure, one after the other, write the records and keep the case as finished."""
-        self.timed.add(run.case.id)
+        self.timed.append(run.case)
         for kind in (InVisit, AfterVisits):
             for instrument in self._of(kind):
                 add(extra_info, instrument.measure(run))
         add(extra_info, SecondsRecord(**run.seconds))
         self.finished[run.case.id] = extra_info
+
+    def first_timed(self, execution: str) -> Case | None:
+        """Return the first case of an execution that has been timed, or None."""
+        return next((case for case in self.timed if case.execution == execution), None)
 
     def keep_second_timing(self, run: BenchmarkRun) -> None:
         """Keep what the first case of an execution took at the end of the session: `analysis.validity` compares."""

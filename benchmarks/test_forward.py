@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -24,8 +26,12 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one benchmark for each case; benchmarks/plugins/ordering.py orders them."""
-    metafunc.parametrize("case", list(metafunc.config.stash[SESSION].cases), indirect=True)
+    """Make one benchmark for each case, and one sentinel for each execution."""
+    session = metafunc.config.stash[SESSION]
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", list(session.cases), indirect=True)
+    if "execution" in metafunc.fixturenames:
+        metafunc.parametrize("execution", session.settings.executions)
 
 
 @pytest.fixture
@@ -40,23 +46,32 @@ def case(request: pytest.FixtureRequest, settings: Settings) -> Case:
 
 
 @pytest.fixture
-def run(
-    case: Case,
+def make_run(
     settings: Settings,
     dataset: TokenizedDataset,
     checkpoint: Checkpoint,
     models: Models,
     whole_text: WholeText | None,
     pytestconfig: pytest.Config,
-) -> BenchmarkRun:
-    """Everything one benchmark consists of, ready to run."""
+) -> Callable[[Case], BenchmarkRun]:
+    """Makes everything that the benchmark of a case consists of, ready to run."""
     if whole_text is not None:
         shorter = "have a shorter window with --quality-context {positions}."
         checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
-    timing = pytestconfig.stash[SESSION].policies.timing
-    run = BenchmarkRun(settings, timing, case, checkpoint, dataset, models, whole_text)
-    _ = run.resident, run.data  # loaded now, not in a phase that is timed
-    return run
+
+    def make(case: Case) -> BenchmarkRun:
+        timing = pytestconfig.stash[SESSION].policies.timing
+        run = BenchmarkRun(settings, timing, case, checkpoint, dataset, models, whole_text)
+        _ = run.resident, run.data  # loaded now, not in a phase that is timed
+        return run
+
+    return make
+
+
+@pytest.fixture
+def run(case: Case, make_run: Callable[[Case], BenchmarkRun]) -> BenchmarkRun:
+    """The benchmark of the case under test."""
+    return make_run(case)
 
 
 @pytest.mark.benchmark(disable_gc=True)
@@ -96,12 +111,17 @@ def time_rounds(run: BenchmarkRun, benchmark: BenchmarkFixture) -> None:
         require_positive(duration_s)
 
 
-def test_drift(run: BenchmarkRun, pytestconfig: pytest.Config) -> None:
-    """At the end, time the first benchmark of each execution once more, to see whether the machine has changed."""
+def test_drift(execution: str, make_run: Callable[[Case], BenchmarkRun], pytestconfig: pytest.Config) -> None:
+    """At the end, time the first case of each execution once more, to see whether the machine has changed."""
+    session: Session = pytestconfig.stash[SESSION]
+    case = session.first_timed(execution)
+    if case is None:
+        pytest.skip(f"nothing was timed in {execution} execution")
+    run = make_run(case)
     with run.precision.running(run.settings.device):
         run.prepare()
         run.settle()
         run.loop.next_index = 0
         while len(run.durations_s) < run.timing.sentinel_rounds or sum(run.durations_s) < run.timing.sentinel_s:
             run.durations_s.append(run.loop.timed_round())
-    pytestconfig.stash[SESSION].keep_second_timing(run)
+    session.keep_second_timing(run)

@@ -89,6 +89,8 @@ def main() -> int:
     options = vars(command_line.parse_args())
     output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
     protocol = Protocol(**options)
+    if protocol.packed and output is None:
+        command_line.error("--packed makes another dataset than the published one; name its folder with --output")
     if stand_in_mode == "always" and (named := protocol.named_sources()):
         command_line.error(f"--stand-in always generates the text and its tokenizer; leave {named[0]} out")
     try:

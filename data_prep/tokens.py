@@ -90,12 +90,12 @@ def packed(
 ) -> dict[str, torch.Tensor]:
     """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], without padding.
 
-    The tokens of all rows are joined in their order and cut; what is left at the end is dropped. The rows that this
-    makes are then shuffled by `seed`. Raises `InputError` where there are not tokens enough for one.
+    The tokens of all rows, none of them special, are joined in their order and cut; what is left at the end is dropped.
+    The rows that this makes are then shuffled by `seed`. Raises `InputError` where there are not tokens enough for one.
     """
     ids: list[int] = []
     for texts in batched_texts(rows):
-        for row in tokenizer(texts, verbose=False)["input_ids"]:
+        for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
             ids += row
     count = len(ids) // max_length
     if not count:

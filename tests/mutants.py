@@ -1,9 +1,9 @@
 """Whether the tests notice a wrong formula: `tox -e mutants` (half an hour or more on two cores).
 
 Draws places in the modules of formulas and decisions at random and changes one operator or constant at each, with
-Cosmic Ray, in a copy of the repository. The test files that import the module run on it, or where none does those of its
-importers: tests that reach it only through many others take minutes and notice little. Prints what became of each mutant;
-exits with 1 where fewer than 90% were noticed.
+Cosmic Ray, in a copy of the repository. On a mutant the test files run that import its module, or where none does those
+of its importers: tests that reach it only through many others take minutes and notice little. Prints what became of
+each; exits with 1 where fewer than 90% were noticed.
 """
 
 from __future__ import annotations

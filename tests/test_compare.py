@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.comparison.changes import change, changes
+from analysis.comparison.changes import RelativeChange, change, changes, verdict
 from analysis.comparison.gates import Gate, failures, parse_gate
 from analysis.metrics import first_edition
 from analysis.storage.runs import Run
@@ -42,7 +42,7 @@ def test_a_change_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "verdict"),
+    ("before", "after", "expected"),
     [
         ([1.00, 1.01, 0.99], [0.50, 0.51, 0.49], "better"),
         ([1.00, 1.001, 0.999], [1.001, 1.0, 1.002], "same"),
@@ -53,8 +53,29 @@ def test_a_change_by_hand():
         ([0.0, 1.0, 1.0], [1.0, 1.0, 1.0], "undecided"),
     ],
 )
-def test_verdicts(before, after, verdict):
-    assert latency(before, after).verdict == verdict
+def test_verdicts(before, after, expected):
+    assert latency(before, after).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ((-0.2, -0.001), "better"),
+        ((-0.2, 0.0), "undecided"),  # an interval that touches 0 does not exclude it
+        ((0.0, 0.2), "undecided"),
+        ((0.001, 0.2), "worse"),
+        ((-0.01, 0.01), "same"),
+        ((-0.0101, 0.01), "undecided"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_zero(interval, expected):
+    change_rel = sum(interval) / 2
+    assert verdict("lower", (3, 3), RelativeChange(change_rel, *interval, 0.0)) == expected
+
+
+@pytest.mark.parametrize(("change_rel", "expected"), [(0.05, "undecided"), (0.0501, "worse")])
+def test_a_verdict_needs_a_change_beyond_the_noise_floor(change_rel, expected):
+    assert verdict("lower", (3, 3), RelativeChange(change_rel, 0.02, 0.2, 0.05)) == expected
 
 
 def test_more_is_better_where_it_is():

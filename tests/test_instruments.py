@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -109,6 +109,16 @@ def test_two_metrics_of_one_name_are_an_error():
         catalogue([Words, Words])
 
 
+def test_a_metric_that_could_not_be_read_again_is_an_error_at_the_start():
+    @dataclass(frozen=True, kw_only=True)
+    class Broken(Record):
+        section: ClassVar[str] = "broken"
+        letters: int = metric("letters", "lower", "letters of the id", form="8.2f")
+
+    with pytest.raises(ValueError, match=r"the metric broken\.letters cannot be read from a saved run"):
+        catalogue([Broken])
+
+
 def test_a_record_is_written_once():
     extra_info = {}
     add(extra_info, Words(letters=1))
@@ -122,8 +132,7 @@ def test_what_the_suite_measures_is_described_as_the_first_edition_described_it(
     described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
     for then in first_edition().metrics:
         now = described[then.column]
-        facts = [(one.path, one.unit, one.better, one.is_number, one.heading) for one in (then, now)]
-        assert facts[0] == facts[1]
+        assert replace(now, description=then.description, reason_column=then.reason_column) == then
 
 
 class AnotherAxis:
@@ -138,7 +147,7 @@ class AnotherAxis:
 def test_ids_that_differ_from_names_lose_no_benchmark_and_no_sentinel(run_suite, saved_run, tmp_path):
     result = run_suite("--benchmark-autosave", "--precisions=fp32", "-v", plugins=[AnotherAxis()])
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*test_drift?*fp32-eager-b1x16*axis*? PASSED*"])
+    result.stdout.fnmatch_lines(["*test_drift?eager-axis? PASSED*"])
     assert "was not run" not in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
     (again,) = saved_run()["machine_info"]["timed_again"]
     assert Case.from_json(again["case"]).id == "fp32-eager-b1x16"

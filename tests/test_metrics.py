@@ -16,7 +16,7 @@ from analysis.report.plots.bars import bars, missing_values
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
 from analysis.storage.runs import Run
-from analysis.table import known_interval, table
+from analysis.table import known_interval, table, tables
 from data_prep.errors import InputError
 from tests.json_values import json_values
 from tests.test_results import benchmark
@@ -39,6 +39,20 @@ def test_a_run_describes_its_metrics_and_those_of_the_first_edition_come_first()
     assert Catalogue.of({}) == first_edition()
 
 
+def test_a_run_does_not_make_text_of_a_figure():
+    described = DESCRIBED | {"column": "median_latency_ms", "is_number": False}
+    with pytest.raises(InputError, match="changes what median_latency_ms is; expected a number"):
+        Catalogue.of({"metrics": [described]})
+
+
+def test_each_run_is_read_by_its_own_description():
+    other = {"column": "median_latency_ms", "path": "timing.median_ms", "unit": "ms", "description": "x"}
+    rows = [benchmark("fp32", 4.0), benchmark("fp32", None, timing={"median_ms": 5.0})]
+    runs = [Run(Path("a"), (rows[0],), {}), Run(Path("b"), (rows[1],), {"metrics": [other]})]
+    for order in (runs, runs[::-1]):
+        assert sorted(tables(order)["median_latency_ms"]) == [4.0, 5.0]
+
+
 def test_a_ratio_follows_its_figure():
     columns = [column.column for column in first_edition()]
     assert all(columns.index(ratio.column) == columns.index(ratio.of) + 1 for ratio in RATIOS)
@@ -55,6 +69,10 @@ def test_of_two_descriptions_the_last_one_counts():
     [
         {"column": "=1+1"},
         {"column": "precision"},
+        {"column": "sequence_length"},
+        {"column": "speedup_vs_fp32"},
+        {"column": "speedup_vs_fp32_ci95_low"},
+        {"column": "validity"},
         {"column": None},
         {"path": "words..letters"},
         {"path": "a.b.c.d.e"},
@@ -108,6 +126,13 @@ def test_any_catalogue_is_one_or_one_error(value):
     except InputError:
         return
     assert isinstance(value, list)
+
+
+def test_a_catalogue_has_a_thousand_metrics_at_most():
+    entries = [DESCRIBED | {"column": f"letters_{number}"} for number in range(1001)]
+    assert len(Catalogue.from_json(entries[:1000]).metrics) == 1000
+    with pytest.raises(InputError, match="expected a list of metrics"):
+        Catalogue.from_json(entries)
 
 
 def test_a_run_with_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path):

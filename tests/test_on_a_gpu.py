@@ -96,9 +96,13 @@ def statistics(monkeypatch) -> dict[str, int]:
     return counted
 
 
-def test_memory_is_what_tensors_asked_for_without_workspaces(statistics):
+def test_memory_is_what_tensors_asked_for(statistics):
     assert memory.requested_bytes(CUDA) == 7
     assert memory.peak_bytes(CUDA) == 11
+    assert "cleared" not in statistics  # a reading changes nothing
+    memory.clear_workspaces(torch.device("cpu"))
+    assert "cleared" not in statistics
+    memory.clear_workspaces(CUDA)
     assert statistics["cleared"] == 1
     memory.start_peak_memory(CUDA)
     assert statistics["reset"] == 1
@@ -114,13 +118,24 @@ def test_free_memory_is_the_devices_and_what_pytorch_has_in_reserve(monkeypatch)
     assert memory.free_and_total_bytes(CUDA) == (110, 1000)
 
 
-@pytest.mark.parametrize(("peak_bytes", "peak_mb"), [(7_000_000, 7.0), (None, None)])
-def test_sizes_are_in_megabytes(peak_bytes, peak_mb):
-    checkpoint = SimpleNamespace(size_bytes=3_000_000)
-    run = SimpleNamespace(model=tiny_gpt2(), checkpoint=checkpoint, peak_memory_bytes=lambda: peak_bytes)
+@pytest.mark.parametrize(
+    ("device", "allocator", "peak_mb", "reason"),
+    [
+        (CUDA, "native", 7.0, None),
+        (CUDA, "cudaMallocAsync", None, "PyTorch's allocator cudaMallocAsync does not count what tensors ask for"),
+        (torch.device("cpu"), "native", None, "PyTorch counts no allocations on a CPU"),
+    ],
+)
+def test_sizes_are_in_megabytes(monkeypatch, device, allocator, peak_mb, reason):
+    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: allocator)
+    run = SimpleNamespace(
+        model=tiny_gpt2(),
+        checkpoint=SimpleNamespace(size_bytes=3_000_000),
+        settings=SimpleNamespace(device=device),
+        peak_memory_bytes=lambda: 7_000_000,
+    )
     record = Size(Policies()).measure(run)
-    assert (record.peak_memory_mb, record.checkpoint_size_mb) == (peak_mb, 3.0)
-    assert (record.peak_memory_reason is None) is (peak_mb is not None)
+    assert (record.peak_memory_mb, record.peak_memory_reason, record.checkpoint_size_mb) == (peak_mb, reason, 3.0)
 
 
 def test_a_gpu_is_waited_for_by_an_event_behind_the_work_and_a_cpu_not_at_all(monkeypatch, waited):

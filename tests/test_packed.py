@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from data_prep import tokens
+from data_prep.__main__ import main
 from data_prep.errors import InputError
 from data_prep.layout import PUBLISHED_PROTOCOL, write_dataset
 from data_prep.prepare import prepare
@@ -19,8 +20,9 @@ from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 class Letters:
     """A tokenizer whose ids are the letters' codes."""
 
-    def __call__(self, texts: list[str], **_: object) -> dict[str, list[list[int]]]:
-        return {"input_ids": [[ord(letter) for letter in text] for text in texts]}
+    def __call__(self, texts: list[str], add_special_tokens: bool = True, **_: object) -> dict[str, list[list[int]]]:
+        start = [ord("<")] if add_special_tokens else []
+        return {"input_ids": [start + [ord(letter) for letter in text] for text in texts]}
 
 
 def packed(texts: list[str], length: int, seed: int = 0) -> list[str]:
@@ -62,3 +64,11 @@ def test_packed_rows_of_the_default_length_are_not_held_against_the_published_di
     tensors = {name: torch.nn.functional.pad(tensor, (0, 112)) for name, tensor in tiny_tensors().items()}
     write_dataset(tmp_path, tensors, ORIGINAL_METADATA | PUBLISHED_PROTOCOL | {"packed": is_packed})
     assert verify(DatasetFolder(tmp_path))["published_digests_agree"].passed is passed
+
+
+def test_a_packed_dataset_takes_no_place_by_itself(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["data_prep", "--packed"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr().err
+    assert "--packed makes another dataset than the published one; name its folder with --output" in printed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from fixtures.model import loading as models
 from fixtures.model.checkpoint import find_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.model.storage import model_bytes, parameter_count
-from fixtures.precisions import PRECISIONS, PrecisionError, emulation_reason
+from fixtures.precisions import PRECISIONS, PrecisionError, by_name, emulation_reason
 from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")
@@ -108,3 +110,14 @@ def test_garbage_is_collected_where_a_model_may_be_held(monkeypatch, device, hel
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     models.give_back_memory(torch.device(device))
     assert len(calls) == collects
+
+
+def test_precisions_have_names_of_their_own_and_one_baseline():
+    fp32, fp16 = PRECISIONS["fp32"], PRECISIONS["fp16"]
+    assert list(by_name([fp32, fp16])) == ["fp32", "fp16"]
+    with pytest.raises(ValueError, match="two precisions are named fp16"):
+        by_name([fp32, fp16, fp16])
+    with pytest.raises(ValueError, match="0 precisions are the baseline"):
+        by_name([fp16])
+    with pytest.raises(ValueError, match=r"2 precisions are the baseline \(fp32, fp33\)"):
+        by_name([fp32, replace(fp32, name="fp33")])

@@ -10,6 +10,7 @@ import torch
 from fixtures.model import resident
 from fixtures.model.resident import Models
 from fixtures.precisions import PRECISIONS
+from tests.toy_int8 import INT8
 
 FP32, FP16, MIXED = (PRECISIONS[name] for name in ("fp32", "fp16", "mixed"))
 GIGABYTE = 10**9
@@ -50,6 +51,27 @@ def test_where_they_do_not_fit_the_others_are_dropped_but_for_the_one_in_use(loa
     session.get(FP32, beside=FP16)
     assert [one.precision.name for one in session] == ["fp16", "fp32"]
     assert loaded == ["fp32", "fp16", "fp32"]
+
+
+def test_a_quantized_model_is_loaded_once_too_and_kept_beside_another(loaded):
+    session = models(GIGABYTE)
+    first = session.get(INT8)
+    assert session.get(INT8) is first
+    assert session.get(FP32) is not first
+    assert loaded == ["int8_toy", "fp32"]
+    session = models(2 * GIGABYTE)
+    session.get(INT8)
+    session.get(FP32, beside=INT8)
+    assert [one.precision.name for one in session] == ["int8_toy", "fp32"]
+
+
+def test_the_others_are_dropped_on_request(loaded):
+    session = models(GIGABYTE)
+    session.get(FP32)
+    session.get(FP16)
+    assert session.drop_others(FP16)
+    assert [one.precision.name for one in session] == ["fp16"]
+    assert not session.drop_others(FP16)
 
 
 def test_half_of_the_memory_stays_free(loaded):

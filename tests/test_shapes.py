@@ -128,6 +128,20 @@ def test_a_shape_that_fits_no_memory_is_one_failed_benchmark_and_the_others_go_o
     assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16", "fp32-eager-b2x16"]
 
 
+def test_a_shape_that_fits_without_the_other_models_runs(run_suite, monkeypatch):
+    from benchmarks.run import BenchmarkRun
+
+    prepare = BenchmarkRun._prepare
+
+    def short_of_memory(run: BenchmarkRun) -> None:
+        if len(list(run.models)) > 1:
+            torch.empty(2**50)
+        prepare(run)
+
+    monkeypatch.setattr(BenchmarkRun, "_prepare", short_of_memory)
+    assert run_suite("--precisions=fp32,fp16").ret == 0
+
+
 def test_a_batch_is_of_the_beginnings_and_wraps_around():
     tensors = tiny_tensors()
     data = ShapedDataset(tensors["input_ids"], tensors["attention_mask"], 4, 8, CPU)

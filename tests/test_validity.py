@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from types import SimpleNamespace
 
@@ -142,7 +143,9 @@ def test_a_cpu_is_unknown_because_no_clock_is_watched():
 
 def git(folder, *arguments: str) -> None:
     identity = ["-c", "user.name=x", "-c", "user.email=x@y", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [shutil.which("git") or "git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True
+    )
 
 
 def test_the_commit_is_the_folders_with_a_plus_where_files_differ_from_it(tmp_path):

@@ -51,8 +51,8 @@ def failures(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing:
     """Return a line for each gate that a change does not pass.
 
     A worsening beyond the limit fails, unless several runs are given and it is within their noise floor. A metric that
-    one side lacks fails unless `allow_missing`; one that neither side has, and a gate that meets no benchmark at all,
-    fail too.
+    one side lacks fails unless `allow_missing`, and so does a gate on a metric that no benchmark has; a benchmark that
+    lacks it on both sides, as eager energy may, is passed over.
     """
     all_changes, lines = list(changes), []
     for gate in gates:

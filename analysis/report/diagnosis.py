@@ -30,13 +30,8 @@ def explanations(frame: pd.DataFrame) -> list[str]:
         ]
         measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]
         if len(measured) == len(partners):
-            sentences.append(explanation(case, measured, named=len(set(frame["case"].map(shape_of))) > 1))
+            sentences.append(explanation(case, measured, named=len({other.shape for other in rows}) > 1))
     return sentences
-
-
-def shape_of(case: Case) -> str:
-    """Return the shape of a case."""
-    return case.shape
 
 
 def explanation(case: Case, rows: Sequence[Mapping[str, Any]], *, named: bool) -> str:

@@ -12,17 +12,17 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.metrics import lookup
+from analysis.metrics import CATALOGUE_KEY, lookup
 from analysis.report.notices import STAND_IN_NOTICE, TITLE
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
-from analysis.validity import judgements
+from analysis.validity import TIMED_AGAIN_KEY, judgements
 
 TEMPLATES = Path(__file__).parent
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build")
+OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, TIMED_AGAIN_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE = {
     "rounds": "latency.rounds",

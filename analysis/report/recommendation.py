@@ -25,7 +25,7 @@ def recommendations(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
     have a latency and are not invalid.
     """
     timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
-    shapes = timed["case"].map(lambda case: case.partner(precision="", execution=""))
+    shapes = timed["case"].map(lambda case: case.alternatives)
     sentences = []
     for shape in dict.fromkeys(shapes):
         of_shape = timed[shapes == shape]

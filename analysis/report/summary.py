@@ -83,11 +83,12 @@ class RunSummary:
             device = f"{gpu.get('name')}, driver {gpu.get('driver')}"
         else:
             device = f"CPU, {environment.get('torch_threads')} threads"
+        rows = "packed rows" if lookup(first, "provenance.packed") is True else "rows"
         return [
             f"{device}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
             f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
             f"weights sha256 {known(first, 'provenance.weights_sha256')})",
-            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} rows, sha256 "
+            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} {rows}, sha256 "
             f"{known(first, 'provenance.dataset_sha256')}); {self._shapes}",
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
             "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "

@@ -93,18 +93,28 @@ def load(path: Path) -> Run:
             f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a case. "
             "Runs are made by `pytest benchmarks --benchmark-autosave`."
         )
-    run = Run(path, own, environment_of(document))
+    return checked(Run(path, own, environment_of(document)))
+
+
+def checked(run: Run) -> Run:
+    """Return a run whose cases, procedure, metrics and timings can be read.
+
+    Raises `InputError` where they cannot, and where a benchmark is there more than once.
+    """
     try:
-        names = [case_of(item).id for item in own]
-        judgements(own, run.environment)
+        names = [case_of(item).id for item in run.benchmarks]
+        for item in run.benchmarks:
+            if type(item["extra_info"].get("procedure", 1)) is not int:
+                raise InputError(f"The procedure is {ascii(item['extra_info']['procedure'])[:80]}; expected a number.")
+        judgements(run.benchmarks, run.environment)
         _ = run.catalogue
     except InputError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{run.path} cannot be read: {error}") from error
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise InputError(
-            f"{path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs with "
-            "`python -m benchmarks --repeats N`."
+            f"{run.path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs "
+            "with `python -m benchmarks --repeats N`."
         )
     return run
 

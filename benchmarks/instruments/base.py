@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from analysis.metrics import Direction, Metric
+from data_prep.errors import InputError
 
 if TYPE_CHECKING:
     from benchmarks.policies import Policies
@@ -85,14 +86,20 @@ def _members(annotation: object) -> set[Any]:
 def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
     """Return the metrics of records as a saved run holds them.
 
-    Raises `ValueError` where two have one column or one heading.
+    Raises `ValueError` where two have one column or one heading, and where one could not be read again.
     """
     described = [found for record in records for found in metrics_of(record)]
     for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise ValueError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
-    return [asdict(found) for found in described]
+    entries = [asdict(found) for found in described]
+    for entry in entries:
+        try:
+            Metric.from_json(entry)
+        except InputError as error:  # a mistake of whoever declared it, not of a user
+            raise ValueError(f"the metric {entry['path']} cannot be read from a saved run: {error}") from error
+    return entries
 
 
 class Instrument:

@@ -22,6 +22,7 @@ class Sources(Record):
     dataset: str
     dataset_sha256: str
     num_samples: int
+    packed: bool
     stand_in: bool = metric("", None, "true with generated text or seeded weights")
     stand_in_text: bool
     stand_in_weights: bool
@@ -30,7 +31,10 @@ class Sources(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenanceRecord(Record):
-    """What must be known to compare a benchmark's figures with others."""
+    """What must be known to compare a benchmark's figures with others.
+
+    Precision, execution and shape stand beside the case, which has them, for readers of the first edition's keys.
+    """
 
     case: Mapping[str, Any]
     procedure: int
@@ -60,6 +64,7 @@ class Provenance(InVisit):
             dataset=dataset.name,
             dataset_sha256=dataset.sha256,
             num_samples=dataset.num_samples,
+            packed=dataset.packed,
             stand_in=run.is_stand_in,
             stand_in_text=dataset.stand_in,
             stand_in_weights=checkpoint.stand_in,

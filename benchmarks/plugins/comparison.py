@@ -11,8 +11,8 @@ from analysis.case import is_own
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.metrics import Catalogue
-from analysis.storage.runs import Run, environment_of, from_pytest_benchmark
+from analysis.metrics import CATALOGUE_KEY, Catalogue
+from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from data_prep.errors import InputError
@@ -39,8 +39,7 @@ class ComparisonPlugin:
         name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
         try:
             own = tuple(item for item in from_pytest_benchmark(compared_benchmark["benchmarks"]) if is_own(item))
-            run = Run(Path(name), own, environment_of(compared_benchmark))
-            _ = run.catalogue
+            run = checked(Run(Path(name), own, environment_of(compared_benchmark)))
         except InputError as error:
             self._unreadable.append(f"{name} is not compared: {error}")
         else:
@@ -71,8 +70,8 @@ class ComparisonPlugin:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the limits, and compare this session with the saved runs that pytest-benchmark loads."""
+    catalogue = Catalogue.of({CATALOGUE_KEY: config.stash[SESSION].catalogue})
     try:
-        catalogue = Catalogue.of(config.stash[SESSION].environment)
         gates = [parse_gate(expression).resolved(catalogue) for expression in config.option.metric_fail]
     except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error

@@ -30,12 +30,18 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
             raise
         is_gpu = isinstance(error, torch.OutOfMemoryError)
         message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
-        clear_frames(error.__traceback__)  # pytest keeps the error, and with it what its functions had allocated
+        release(error)
         if is_gpu:
             torch.cuda.empty_cache()
     except (InputError, PrecisionError, CaptureError, ClockError, EnergyRequiredError) as error:
         message = str(error)
+        release(error)
     pytest.fail(message, pytrace=False)
+
+
+def release(error: BaseException) -> None:
+    """Drop what the functions that an error came from had allocated: pytest keeps the error to the end."""
+    clear_frames(error.__traceback__)
 
 
 def out_of_gpu_memory(name: str, error: BaseException) -> str:

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from benchmarks.plugins.session import SESSION, name_of
 from fixtures.plugin import SETTINGS
 
 
@@ -17,9 +16,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     forwards = named(items, "test_forward")
     if seed is not None:
         random.Random(seed).shuffle(forwards)  # noqa: S311
-    cases = config.stash[SESSION].cases
-    first = {cases[name].execution: name for name in map(name_of, reversed(forwards))}
-    sentinels = [item for item in named(items, "test_drift") if name_of(item) in first.values()]
+    sentinels = named(items, "test_drift")
     integrity = [item for item in items if item.get_closest_marker("integrity")]
     others = [
         item for item in items if item not in integrity and function_of(item) not in ("test_forward", "test_drift")

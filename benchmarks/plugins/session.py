@@ -36,14 +36,6 @@ class SessionPlugin:
         self._names = {item.nodeid: name_of(item) for item in functions if item.originalname == "test_forward"}
         self._session.outcomes = dict.fromkeys(self._names.values(), "was not run: the session ended before it")
 
-    @pytest.hookimpl(tryfirst=True)  # before a model is loaded for it
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip a drift sentinel that has nothing to be compared with."""
-        if not isinstance(item, pytest.Function) or item.originalname != "test_drift":
-            return
-        if name_of(item) not in self._session.timed:
-            pytest.skip(f"{name_of(item)} was not timed in this session")
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note why a benchmark was not measured."""
         name = self._names.get(report.nodeid)

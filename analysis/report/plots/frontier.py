@@ -26,7 +26,7 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
     Of both, less is better. None where no shape has two benchmarks with both figures.
     """
     complete = run.frame.dropna(subset=[x, y])
-    shapes = complete["case"].map(lambda case: case.partner(precision="", execution="")).astype(object)
+    shapes = complete["case"].map(lambda case: case.alternatives).astype(object)
     panels = [complete[shapes == shape] for shape in dict.fromkeys(shapes)]
     panels = [rows for rows in panels if len(rows) > 1]
     if not panels:
