@@ -78,6 +78,13 @@ def test_a_verdict_needs_a_change_beyond_the_noise_floor(change_rel, expected):
     assert verdict("lower", (3, 3), RelativeChange(change_rel, 0.02, 0.2, 0.05)) == expected
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_values_that_are_not_above_zero_have_no_relative_change(value):
+    for sides in (([value, value], [1.0, 1.0]), ([1.0, 1.0], [value, value])):
+        compared = latency(*sides)
+        assert (compared.change_rel, compared.ci95_low, compared.verdict) == (None, None, "undecided")
+
+
 def test_more_is_better_where_it_is():
     compared = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
     assert compared.verdict == "better"

@@ -184,3 +184,12 @@ def test_the_load_of_others_leaves_out_this_process():
     before, after = Snapshot(0.0, 100.0, 40.0, {}, {}), Snapshot(10.0, 118.0, 50.0, {}, {})
     # 18 s of all programs less 10 s of this one, in 10 s on each core.
     assert others_load(before, after, 10.0) == pytest.approx(8 / 10 / os.cpu_count())
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_another_process_counts_at_either_end_of_the_windows(moment):
+    states = [state(0), state(2)]
+    states[moment] = state(2 * moment, compute_pids=[os.getpid(), 77])
+    with pytest.raises(MeterError) as caught:
+        refuse(RECORD, *states, EnergyPolicy())
+    assert caught.value.code == "OTHER_PROCESS"

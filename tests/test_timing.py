@@ -122,3 +122,11 @@ def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_rea
             sys.setprofile(None)
     first, second = (index for index, call in enumerate(calls) if call == "clock")
     assert calls[first + 1 : second] == ["forward_and_wait", "run", "logits", "<lambda>"]
+
+
+def test_each_quantile_has_its_own_interval():
+    figures = latency_statistics([0.001 * number for number in range(1, 1001)], batch_size=1, text_tokens=1)
+    for quantile, centre in (("p95", 950), ("p99", 990)):
+        low, high = figures[f"{quantile}_ci95_low_ms"], figures[f"{quantile}_ci95_high_ms"]
+        assert centre - 25 < low < centre < high < centre + 25
+    assert 450 < figures["ci95_low_ms"] < 500 < figures["ci95_high_ms"] < 550
