@@ -90,3 +90,23 @@ def test_the_last_token_of_a_sequence_is_not_computed():
     assert batch.positions.tolist() == [0, 1, 2]
     assert batch.target_ids.tolist() == [6, 7, 9]
     assert batch.sample.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "device", "dtype", "bias"),
+    [
+        (10, "cuda", torch.float32, False),  # FP32 has no use for aligned rows
+        (128, "cuda", torch.float16, False),  # aligned already
+        (128, "cuda", torch.float32, False),
+        (10, "cpu", torch.float16, False),
+        (10, "cuda", torch.float16, True),
+    ],
+)
+def test_an_output_layer_is_left_as_it_is_where_columns_would_gain_nothing(columns, device, dtype, bias):
+    layer = torch.nn.Linear(4, columns, bias=bias)
+    assert faster_output_layer(layer, device, dtype) is layer
+
+
+def test_another_module_than_a_plain_product_is_left_as_it_is():
+    layer = torch.nn.Sequential(torch.nn.Linear(4, 10, bias=False))
+    assert faster_output_layer(layer, "cuda", torch.float16) is layer

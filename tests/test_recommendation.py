@@ -118,3 +118,10 @@ def test_an_invalid_measurement_recommends_nothing():
     assert recommendations(table(rows), ALL) == []
     assert recommendations(table(rows[:1]), ALL) == []
     assert dominated(table(rows), ALL) == {}
+
+
+def test_costs_below_one_count_like_others():
+    rows = [measured("fp32", "graph", 0.9, 0.5, size=0.4), measured("fp16", "graph", 0.5, 0.3, size=0.2)]
+    assert dominated(table(rows), ALL) == {"fp32-graph": "fp16-graph"}
+    rows[1] = measured("fp16", "graph", 0.5, 0.3, size=0.5)
+    assert dominated(table(rows), ALL) == {}
