@@ -125,9 +125,10 @@ class BenchmarkRun:
         logits = self.loop.run_one()
         self.precision.verify(self.model, self._before_casts(logits))
 
-    def peak_memory_bytes(self) -> int:
-        """Return the most that PyTorch held for this case on a GPU that it counts on, since its preparation began."""
-        return peak_bytes(self.settings.device) - self._others_bytes
+    def peak_memory_bytes(self) -> tuple[int | None, str | None]:
+        """Return the most that PyTorch held for this case since its preparation began, or None and why not."""
+        peak, reason = peak_bytes(self.settings.device)
+        return (None, reason) if peak is None else (peak - self._others_bytes, None)
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""

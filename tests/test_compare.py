@@ -6,6 +6,7 @@ import json
 import math
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import RelativeChange, change, changes, verdict
 from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.comparison.presentation import as_json
 from analysis.metrics import first_edition
 from analysis.storage.runs import Run
 from data_prep.errors import InputError
@@ -218,3 +220,10 @@ def test_limits_that_cannot_be_held_are_usage_errors(run_suite, options, sentenc
     result = run_suite(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+
+
+def test_json_holds_no_number_that_json_has_not():
+    compared = latency([1.0], [2.0])
+    assert json.loads(as_json([], [], [compared]))["changes"][0]["after"] == 2.0
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json([], [], [replace(compared, after=math.nan)])

@@ -63,6 +63,12 @@ def test_power_that_is_hardly_above_idle_has_no_net_energy():
     assert "not clearly above the idle power" in found["net_reason"]
 
 
+def test_half_the_difference_of_idle_before_and_after_stands_for_its_error():
+    windows = [window(200_000, 100)] * 3  # 200 W, without any spread
+    assert figures(windows, (idle(198.0), idle(199.0)), 1, 50)["energy_per_sample_net_mj"] is None  # 1.5 W, 3 x 0.5 W
+    assert figures(windows, (idle(197.9), idle(198.9)), 1, 50)["energy_per_sample_net_mj"] == pytest.approx(16)
+
+
 def test_power_over_time_is_at_the_middle_of_each_reading():
     readings = [Reading(5.0, 5.5, 50_000, 5, 0.0), Reading(6.0, 7.0, 250_000, 10, 0.0)]
     assert power_series(readings) == [(0.25, 100.0), (1.5, 250.0)]

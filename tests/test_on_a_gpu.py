@@ -12,6 +12,7 @@ from benchmarks.instruments.machine import environment
 from benchmarks.instruments.size import Size
 from benchmarks.loop import synchronizer, waiter
 from benchmarks.policies import Policies
+from benchmarks.run import BenchmarkRun
 from fixtures.device import memory
 from fixtures.device.nvml import NvmlError
 from tests.tiny import tiny_gpt2
@@ -98,7 +99,7 @@ def statistics(monkeypatch) -> dict[str, int]:
 
 def test_memory_is_what_tensors_asked_for(statistics):
     assert memory.requested_bytes(CUDA) == 7
-    assert memory.peak_bytes(CUDA) == 11
+    assert memory.peak_bytes(CUDA) == (11, None)
     assert "cleared" not in statistics  # a reading changes nothing
     memory.clear_workspaces(torch.device("cpu"))
     assert "cleared" not in statistics
@@ -119,21 +120,18 @@ def test_free_memory_is_the_devices_and_what_pytorch_has_in_reserve(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("device", "allocator", "peak_mb", "reason"),
+    ("device", "peak", "peak_mb", "reason"),
     [
-        (CUDA, "native", 7.0, None),
-        (CUDA, "cudaMallocAsync", None, "PyTorch's allocator cudaMallocAsync does not count what tensors ask for"),
-        (torch.device("cpu"), "native", None, "PyTorch counts no allocations on a CPU"),
+        (CUDA, 7_000_004, 7.0, None),
+        (CUDA, 0, None, "this allocator of PyTorch does not count what tensors ask for"),
+        (torch.device("cpu"), 7_000_004, None, "PyTorch counts no allocations on a CPU"),
     ],
 )
-def test_sizes_are_in_megabytes(monkeypatch, device, allocator, peak_mb, reason):
-    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: allocator)
-    run = SimpleNamespace(
-        model=tiny_gpt2(),
-        checkpoint=SimpleNamespace(size_bytes=3_000_000),
-        settings=SimpleNamespace(device=device),
-        peak_memory_bytes=lambda: 7_000_000,
-    )
+def test_sizes_are_in_megabytes_and_the_peak_is_without_what_is_others(statistics, device, peak, peak_mb, reason):
+    statistics["requested_bytes.all.peak"] = peak
+    run = BenchmarkRun(*[None] * 7)
+    run.settings, run.checkpoint = SimpleNamespace(device=device), SimpleNamespace(size_bytes=3_000_000)
+    run.resident, run._others_bytes = SimpleNamespace(model=tiny_gpt2()), 4
     record = Size(Policies()).measure(run)
     assert (record.peak_memory_mb, record.peak_memory_reason, record.checkpoint_size_mb) == (peak_mb, reason, 3.0)
 

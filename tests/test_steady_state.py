@@ -90,6 +90,7 @@ def test_noise_sees_slow_waves_and_outliers():
     assert noise(steady)["noise_rel"] < 0.001
     assert noise(steady)["outlier_share"] == 0.01
     assert noise([1.0])["noise_rel"] is None
+    assert noise([0.002 + 0.0001 * (i % 3) for i in range(99)] + [0.02])["outlier_share"] == 0.01
 
 
 def test_a_machine_that_slows_down_has_drifted_and_a_steady_one_has_not():

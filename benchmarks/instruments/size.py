@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.run import BenchmarkRun
-from fixtures.device.memory import uncounted_reason
 from fixtures.model.storage import model_bytes, parameter_count
 
 BYTES_PER_MB = 10**6
@@ -40,11 +39,11 @@ class Size(AfterVisits):
         On a CPU the peak is null: PyTorch keeps no such count there, and the process's own would be of Python and
         libraries.
         """
-        uncounted = uncounted_reason(run.settings.device)
+        peak, reason = run.peak_memory_bytes()
         return SizeRecord(
             model_size_mb=model_bytes(run.model) / BYTES_PER_MB,
             parameters=parameter_count(run.model),
             checkpoint_size_mb=run.checkpoint.size_bytes / BYTES_PER_MB,
-            peak_memory_mb=None if uncounted else run.peak_memory_bytes() / BYTES_PER_MB,
-            peak_memory_reason=uncounted,
+            peak_memory_mb=None if peak is None else peak / BYTES_PER_MB,
+            peak_memory_reason=reason,
         )
