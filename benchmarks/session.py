@@ -43,8 +43,8 @@ class Session:
     policies: Policies
     cases: dict[str, Case]
     instruments: tuple[Instrument, ...]
-    #: Cases that have been timed, in their order.
-    timed: list[Case] = field(default_factory=list)
+    #: The first case of each execution that has been timed.
+    first_timed: dict[str, Case] = field(default_factory=dict)
     #: The `extra_info` of each case that has been measured, by its id, in the order in which they finished.
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
@@ -98,16 +98,12 @@ class Session:
 
     def measure(self, run: BenchmarkRun, extra_info: dict[str, Any]) -> None:
         """Let each instrument measure, one after the other, write the records and keep the case as finished."""
-        self.timed.append(run.case)
+        self.first_timed.setdefault(run.case.execution, run.case)
         for kind in (InVisit, AfterVisits):
             for instrument in self._of(kind):
                 add(extra_info, instrument.measure(run))
         add(extra_info, SecondsRecord(**run.seconds))
         self.finished[run.case.id] = extra_info
-
-    def first_timed(self, execution: str) -> Case | None:
-        """Return the first case of an execution that has been timed, or None."""
-        return next((case for case in self.timed if case.execution == execution), None)
 
     def keep_second_timing(self, run: BenchmarkRun) -> None:
         """Keep what the first case of an execution took at the end of the session: `analysis.validity` compares."""

@@ -114,10 +114,7 @@ def time_rounds(run: BenchmarkRun, benchmark: BenchmarkFixture) -> None:
 def test_drift(execution: str, make_run: Callable[[Case], BenchmarkRun], pytestconfig: pytest.Config) -> None:
     """At the end, time the first case of each execution once more, to see whether the machine has changed."""
     session: Session = pytestconfig.stash[SESSION]
-    case = session.first_timed(execution)
-    if case is None:
-        pytest.skip(f"nothing was timed in {execution} execution")
-    run = make_run(case)
+    run = make_run(session.first_timed[execution])
     with run.precision.running(run.settings.device):
         run.prepare()
         run.settle()

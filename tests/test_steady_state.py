@@ -76,6 +76,8 @@ def test_a_99th_percentile_needs_299_rounds(count, known):
 def test_blocks_keep_the_order_of_rounds():
     assert block_medians([float(i) for i in range(100)]) == [4.5 + 10 * block for block in range(10)]
     assert block_medians([3.0, 1.0, 2.0]) == [3.0, 1.0, 2.0]
+    assert block_medians([float(i) for i in range(20)]) == [0.5 + 2 * block for block in range(10)]
+    assert block_medians([float(i) for i in range(19)]) == [float(i) for i in range(19)]
 
 
 def test_the_series_for_the_eye_is_in_milliseconds_and_in_order():

@@ -80,7 +80,7 @@ def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
         )
     if worse_by <= gate.limit_rel:
         return None
-    if max(change.runs) > 1 and change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel:
+    if change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel:
         return None
     return (
         f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at "
