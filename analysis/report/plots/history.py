@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ COLUMNS = 3
 ROW_IN, WIDTH_IN = 1.7, 11.0
 #: Benchmarks in one line of the legend, and the height of one.
 LEGEND_COLUMNS, LEGEND_ROW_IN = 6, 0.2
+#: Characters of a line at the foot.
+NOTE_CHARACTERS = 185
 
 
 def history_figure(
@@ -42,9 +45,10 @@ def history_figure(
     `runs`: how many runs there are; `notes`: lines at the foot; `stand_in`: whether to mark the picture.
     """
     set_font()
+    lines_of_notes = [line for note in notes for line in textwrap.wrap(note, NOTE_CHARACTERS)]
     benchmarks = numbered([name for values in metrics.values() for name in values.columns])
     legend_in = LEGEND_ROW_IN * math.ceil(len(benchmarks) / LEGEND_COLUMNS)
-    figure, grid = new_history_figure(len(metrics), runs, notes, legend_in, stand_in=stand_in)
+    figure, grid = new_history_figure(len(metrics), runs, lines_of_notes, legend_in, stand_in=stand_in)
     marker_size = min(4, max(1.5, 100 / runs))
     lines: dict[str, Line2D] = {}
     for panel, (column, values) in enumerate(metrics.items()):
