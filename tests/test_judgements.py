@@ -11,7 +11,7 @@ from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import load
 from analysis.table import table
-from analysis.validity import judgements
+from analysis.validity import Drift, judgements
 from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save
@@ -41,6 +41,17 @@ def test_a_drift_marks_every_benchmark_of_its_execution_and_no_other():
     assert judged[2].drift is None
     assert table(rows, again(EAGER, 6.0))["validity"].tolist() == ["invalid", "invalid", "valid"]
     assert "drifted: fp32-eager" in RunSummary(rows, again(EAGER, 6.0), {}).warnings[0]
+
+
+def test_a_drift_that_a_run_of_the_first_edition_recorded_is_read():
+    row = timed("fp32", 5.0)
+    recorded = {"sentinel": "fp32-eager", "change_rel": 0.2, "change_ci95_low": 0.1, "change_ci95_high": 0.3}
+    row["extra_info"]["validity"]["drift"] = recorded
+    (judged,) = judgements([row], {})
+    assert (judged.status, judged.drift) == ("invalid", Drift("fp32-eager", 0.2, 0.1, 0.3))
+    for unreadable in (recorded | {"change_rel": None}, 3, None):
+        row["extra_info"]["validity"]["drift"] = unreadable
+        assert judgements([row], {})[0].drift is None
 
 
 def test_a_steady_machine_marks_nothing():

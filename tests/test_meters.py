@@ -45,12 +45,12 @@ def test_a_field_that_failed_is_an_error_not_a_power_of_zero(answer, code):
 @pytest.mark.parametrize("meter", [instant_power, average_power])
 def test_a_constant_power_integrates_to_power_times_time(meter, quick_energy):
     board = {
-        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_000)],
-        "nvmlDeviceGetPowerUsage": lambda handle: 150_000,
+        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 150_500)],
+        "nvmlDeviceGetPowerUsage": lambda handle: 150_500,
     }
     reading = meter(gpu(**board), quick_energy).measure(0.05, 1)[0]
-    assert reading.energy_mj == pytest.approx(150_000 * (reading.end_s - reading.start_s))
-    assert reading.power_w == pytest.approx(150)
+    assert reading.energy_mj == pytest.approx(150_500 * (reading.end_s - reading.start_s))
+    assert reading.power_w == pytest.approx(150.5)
 
 
 def test_a_power_of_zero_is_no_energy():

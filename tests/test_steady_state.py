@@ -53,6 +53,12 @@ def test_warm_up_never_ends_before_the_minimum_and_never_outlasts_its_cap():
     assert capped.rounds * 0.05 <= POLICY.warm_up_cap_s + 0.5
 
 
+def test_warm_up_stops_at_its_cap_and_not_a_round_later():
+    found = warm_up(rounds(0.25), 1, lambda: None, POLICY)  # 0.5 s are over after the second
+    assert (found.rounds, found.steady) == (2, False)
+    assert warm_up(rounds(0.25), 3, lambda: None, POLICY).rounds == 3
+
+
 def test_equal_rounds_converge_and_scattered_ones_do_not():
     assert converged([0.01] * 10)
     assert not converged([0.01] * 5)  # too few for an interval
