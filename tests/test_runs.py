@@ -212,6 +212,27 @@ def test_where_intervals_overlap_nothing_is_called_faster_or_slower():
     assert "In a CUDA graph it is as fast as FP32" in sentence
 
 
+@pytest.mark.parametrize(
+    ("fp16", "words"),
+    [
+        ((11.0, 10.01, 12.0), "slower than"),
+        ((11.0, 10.0, 12.0), "neither clearly faster nor slower than"),  # an interval that touches 1
+        ((7.0, 6.0, 8.5), "neither clearly faster nor slower than"),
+        ((7.0, 6.0, 8.49), "faster than"),
+    ],
+)
+def test_faster_and_slower_need_an_interval_without_one(fp16, words):
+    median_ms, low_ms, high_ms = fp16
+    rows = [
+        executed("fp32", "eager", 9.0, ci95_low_ms=8.5, ci95_high_ms=10.0),
+        executed("fp32", "graph", 3.0),
+        executed("fp16", "eager", median_ms, ci95_low_ms=low_ms, ci95_high_ms=high_ms),
+        executed("fp16", "graph", 1.0),
+    ]
+    (sentence,) = explanations(table(rows))
+    assert sentence.startswith(f"FP16 in eager is {words} FP32")
+
+
 def test_each_doubtful_benchmark_gets_one_line_with_figure_cause_and_remedy():
     noisy = executed("fp16", "eager", 10.0, converged=False, ci95_low_ms=9.5, ci95_high_ms=10.2, noise_rel=0.07)
     hot = benchmark("fp32", 1.0, validity={"reasons": ["clocks were held down"], "unknown": {}})
