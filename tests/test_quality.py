@@ -11,7 +11,7 @@ from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
 from benchmarks.instruments.quality import scoring
 from benchmarks.instruments.quality.perplexity import Scores, quality_figures, score
-from benchmarks.instruments.quality.strided import strided_figures
+from benchmarks.instruments.quality.strided import strided_figures, windows
 from data_prep import stand_in
 from tests.tiny import tiny_gpt2, tiny_tensors
 
@@ -164,3 +164,9 @@ def test_lm_evaluation_harness_finds_the_same_losses(tiny_model):
         text = ids[: int(mask.sum())].tolist()
         ((loglikelihood, _),) = harness._loglikelihood_tokens([(("", ""), text[:1], text[1:])], disable_tqdm=True)
         assert float(found.nll_nats[row]) == pytest.approx(-loglikelihood, abs=1e-5 * int(found.targets[row]))
+
+
+@pytest.mark.parametrize(("context", "sizes"), [(64, [8, 8, 4]), (400, [1, 1, 1, 1]), (1000, [1, 1])])
+def test_windows_are_read_as_many_at_a_time_as_a_batch_has_tokens_for(context, sizes):
+    batches = list(windows(torch.arange(1280), context, context))  # 512 tokens a batch on a CPU, one window at least
+    assert [len(batch.input_ids) for batch in batches] == sizes

@@ -180,10 +180,12 @@ def test_neighbours_that_are_alike_are_worth_fewer_values():
     assert effective_sample_size(list(np.tile([1.0, 2.0], 20))) == 40  # alternating values count in full
 
 
-def test_the_load_of_others_leaves_out_this_process():
+def test_the_load_of_others_leaves_out_this_process(monkeypatch):
     before, after = Snapshot(0.0, 100.0, 40.0, {}, {}), Snapshot(10.0, 118.0, 50.0, {}, {})
     # 18 s of all programs less 10 s of this one, in 10 s on each core.
     assert others_load(before, after, 10.0) == pytest.approx(8 / 10 / os.cpu_count())
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # where Python cannot tell, one
+    assert others_load(before, after, 10.0) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("moment", [0, 1])
