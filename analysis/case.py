@@ -101,9 +101,10 @@ def _joined(case: Case, precision: str) -> str:
 
 
 def is_own(benchmark: object) -> bool:
-    """Tell whether a benchmark of a saved run was made by this suite."""
+    """Tell whether a benchmark of a saved run was made by this suite; others may have a case of their own kind."""
     extra_info = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
-    return isinstance(extra_info, dict) and "case" in extra_info
+    case = extra_info.get("case") if isinstance(extra_info, dict) else None
+    return isinstance(case, dict) and {"precision", "execution"} <= case.keys()
 
 
 def case_of(benchmark: Mapping[str, Any]) -> Case:

@@ -79,6 +79,11 @@ def test_a_field_of_a_later_edition_is_kept_and_shown():
     assert case_of(benchmark).as_json()["adapter"] == "lora"
 
 
+@pytest.mark.parametrize("case", ["small", 3, None, {}, {"size": 10}, {"precision": "fp32"}])
+def test_another_suite_may_have_a_case_of_its_own(case):
+    assert not is_own({"extra_info": {"case": case}})
+
+
 def test_names_are_of_one_alphabet_and_no_two_kinds_share_one():
     """Otherwise two cases could have one id."""
     usual = Case("", "")
