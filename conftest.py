@@ -30,6 +30,7 @@ PLUGINS = (
     "benchmarks.plugins.comparison",
     "benchmarks.plugins.journal",
     "benchmarks.plugins.header",
+    "benchmarks.plugins.progress",
     "benchmarks.plugins.saving",
     "benchmarks.plugins.reports",
 )
@@ -71,13 +72,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N,…",
         help="tokens of a sequence, the first of the dataset's (default: all of them, 128 as published)",
     )
-    add("--rounds", type=options.whole_number(1), default=100, metavar="N", help="timed rounds (default: %(default)s)")
+    add(
+        "--visits",
+        type=options.whole_number(1),
+        default=5,
+        metavar="N",
+        help="times that each case is measured, in changing order (default: %(default)s)",
+    )
+    add(
+        "--rounds",
+        type=options.whole_number(1),
+        default=100,
+        metavar="N",
+        help="timed rounds of a case, at least, all visits together (default: %(default)s)",
+    )
     add(
         "--warmup-rounds",
         type=options.whole_number(0),
-        default=10,
         metavar="N",
-        help="rounds before them, at least (default: %(default)s)",
+        help="rounds before those of a visit, at least (default: 10 on CUDA, 2 on a CPU)",
     )
     add("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
     add(
@@ -109,7 +122,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --benchmark-compare: fail where a metric got worse by more, such as perplexity:0.5%% (repeatable)",
     )
     add("--energy", choices=("auto", "require", "off"), default="auto", help="default: %(default)s")
-    add("--order-seed", type=options.whole_number(0), metavar="N", help="shuffle the order of the benchmarks")
+    add("--order-seed", type=options.whole_number(0), metavar="N", help="of the order of visits (default: drawn)")
     add("--results-dir", type=options.folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
 
 

@@ -16,8 +16,6 @@ from scipy.special import bdtr, stdtrit  # not scipy.stats, which takes ten time
 CONFIDENCE = 0.95
 #: Share of the probability on either side of an interval.
 TAIL = (1 - CONFIDENCE) / 2
-#: Largest lag-1 autocorrelation that an effective sample size is computed with.
-LARGEST_AUTOCORRELATION = 0.95
 #: Neighbouring rounds resemble each other, so their spread is taken between blocks of them.
 BLOCKS = 10
 
@@ -45,31 +43,27 @@ def quantile_interval(values: Sequence[float], probability: float) -> tuple[floa
     return ordered[lower - 1], ordered[upper - 1]
 
 
-def median_interval_ratio(values: Sequence[float]) -> float | None:
-    """Return how far the interval of the median reaches from it, relative to it; None below six values."""
-    low, high = quantile_interval(values, 0.5)
-    if low is None or high is None:
-        return None
-    median = statistics.median(values)
-    return max(median - low, high - median) / median
-
-
-def student_t(degrees_of_freedom: float) -> float:
+def student_t(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
     """Return how many standard errors an interval of Student's t distribution reaches to either side."""
-    return float(stdtrit(degrees_of_freedom, 1 - TAIL))
+    return float(stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
-def welch(
-    before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], sizes: tuple[float, float] | None = None
-) -> Difference:
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean of values, one at least, and the half-width of Student's interval; None for one value."""
+    centre = statistics.fmean(values)
+    if len(values) < 2:
+        return centre, None
+    return centre, student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def welch(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Difference:
     """Return the mean of `after` minus that of `before`, with Welch's interval.
 
-    `before` and `after`: two values each, at least. `sizes`: how many independent values each is worth, where that is
-    less than their number. Source: Welch, The generalization of Student's problem when several different population
-    variances are involved, 1947.
+    `before` and `after`: two values each, at least. Source: Welch, The generalization of Student's problem when several
+    different population variances are involved, 1947.
     """
     centre = float(after.mean() - before.mean())
-    counts = sizes or (len(before), len(after))
+    counts = len(before), len(after)
     variances = [float(side.var(ddof=1)) / count for side, count in zip((before, after), counts, strict=True)]
     variance = sum(variances)
     if variance == 0:
@@ -77,21 +71,6 @@ def welch(
     shares = [part / variance for part in variances]
     degrees_of_freedom = 1 / sum(share**2 / max(count - 1, 1) for share, count in zip(shares, counts, strict=True))
     return Difference(centre, student_t(degrees_of_freedom) * math.sqrt(variance))
-
-
-def effective_sample_size(series: Sequence[float]) -> float:
-    """Return how many independent values a series is worth: n (1 - r) / (1 + r), with r its lag-1 autocorrelation.
-
-    r is raised by 1/n, by which a short series underestimates it, and kept within [0, `LARGEST_AUTOCORRELATION`].
-    Source: Thiébaux and Zwiers, The interpretation and estimation of effective sample size, 1984.
-    """
-    count, mean = len(series), statistics.fmean(series)
-    scatter = sum((value - mean) ** 2 for value in series)
-    if scatter == 0:
-        return count
-    lagged = sum((value - mean) * (following - mean) for value, following in pairwise(series)) / scatter
-    correlation = min(max(lagged + 1 / count, 0.0), LARGEST_AUTOCORRELATION)
-    return count * (1 - correlation) / (1 + correlation)
 
 
 def block_medians(values: Sequence[float], blocks: int = BLOCKS) -> list[float]:

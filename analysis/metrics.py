@@ -146,8 +146,11 @@ RATIOS = (
     ratio("size_reduction_vs_fp32", "model_size_mb", "saving", "share of FP32's size that is saved"),
 )
 VALIDITY = Column("validity", "", None, "valid, invalid or unknown", is_number=False)
+PAIRED_VALIDITY = Column(
+    "paired_validity", "", None, "the same apart from drift, which falls on both sides of a ratio", is_number=False
+)
 LAUNCH_BOUND = Column("launch_bound_share", "", "lower", "1 - graph / eager, of the median latencies")
-DERIVED: tuple[Column, ...] = (*RATIOS, VALIDITY, LAUNCH_BOUND)
+DERIVED: tuple[Column, ...] = (*RATIOS, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
 
 
 def derived_columns() -> set[str]:
@@ -215,7 +218,7 @@ class Catalogue:
             yield metric
             if metric.column in ratios:
                 yield ratios[metric.column]
-        yield from (VALIDITY, LAUNCH_BOUND)
+        yield from (VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
 
     def __getitem__(self, column: str) -> Column:
         """Return a column by its name. Raises `KeyError`."""

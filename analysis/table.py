@@ -9,7 +9,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.case import BASELINE, EAGER, Case, case_of, is_own
-from analysis.metrics import CASE_COLUMNS, LAUNCH_BOUND, LEADING_COLUMNS, RATIOS, VALIDITY, Catalogue, Ratio
+from analysis.metrics import (
+    CASE_COLUMNS,
+    LAUNCH_BOUND,
+    LEADING_COLUMNS,
+    PAIRED_VALIDITY,
+    RATIOS,
+    VALIDITY,
+    Catalogue,
+    Ratio,
+)
 from analysis.storage.runs import Run
 from analysis.validity import judgements
 
@@ -39,7 +48,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
         "execution",
         *(entry.column for entry in catalogue.metrics),
     ]
-    frame = pd.DataFrame(rows, columns=[*columns, VALIDITY.column, *CASE_COLUMNS])
+    frame = pd.DataFrame(rows, columns=[*columns, VALIDITY.column, PAIRED_VALIDITY.column, *CASE_COLUMNS])
     for metric in catalogue.metrics:
         if metric.is_number:
             frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
@@ -56,12 +65,20 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
     """Return a row for each of a run's benchmarks that is this suite's, with the metrics that the run describes."""
     own = [item for item in run.benchmarks if is_own(item)]
     rows = []
-    for item, judgement in zip(own, judgements(own, run.environment), strict=True):
+    for item, judgement in zip(own, judgements(own), strict=True):
         case, extra_info = case_of(item), item["extra_info"]
         figures = {metric.column: metric.value(extra_info) for metric in run.catalogue.metrics}
         parts = {name: getattr(case, name) for name in ("precision", "execution", *CASE_COLUMNS)}
         rows.append(
-            {"case": case, "name": case.id, "setting": case.setting, **parts, **figures, "validity": judgement.status}
+            {
+                "case": case,
+                "name": case.id,
+                "setting": case.setting,
+                **parts,
+                **figures,
+                VALIDITY.column: judgement.status,
+                PAIRED_VALIDITY.column: judgement.paired_status,
+            }
         )
     return rows
 

@@ -3,44 +3,52 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from analysis.case import Case, case_of
-from analysis.intervals import block_medians, effective_sample_size, welch
+from analysis.case import case_of
+from analysis.intervals import student_t
 from analysis.metrics import lookup
-from data_prep.errors import InputError
-from data_prep.untrusted import finite_number
+from data_prep.untrusted import LIMITS, finite_number
 
-#: The key of `machine_info` with the benchmarks that were timed once more at the end: their cases, and the rounds.
-TIMED_AGAIN_KEY = "timed_again"
-#: A change of the machine by less than this moves no conclusion.
-SMALLEST_DRIFT = 0.02
+#: A change over the session by less than this moves no conclusion.
+SMALLEST_DRIFT = 0.03
+#: Two one-sided tests at 5% are one interval of 90% (Schuirmann, 1987).
+DRIFT_CONFIDENCE = 0.90
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How much longer a benchmark took at the end of the session than at first, relative, with its 95% interval."""
+    """How much more time benchmarks took at the end of the session than at its beginning, relative, with its interval.
 
-    sentinel: str
+    `of` names what drifted. The interval is of 90%; a run of the first edition recorded one of 95%.
+    """
+
+    of: str
     change_rel: float
     low_rel: float
     high_rel: float
 
     @property
     def is_drift(self) -> bool:
-        """Whether the interval lies wholly beyond ± 2%: a smaller change moves no conclusion."""
+        """Whether the interval lies wholly beyond ± 3%."""
         return self.low_rel > SMALLEST_DRIFT or self.high_rel < -SMALLEST_DRIFT
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the interval lies wholly within ± 3%."""
+        return self.low_rel >= -SMALLEST_DRIFT and self.high_rel <= SMALLEST_DRIFT
+
+    @property
     def reason(self) -> str:
-        """The reason that it is not to trust a measurement."""
+        """What there is to say of a measurement that was not steady."""
+        change = f"{self.change_rel:+.1%} ({self.low_rel:+.1%} to {self.high_rel:+.1%}) over the session"
+        if self.is_drift:
+            return f"drifted: {self.of} changed by {change}; let the machine settle and run again"
         return (
-            f"drifted: {self.sentinel} changed by {self.change_rel:+.1%} ({self.low_rel:+.1%} to {self.high_rel:+.1%}) "
-            "from its first timing to the end of the session; let the machine settle and run again"
+            f"whether it drifted cannot be told: {self.of} changed by {change}; expected within ± {SMALLEST_DRIFT:.0%}"
         )
 
 
@@ -51,26 +59,42 @@ class Judgement:
     status: str | None
     reasons: tuple[str, ...]
     drift: Drift | None
+    #: The status apart from drift, which falls on both sides of a ratio.
+    paired_status: str | None
 
 
-def drift(sentinel: str, first: Sequence[float], again: Sequence[float]) -> Drift | None:
-    """Compare two timings of one benchmark, in any unit; None where there are too few rounds to tell.
+def drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Drift | None:
+    """Return the trend over the visits of several cases, or None where there are too few visits to tell.
 
-    Welch's interval over the logarithms of block medians, each sample's variance widened by what its blocks have in
-    common with their neighbours.
+    Each case is given as pairs of the moment of a visit, in any unit, and the time that a forward took in it. One
+    slope is fitted to the logarithms of all, by least squares with a mean of its own for each case; the change is from
+    the first visit of all to the last.
     """
-    samples = [[math.log(median) for median in block_medians(rounds)] for rounds in (first, again)]
-    if min(map(len, samples)) < 2:
+    known = [case for case in cases if len(case) > 1]
+    moments = [moment for case in known for moment, _ in case]
+    if not known:
         return None
-    sizes = effective_sample_size(samples[0]), effective_sample_size(samples[1])
-    centre, half_width = welch(np.array(samples[0]), np.array(samples[1]), sizes)
-    return Drift(sentinel, *(math.expm1(centre + offset) for offset in (0, -half_width, half_width)))
+    spread = covariance = residual = 0.0
+    for case in known:
+        times, logs = [moment for moment, _ in case], [math.log(value) for _, value in case]
+        time, log = statistics.fmean(times), statistics.fmean(logs)
+        spread += sum((one - time) ** 2 for one in times)
+        covariance += sum((one - time) * (value - log) for one, value in zip(times, logs, strict=True))
+        residual += sum((value - log) ** 2 for value in logs)
+    degrees_of_freedom = len(moments) - len(known) - 1
+    if degrees_of_freedom < 1 or spread == 0:
+        return None
+    slope, span = covariance / spread, max(moments) - min(moments)
+    variance = max(0.0, residual - slope * covariance) / degrees_of_freedom / spread
+    half_width = student_t(degrees_of_freedom, DRIFT_CONFIDENCE) * math.sqrt(variance)
+    changes = ((slope + offset) * span for offset in (0.0, -half_width, half_width))
+    return Drift(of, *(math.expm1(min(change, LIMITS.largest_logarithm)) for change in changes))
 
 
-def judgements(benchmarks: Iterable[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[Judgement]:
-    """Return the judgement of each benchmark of one run, by its own record and by the run's sentinels."""
+def judgements(benchmarks: Iterable[Mapping[str, Any]]) -> list[Judgement]:
+    """Return the judgement of each benchmark of one run, by its own record and by the visits of its execution."""
     own = list(benchmarks)
-    drifts = _drifts(own, environment)
+    drifts = _drifts(own)
     return [_judgement(item["extra_info"], drifts.get(case_of(item).execution)) for item in own]
 
 
@@ -78,41 +102,48 @@ def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None) -> Judgemen
     status, stated = lookup(extra_info, "validity.status"), lookup(extra_info, "validity.reasons")
     reasons = [str(reason) for reason in stated] if isinstance(stated, list) else []
     drifted = drifted or _recorded_drift(lookup(extra_info, "validity.drift"))
-    derived = []
+    status = status if isinstance(status, str) else None
     if finite_number(lookup(extra_info, "quality.nonfinite_logits")):
-        derived.append(str(lookup(extra_info, "quality.reason")))
-    if drifted is not None and drifted.is_drift:
-        derived.append(drifted.reason)
-    reasons += [reason for reason in derived if reason not in reasons]
-    if derived:
         status = "invalid"
-    return Judgement(status if isinstance(status, str) else None, tuple(reasons), drifted)
+        reasons.append(str(lookup(extra_info, "quality.reason")))
+    if isinstance(extra_info.get("incomplete"), str):
+        status = worse(status, "unknown")
+        reasons.append(str(extra_info["incomplete"]))
+    paired_status = status
+    if drifted is not None and drifted.is_drift:
+        status = "invalid"
+        reasons.append(drifted.reason)
+    elif isinstance(extra_info.get("visits"), list) and (drifted is None or not drifted.is_steady):
+        status = worse(status, "unknown")
+        reasons.append(drifted.reason if drifted else "whether it drifted cannot be told: too few visits were made")
+    return Judgement(status, tuple(dict.fromkeys(reasons)), drifted, paired_status)
 
 
-def _drifts(benchmarks: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> dict[str, Drift]:
-    """Return the drift of each execution, from the first of its benchmarks, which was timed again at the end."""
-    again = environment.get(TIMED_AGAIN_KEY)
-    by_execution: dict[str, Drift] = {}
-    for timing in again if isinstance(again, list) else ():
-        case, rounds = _timing(timing)
-        first: Mapping[str, Any] = next((item["extra_info"] for item in benchmarks if case_of(item) == case), {})
-        drifted = drift(case.id, _rounds(lookup(first, "latency.series_ms")), rounds)
-        if drifted is not None:
-            by_execution[case.execution] = drifted
-    return by_execution
+def worse(status: str | None, other: str) -> str | None:
+    """Return a status that is not better than `other`; None, where nothing was recorded, stays None."""
+    order = ("invalid", "unknown", "valid")
+    return min(status, other, key=order.index) if status in order else status
 
 
-def _timing(timing: object) -> tuple[Case, list[float]]:
-    if not isinstance(timing, Mapping):
-        raise InputError(f"The run's timings at its end hold {ascii(timing)[:80]}; expected a case and its series_ms.")
-    return Case.from_json(timing.get("case")), _rounds(timing.get("series_ms"))
+def _drifts(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, Drift]:
+    """Return the drift of each execution, over the visits of all its cases."""
+    by_execution: dict[str, list[list[tuple[float, float]]]] = {}
+    for item in benchmarks:
+        by_execution.setdefault(case_of(item).execution, []).append(_visits(item["extra_info"]))
+    found = {execution: drift(f"{execution} execution", cases) for execution, cases in by_execution.items()}
+    return {execution: drifted for execution, drifted in found.items() if drifted is not None}
 
 
-def _rounds(values: object) -> list[float]:
-    """Return a series of times, empty where it is not one."""
-    numbers = [finite_number(value) for value in values] if isinstance(values, list) else []
-    known = [number for number in numbers if number is not None and number > 0]
-    return known if len(known) == len(numbers) else []
+def _visits(extra_info: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Return when each visit began and what a forward took in it; visits that lack either are left out."""
+    visits = extra_info.get("visits")
+    pairs = []
+    for visit in visits if isinstance(visits, list) else ():
+        if isinstance(visit, Mapping):
+            started_s, median_ms = (finite_number(visit.get(name)) for name in ("started_s", "median_ms"))
+            if started_s is not None and median_ms is not None and median_ms > 0:
+                pairs.append((started_s, median_ms))
+    return pairs
 
 
 def _recorded_drift(value: object) -> Drift | None:

@@ -1,83 +1,170 @@
-"""The closed loop of forwards that is timed, metered and profiled."""
+"""The closed loop of forwards that is timed and metered at once."""
 
 from __future__ import annotations
 
 import gc
+import threading
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import torch
 
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 
+Result = TypeVar("Result")
+
+
+@dataclass
+class Rounds:
+    """Rounds in their order: moments of `time.perf_counter`, and the batch that each read.
+
+    Round i ran from `start_s[i]` to `end_s[i]`; the next batch was put in place after that.
+    """
+
+    batches: Sequence[Batch]
+    first_index: int
+    start_s: list[float] = field(default_factory=list)
+    end_s: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.end_s)
+
+    @property
+    def durations_s(self) -> list[float]:
+        """Seconds of each round. Raises `ClockError` where the clock went backwards or stood still."""
+        return [require_positive(end - start) for start, end in zip(self.start_s, self.end_s, strict=True)]
+
+    @property
+    def variants(self) -> list[str]:
+        """The variant of each round."""
+        count = len(self.batches)
+        return [self.batches[(self.first_index + number) % count].variant for number in range(len(self))]
+
+    def are_undisturbed(self, reads_s: Iterable[tuple[float, float]]) -> list[bool]:
+        """Tell of each round whether nothing was read from the device meanwhile; `reads_s` are beginnings and ends."""
+        undisturbed = [True] * len(self)
+        for begin, end in reads_s:
+            number = bisect_left(self.end_s, begin)
+            while number < len(self) and self.start_s[number] < end:
+                undisturbed[number] = False
+                number += 1
+        return undisturbed
+
+    def until(self, moment_s: float) -> float:
+        """Return the rounds completed until a moment, linear between two ends, 0 before the first began."""
+        completions_s = [self.start_s[0], *self.end_s]
+        after = min(max(bisect_left(completions_s, moment_s), 1), len(self))
+        before_s, after_s = completions_s[after - 1], completions_s[after]
+        return max(0.0, after - 1 + (moment_s - before_s) / (after_s - before_s))
+
+    def between(self, start_s: float, end_s: float) -> float:
+        """Return how many rounds ran between two moments, those cut by an end by the share of their time."""
+        return self.until(end_s) - self.until(start_s)
+
+    def gap_share(self, start_s: float, end_s: float) -> float:
+        """Return the share of the time between two moments in which no round ran."""
+        ran_s = sum(
+            max(0.0, min(end, end_s) - max(start, start_s)) for start, end in zip(self.start_s, self.end_s, strict=True)
+        )
+        return max(0.0, 1 - ran_s / (end_s - start_s))
+
 
 class ForwardLoop:
-    """One forward after another over a dataset's batches, each waited for: timed, metered and profiled alike.
+    """One forward after another over a dataset's batches, each waited for.
 
     `next_index` is the number of the next round, which reads batch `next_index` modulo their count.
     """
 
     def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
-        self._place, self._run = forward.place, forward.run
-        self._batches = batches
+        self._forward, self._batches = forward, batches
         self._synchronize: Callable[[], None] = synchronizer(device)
         self._wait_for_forward: Callable[[], None] = waiter(device)
         self.next_index = 0
 
     def place_next(self) -> None:
-        """Put the next batch in place and wait for the device: all that a round needs before the first clock read."""
+        """Put the next batch in place and wait for the device."""
         self._place_next()
         self._synchronize()
 
     def forward_and_wait(self) -> torch.Tensor:
         """Run one forward and wait until the device has finished it: what stands between the clock reads."""
-        logits = self._run()
+        logits = self._forward.run()
         self._wait_for_forward()
         return logits
 
-    def run_one(self) -> torch.Tensor:
-        """Put the next batch in place and run it, untimed."""
-        self.place_next()
+    def run_on(self, batch: Batch) -> torch.Tensor:
+        """Put a batch in place and run it, untimed."""
+        self._forward.place(batch)
         return self.forward_and_wait()
 
-    def run_pipelined(self) -> None:
-        """Run the batch in place, put the next one in place while it runs, and wait: no time passes between forwards.
+    def run_rounds(self, goes_on: Callable[[int], bool]) -> Rounds:
+        """Run rounds while `goes_on`, which is given the number of those done, says so; one at least.
 
-        This is what is metered: if the device idled while the CPU places a batch, energy would include CPU jitter.
+        Between two rounds the next batch is put in place without a wait of its own, so that the device idles for no
+        longer than that takes. Garbage is not collected meanwhile.
         """
-        self._run()
-        self._place_next()
-        self._wait_for_forward()
+        rounds = Rounds(self._batches, self.next_index)
+        run, wait, clock = self._forward.run, self._wait_for_forward, time.perf_counter
+        note_start, note_end = rounds.start_s.append, rounds.end_s.append
+        self.place_next()
+        with garbage_collection_off():
+            while True:
+                start_s = clock()
+                run()
+                wait()
+                end_s = clock()
+                note_start(start_s)
+                note_end(end_s)
+                if not goes_on(len(rounds.end_s)):
+                    return rounds
+                self._place_next()
 
     def _place_next(self) -> None:
-        batch = self._batches[self.next_index % len(self._batches)]
+        self._forward.place(self._batches[self.next_index % len(self._batches)])
         self.next_index += 1
-        self._place(batch.input_ids, batch.attention_mask)
 
-    def text_tokens(self, first_index: int, rounds: int) -> int:
-        """Return the text tokens that `rounds` rounds from `first_index` on read; padding is not counted."""
-        return sum(
-            self._batches[index % len(self._batches)].text_tokens for index in range(first_index, first_index + rounds)
-        )
 
-    def timed_round(self) -> float:
-        """Put the next batch in place, run it, and return its seconds, exactly as pytest-benchmark times a round.
+def run_beside(
+    loop: ForwardLoop, work: Callable[[], Result], goes_on: Callable[[int], bool] = lambda _: False
+) -> tuple[Rounds, Result]:
+    """Run rounds while `work` runs in a thread, and until `goes_on` says that they are enough.
 
-        Garbage is not collected during the round. Raises `ClockError` where the clock went backwards.
-        """
-        self.place_next()
-        collecting = gc.isenabled()
-        gc.disable()
+    Neither waits for the other. Returns the rounds and what `work` returned, or raises what it raised. Where the rounds
+    are interrupted, `work` is left to itself.
+    """
+    outcome: list[Result] = []
+    errors: list[BaseException] = []
+
+    def watch() -> None:
         try:
-            start_s = time.perf_counter()
-            self.forward_and_wait()
-            end_s = time.perf_counter()
-        finally:
-            if collecting:
-                gc.enable()
-        return require_positive(end_s - start_s)
+            outcome.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    rounds = loop.run_rounds(lambda done: thread.is_alive() or goes_on(done))
+    if errors:
+        raise errors[0]
+    return rounds, outcome[0]
+
+
+@contextmanager
+def garbage_collection_off() -> Iterator[None]:
+    """Collect no garbage while open."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class ClockError(Exception):

@@ -7,32 +7,31 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 #: The number of the measuring procedure. Whoever changes what a figure means, or what it is measured after, raises it:
-#: runs of different procedures are shown beside each other and not judged. 1 was the first edition's; since 2 energy is
-#: metered before the scoring pass, and peak memory is what tensors of the case alone asked for.
+#: runs of different procedures are shown beside each other and not judged. 1 was the first edition's; 2 measures every
+#: case in several visits, time and energy in one loop, full and padded batches apart, and what disturbs after the last.
 PROCEDURE = 2
 
 
 @dataclass(frozen=True)
 class TimingPolicy:
-    """For how long a benchmark warms up and is timed, in seconds.
+    """For how long a visit warms up and is timed, in seconds, beside the rounds that the options ask for.
 
-    A second of rounds spans many periods of the GPU's power management; a median over less depends on where it fell.
+    Half a second of rounds spans several periods of the GPU's power management, and five ticks of its energy counter.
     """
 
+    #: Rounds whose halves are compared. 0: only the rounds asked for are run.
+    warm_up_stretch_s: float = 0.12
     warm_up_cap_s: float = 0.5
-    shortest_s: float = 1.0
-    rounds_cap_s: float = 1.2
-    #: Rounds and seconds, at least, of the sentinel that tells whether the machine has drifted.
-    sentinel_rounds: int = 40
-    sentinel_s: float = 0.5
+    shortest_s: float = 0.5
 
 
 @dataclass(frozen=True)
 class CounterPolicy:
-    """Windows of the energy counter, in seconds."""
+    """Windows of the energy counter, in ticks of the counter and seconds."""
 
-    window_s: float = 0.3
-    windows: int = 7
+    #: Of one visit's window, and up to `tick_jitter` more at random, so that windows keep no step with the sensor.
+    ticks: int = 5
+    tick_jitter: int = 1
     #: Without a tick for this long, the counter stands still.
     patience_s: float = 1.0
     #: Polling starts this long before a tick is due.
@@ -44,7 +43,6 @@ class PowerPolicy:
     """Windows of a power sensor, in seconds."""
 
     window_s: float
-    windows: int
     #: Between two samples, on average.
     spacing_s: float = 0.02
     #: Until the sensor shows the present.
@@ -55,21 +53,24 @@ class PowerPolicy:
 
 @dataclass(frozen=True)
 class EnergyPolicy:
-    """Times in seconds; shares relative. Beyond the limits a figure is refused: it would not be repeatable."""
+    """Times in seconds; shares relative.
+
+    Beyond `fewest_ticks`, `longest_throttling` and `largest_u95` there is no figure: it would say nothing. Beyond the
+    other limits the figure is given with a mark.
+    """
 
     counter: CounterPolicy = CounterPolicy()
-    instant: PowerPolicy = PowerPolicy(window_s=0.4, windows=6)
-    average: PowerPolicy = PowerPolicy(window_s=20.0, windows=2, settling_s=2.0)
-    idle_s: float = 0.2
+    instant: PowerPolicy = PowerPolicy(window_s=0.5)
+    average: PowerPolicy = PowerPolicy(window_s=20.0, settling_s=2.0)
+    idle_s: float = 0.3
     cross_check_s: float = 0.8
-    #: The loop runs this long before the first window, for clocks and power to settle.
-    lead_in_s: float = 0.2
-    #: Windows start at a random moment within this time.
-    phase_s: float = 0.1
+    #: Of all visits of a case together; fewer visits have longer windows for it.
     fewest_ticks: int = 20
-    largest_u95: float = 0.05
-    largest_drift: float = 0.02
     longest_throttling: float = 0.01
+    largest_u95: float = 0.3
+    marked_u95: float = 0.05
+    marked_drift: float = 0.02
+    marked_gap_share: float = 0.1
     #: Counter and integrated power may differ by this much.
     largest_dispute: float = 0.05
 
@@ -84,11 +85,16 @@ class CeilingPolicy:
     timed_s: float = 0.1
 
 
+def timing_by_device() -> Mapping[str, TimingPolicy]:
+    """Return how long a visit lasts by type of device: on a CPU as long as its rounds, each of which takes 0.1 s."""
+    return MappingProxyType({"cuda": TimingPolicy(), "cpu": TimingPolicy(0.0, 0.0, 0.0)})
+
+
 @dataclass(frozen=True)
 class Policies:
     """One policy for each kind of measurement, and how long a session waits for another to save."""
 
-    timing: TimingPolicy = TimingPolicy()
+    timing: Mapping[str, TimingPolicy] = field(default_factory=timing_by_device)
     energy: EnergyPolicy = EnergyPolicy()
     ceilings: CeilingPolicy = field(default_factory=CeilingPolicy)
     #: Another session saves its run within a second; one that keeps the folder locked for longer has been stopped.

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from traceback import clear_frames
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from analysis.case import EAGER, Case
-from benchmarks.loop import ForwardLoop
+from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
-from benchmarks.steady_state import WarmUp, warm_up
+from benchmarks.steady_state import WarmUp, at_least, warm_up
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
-from fixtures.device.nvml import sm_clock_mhz
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
 from fixtures.model.loading import is_out_of_memory
@@ -31,30 +30,59 @@ from fixtures.settings import Settings
 if TYPE_CHECKING:
     import transformers
 
-#: Batches on which another execution's logits are compared with eager ones.
+    from benchmarks.instruments.machine.readings import Snapshot
+
+#: Batches of each variant on which another execution's logits are compared with eager ones.
 COMPARED_BATCHES = 4
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class TimedRounds:
+    """The rounds of one visit that count: their seconds, and the variant of each."""
+
+    durations_s: list[float]
+    variants: list[str]
 
 
 @dataclass
 class BenchmarkRun:
-    """A case on its data. Instruments read all of it and return records."""
+    """A case on its data, from its first visit to the end of the session. Instruments read it and return records."""
 
     settings: Settings
     timing: TimingPolicy
     case: Case
+    #: The session's cases that are measured, this one among them.
+    cases: tuple[Case, ...]
+    planned_visits: int
     checkpoint: Checkpoint
     dataset: TokenizedDataset
     models: Models
     whole_text: WholeText | None
-    #: Set by `prepare`.
+    #: When the session began to measure, by `time.perf_counter`.
+    session_start_s: float
+    #: Called with the name of each phase as it begins.
+    on_phase: Callable[[str], None] = lambda _: None
+    #: The visits' records, in their order; one that failed has its `error`.
+    visits: list[dict[str, Any]] = field(default_factory=list)
+    #: The rounds of each visit that was made, by its number.
+    timed: dict[int, TimedRounds] = field(default_factory=dict)
+    #: Where the time went, by phase.
+    seconds: dict[str, float] = field(default_factory=dict)
+    # Of the visit in progress. Set by `prepare`:
     loop: ForwardLoop = field(init=False)
     #: Set by `settle`.
     warm_up: WarmUp = field(init=False)
-    #: Seconds of each timed round, in their order; empty until they have run.
-    durations_s: list[float] = field(default_factory=list)
-    #: Where the time went, by phase.
-    seconds: dict[str, float] = field(default_factory=dict)
+    #: Set by `measure_rounds`: all rounds of the visit.
+    rounds: Rounds = field(init=False)
+    #: The machine's state directly before the warm-up and directly after the rounds.
+    before: Snapshot = field(init=False)
+    after: Snapshot = field(init=False)
+    #: Beginning and end of everything that was read from the device beside the rounds.
+    reads_s: list[tuple[float, float]] = field(default_factory=list)
+    _compiled: Forward | None = None
     _others_bytes: int = 0
+    _peak: tuple[int | None, str | None] = (None, "nothing has been timed")
 
     @property
     def precision(self) -> Precision:
@@ -66,9 +94,9 @@ class BenchmarkRun:
         """The dataset in the case's shape."""
         return self.dataset.shaped(self.case.batch_size, self.case.sequence_length)
 
-    @cached_property
+    @property
     def resident(self) -> ResidentModel:
-        """The model in the case's precision."""
+        """The model in the case's precision, loaded again where memory did not suffice to keep it."""
         return self.models.get(self.precision)
 
     @property
@@ -81,15 +109,35 @@ class BenchmarkRun:
         """Whether the text is generated or the weights are seeded."""
         return self.dataset.stand_in or self.checkpoint.stand_in
 
-    @cached_property
+    @property
     def eager(self) -> Forward:
         """The eager forward: the reference for every other execution."""
-        batch = self.data.batches[0]
-        return EXECUTIONS[EAGER].prepare(self.model, batch.input_ids, batch.attention_mask)
+        return EXECUTIONS[EAGER].prepare(self.model, self.data.examples)
+
+    @property
+    def done(self) -> list[dict[str, Any]]:
+        """The records of the visits that were made."""
+        return [visit for visit in self.visits if visit.get("error") is None]
+
+    @property
+    def durations_s(self) -> list[float]:
+        """Seconds of each timed round of all visits, in their order."""
+        return [duration for _, timed in sorted(self.timed.items()) for duration in timed.durations_s]
+
+    @property
+    def variants(self) -> list[str]:
+        """The variant of each of them."""
+        return [variant for _, timed in sorted(self.timed.items()) for variant in timed.variants]
+
+    @property
+    def rounds_a_visit(self) -> int:
+        """Rounds of a visit, at least: all visits together make those that were asked for."""
+        return -(-self.settings.rounds // self.planned_visits)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Add the seconds of a block to `seconds`."""
+        self.on_phase(name)
         start_s = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start_s
@@ -99,11 +147,11 @@ class BenchmarkRun:
         return self.models.get(baseline(), beside=self.precision).model
 
     def prepare(self) -> None:
-        """Make the closed loop that is timed, capturing or compiling where the execution does, and run it once.
+        """Make the closed loop that is timed, in fresh buffers, and run each variant once.
 
-        Where memory runs out, the session's other models are dropped and it is tried once more. Call it inside the
-        precision's context. Raises `CaptureError`, and `PrecisionError` where the model does not compute in what the
-        precision says.
+        What compiles is made once in a session. Where memory runs out, the session's other models are dropped and it
+        is tried once more. Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where
+        the model does not compute in what the precision says.
         """
         try:
             self._prepare()
@@ -115,48 +163,92 @@ class BenchmarkRun:
         self._prepare()
 
     def _prepare(self) -> None:
-        device, batch = self.settings.device, self.data.batches[0]
+        device = self.settings.device
         clear_workspaces(device)
         own_bytes = self.resident.held_bytes + self.data.held_bytes
         self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
         start_peak_memory(device)
-        forward = EXECUTIONS[self.case.execution].prepare(self.model, batch.input_ids, batch.attention_mask)
-        self.loop = ForwardLoop(forward, self.data.batches, device)
-        logits = self.loop.run_one()
+        self.loop = ForwardLoop(self._forward(), self.data.batches, device)
+        logits = [self.loop.run_on(example) for example in self.data.examples][-1]
         self.precision.verify(self.model, self._before_casts(logits))
 
+    def _forward(self) -> Forward:
+        if self._compiled is not None:
+            return self._compiled
+        execution = EXECUTIONS[self.case.execution]
+        forward = execution.prepare(self.model, self.data.examples)
+        if execution.compiles:
+            self._compiled = forward
+        return forward
+
+    def release(self) -> None:
+        """Drop the loop, and with it the buffers and graphs of the visit."""
+        if hasattr(self, "loop"):
+            del self.loop
+
+    def keep_peak_memory(self) -> None:
+        """Read the most that PyTorch has held for this case since its preparation began; later visits need the same."""
+        if self._peak[0] is None:
+            peak, reason = peak_bytes(self.settings.device)
+            self._peak = (None, reason) if peak is None else (peak - self._others_bytes, None)
+
     def peak_memory_bytes(self) -> tuple[int | None, str | None]:
-        """Return the most that PyTorch held for this case since its preparation began, or None and why not."""
-        peak, reason = peak_bytes(self.settings.device)
-        return (None, reason) if peak is None else (peak - self._others_bytes, None)
+        """Return the most that PyTorch held for this case in a visit, or None and why not."""
+        return self._peak
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""
         if logits.dtype == self.precision.compute:
             return logits
-        batch = self.data.batches[0]
         with output_layer_watch(self.model) as tensors:
-            self.eager(batch.input_ids, batch.attention_mask)
+            self.eager(self.data.batches[0])
         return tensors[-1] if tensors else logits
 
-    def settle(self) -> None:
-        """Warm up until the rounds are steady."""
-        clock = partial(sm_clock_mhz, self.settings.device)
-        self.warm_up = warm_up(self.loop.timed_round, self.settings.warmup_rounds, clock, self.timing)
+    def settle(self, number: int) -> None:
+        """Warm up until the rounds are steady, on the batches that visit `number` begins with."""
+        self.loop.next_index = self.first_batch(number)
+        self.warm_up = warm_up(self.loop, self.settings.warmup_rounds, self.timing)
+
+    def first_batch(self, number: int) -> int:
+        """Return with which batch visit `number` begins, in every case: visits are spread over the dataset."""
+        return len(self.data.batches) * (number - 1) // self.planned_visits
+
+    def measure_rounds(self, number: int, beside: Callable[[], None]) -> None:
+        """Run the rounds of a visit while `beside` runs in a thread; those that it disturbed are not timed."""
+        self.reads_s = []
+        self.loop.next_index = self.first_batch(number)
+        self.rounds, _ = run_beside(self.loop, beside, at_least(self.timing.shortest_s, self.rounds_a_visit))
+        everything = zip(
+            self.rounds.durations_s, self.rounds.variants, self.rounds.are_undisturbed(self.reads_s), strict=True
+        )
+        kept = [(duration, variant) for duration, variant, undisturbed in everything if undisturbed]
+        if not kept:  # the rounds are longer than what is read beside them
+            alone = self.loop.run_rounds(at_least(0.0, self.rounds_a_visit))
+            kept = list(zip(alone.durations_s, alone.variants, strict=True))
+        self.timed[number] = TimedRounds([duration for duration, _ in kept], [variant for _, variant in kept])
+
+    def read(self, reader: Callable[[], Result]) -> Result:
+        """Read something beside the rounds, and note when: rounds that it disturbs are not timed."""
+        begun_s = time.perf_counter()
+        result = reader()
+        self.reads_s.append((begun_s, time.perf_counter()))
+        return result
 
     def difference_from_eager(self) -> float:
-        """Return the largest relative difference of the loop's logits from eager ones over a few batches.
+        """Return the largest relative difference of the loop's logits from eager ones over batches of each variant.
 
-        Raises `CaptureError` where it is beyond the precision's tolerance.
+        0 where they are the same bit for bit. Raises `CaptureError` where it is beyond the precision's tolerance.
         """
         if self.case.execution == EAGER:
             return 0.0
-        self.loop.next_index = 0
-        differences = []
-        for batch in self.data.batches[:COMPARED_BATCHES]:
-            expected: torch.Tensor = self.eager(batch.input_ids, batch.attention_mask).clone()
-            logits = self.loop.run_one()
-            differences.append(
-                require_same_logits(logits, expected, batch.attention_mask, self.precision.tolerance, self.case.id)
-            )
+        eager, differences = self.eager, [0.0]
+        for variant in self.data.variant_shares:
+            for batch in self.data.of_variant(variant, COMPARED_BATCHES):
+                expected: torch.Tensor = eager(batch).clone()
+                logits = self.loop.run_on(batch)
+                if torch.equal(logits, expected):
+                    continue
+                differences.append(
+                    require_same_logits(logits, expected, batch.attention_mask, self.precision.tolerance, self.case.id)
+                )
         return max(differences)

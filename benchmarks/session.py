@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from analysis.case import Case
-from analysis.intervals import block_medians
 from analysis.metrics import CATALOGUE_KEY
-from analysis.validity import TIMED_AGAIN_KEY
+from analysis.storage.journal import CASES_KEY
 from benchmarks.instruments import INSTRUMENTS
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, Record, catalogue, metric
-from benchmarks.instruments.latency.noise import BLOCKS_OF_SERIES
 from benchmarks.instruments.machine.environment import environment
+from benchmarks.instruments.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.location import sequence_length
@@ -26,11 +28,11 @@ class SecondsRecord(Record):
 
     section: ClassVar[str] = "seconds"
     preparation: float | None = metric(
-        "s", "lower", "capture or compilation, and the first forward", column="preparation_s", default=None
+        "s", "lower", "captures or compilation, and first forwards, of all visits", column="preparation_s", default=None
     )
     warm_up: float | None = None
     rounds: float | None = None
-    energy: float | None = None
+    closing: float | None = None
     quality: float | None = None
     limits: float | None = None
 
@@ -43,14 +45,24 @@ class Session:
     policies: Policies
     cases: dict[str, Case]
     instruments: tuple[Instrument, ...]
-    #: The first case of each execution that has been timed.
-    first_timed: dict[str, Case] = field(default_factory=dict)
-    #: The `extra_info` of each case that has been measured, by its id, in the order in which they finished.
+    #: How many visits are to be made of each case; cases that are not to be measured are left out.
+    planned_visits: dict[str, int] = field(default_factory=dict)
+    #: The cases that are being measured, by their id.
+    runs: dict[str, BenchmarkRun] = field(default_factory=dict)
+    #: What `AfterVisits` instruments returned, by the case's id.
+    closing_records: dict[str, list[Record]] = field(default_factory=dict)
+    #: Why something of a case was not measured that was to be, by its id.
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    #: The `extra_info` of each case that has been visited, by its id, in the order of their first visits.
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
     outcomes: dict[str, str] = field(default_factory=dict)
-    #: Cases that were timed once more at the end.
-    timed_again: list[dict[str, Any]] = field(default_factory=list)
+    #: When the first case was made, by `time.perf_counter`.
+    start_s: float | None = None
+    #: The file with all rounds, once it has been written.
+    rounds_file: Path | None = None
+    #: Called with a case's id, the number of its visit and the phase, as a phase begins.
+    on_phase: Callable[[str, int, str], None] = lambda *_: None
     #: The metrics that the session measures, as a saved run describes them.
     catalogue: list[dict[str, Any]] = field(init=False)
 
@@ -78,8 +90,8 @@ class Session:
 
     @property
     def benchmarks(self) -> list[dict[str, Any]]:
-        """What was measured, as in a file of pytest-benchmark's."""
-        return [{"name": name, "extra_info": extra_info} for name, extra_info in self.finished.items()]
+        """What was measured, as in a file of pytest-benchmark's, in the order of the cases."""
+        return [{"name": name, "extra_info": self.finished[name]} for name in self.cases if name in self.finished]
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -87,31 +99,100 @@ class Session:
         return {
             **environment(self.settings.device),
             "procedure": PROCEDURE,
+            CASES_KEY: list(self.cases),
+            "order_seed": self.settings.order_seed,
+            "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
             CATALOGUE_KEY: self.catalogue,
-            TIMED_AGAIN_KEY: self.timed_again,
         }
 
-    def prepared(self, run: BenchmarkRun) -> None:
-        """Let each instrument of the visit read what it must directly before the rounds."""
-        for instrument in self._of(InVisit):
+    def visit(self, run: BenchmarkRun, number: int, position: int, timed: Callable[[], None]) -> None:
+        """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.
+
+        Writes the visit's record. Call it inside the precision's context. Raises what makes a benchmark fail; the visit
+        is then recorded with its error, and the visits before it stand.
+        """
+        self.start_s = self.start_s or run.session_start_s
+        visit: dict[str, Any] = {"number": number, "position": position}
+        run.on_phase = lambda phase: self.on_phase(run.case.id, number, phase)
+        try:
+            self._visit(run, number, visit, timed)
+        except BaseException as error:
+            run.timed.pop(number, None)
+            run.visits.append({"number": number, "position": position, "error": str(error) or type(error).__name__})
+            raise
+        finally:
+            run.release()
+        run.visits.append(visit | {"error": None})
+        self.write(run)
+
+    def _visit(self, run: BenchmarkRun, number: int, visit: dict[str, Any], timed: Callable[[], None]) -> None:
+        with run.phase("preparation"):
+            run.prepare()
+        in_visit = list(self._of(InVisit))
+        for instrument in in_visit:
             instrument.prepared(run)
+        run.before = snapshot(run.settings.device)
+        with run.phase("warm_up"):
+            run.settle(number)
+        timed()
+        visit["started_s"] = time.perf_counter() - run.session_start_s
+        with run.phase("rounds"):
+            run.measure_rounds(number, partial(_beside, in_visit, run))
+        run.after = snapshot(run.settings.device)
+        run.keep_peak_memory()
+        for instrument in in_visit:
+            add(visit, instrument.visited(run))
 
-    def measure(self, run: BenchmarkRun, extra_info: dict[str, Any]) -> None:
-        """Let each instrument measure, one after the other, write the records and keep the case as finished."""
-        self.first_timed.setdefault(run.case.execution, run.case)
-        for kind in (InVisit, AfterVisits):
-            for instrument in self._of(kind):
-                add(extra_info, instrument.measure(run))
-        add(extra_info, SecondsRecord(**run.seconds))
-        self.finished[run.case.id] = extra_info
+    def close(self, run: BenchmarkRun) -> None:
+        """After the last visit of the session: let each instrument measure what would disturb one.
 
-    def keep_second_timing(self, run: BenchmarkRun) -> None:
-        """Keep what the first case of an execution took at the end of the session: `analysis.validity` compares."""
-        series_ms = [1000 * median_s for median_s in block_medians(run.durations_s, BLOCKS_OF_SERIES)]
-        self.timed_again.append({"case": run.case.as_json(), "series_ms": series_ms})
+        Call it inside the precision's context. Raises what makes a benchmark fail.
+        """
+        run.on_phase = lambda phase: self.on_phase(run.case.id, 0, phase)
+        self.closing_records[run.case.id] = records = []
+        try:
+            run.prepare()
+            with run.phase("closing"):
+                for instrument in self._of(InVisit):
+                    instrument.closing(run)
+            records += [instrument.measure(run) for instrument in self._of(AfterVisits)]
+        finally:
+            run.release()
+            self.write(run)
+
+    def write(self, run: BenchmarkRun) -> None:
+        """Write a case's `extra_info` from all that has been measured of it; keep its place and its identity."""
+        written: dict[str, Any] = {}
+        for instrument in self._of(InVisit):
+            add(written, instrument.measure(run))
+        for record in self.closing_records.get(run.case.id, []):
+            add(written, record)
+        add(written, SecondsRecord(**run.seconds))
+        extra_info = self.finished.setdefault(run.case.id, {})
+        extra_info.clear()
+        extra_info.update(written, visits=run.visits, incomplete=self.incomplete(run))
+
+    def incomplete(self, run: BenchmarkRun) -> str | None:
+        """Return what has not been measured of a case and why, or None."""
+        parts = []
+        if len(run.done) < run.planned_visits:
+            parts.append(f"{len(run.done)} of {run.planned_visits} visits were made")
+        if len(self.closing_records.get(run.case.id, [])) < len(list(self._of(AfterVisits))):
+            parts.append("what follows the visits was not measured")
+        parts += self.failures.get(run.case.id, [])
+        return "; ".join(parts) or None
+
+    def drop(self, run: BenchmarkRun) -> None:
+        """Forget a case whose figures would be wrong."""
+        self.finished.pop(run.case.id, None)
 
     def _of(self, kind: type[Any]) -> Iterable[Any]:
         return (instrument for instrument in self.instruments if isinstance(instrument, kind))
+
+
+def _beside(instruments: Iterable[InVisit], run: BenchmarkRun) -> None:
+    for instrument in instruments:
+        instrument.beside(run)
 
 
 def add(extra_info: dict[str, Any], record: Record) -> None:

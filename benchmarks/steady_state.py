@@ -1,80 +1,74 @@
-"""When to start timing, and when to stop."""
+"""When a visit's warm-up ends."""
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.intervals import median_interval_ratio
+from analysis.intervals import quantile_interval
+from benchmarks.loop import ForwardLoop, Rounds
 from benchmarks.policies import TimingPolicy
 
-#: Successive blocks of warm-up rounds whose medians are this close are steady, if the SM clock is flat as well.
-AGREEMENT = 0.01
-BLOCK_ROUNDS, BLOCK_S = 5, 0.1
-#: The rounds go on until the 95% interval of the median is within this of the median.
-TARGET_RATIO = 0.01
-#: Rounds between two checks of the interval, as a share of those done.
-GROWTH = 0.1
+#: Two halves whose medians are this close show no trend, relative.
+AGREEMENT = 0.005
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """How many rounds ran before the timed ones, and whether they had become steady."""
+    """How many rounds ran before the timed ones, and whether the last of them showed no trend."""
 
     rounds: int
     steady: bool
 
 
-def warm_up(
-    timed_round: Callable[[], float],
-    minimum_rounds: int,
-    sm_clock_mhz: Callable[[], int | None],
-    policy: TimingPolicy,
-) -> WarmUp:
-    """Run rounds until two successive blocks agree and the SM clock stands still, or the policy's cap is reached.
+def warm_up(loop: ForwardLoop, minimum_rounds: int, policy: TimingPolicy) -> WarmUp:
+    """Run rounds until the two halves of the last stretch of them show no trend, or the policy's cap is reached.
 
-    `timed_round` runs one round and returns its seconds; `sm_clock_mhz` returns None where no clock can be read, which
-    leaves the blocks to decide. At least `minimum_rounds` run in any case.
+    At least `minimum_rounds` run in any case, and no more where the policy's stretch is 0 seconds.
     """
-    rounds, elapsed_s = 0, 0.0
-    previous: tuple[float, int | None] | None = None
-    while True:
-        block: list[float] = []
-        while len(block) < BLOCK_ROUNDS or sum(block) < BLOCK_S:
-            block.append(timed_round())
-            if rounds + len(block) >= minimum_rounds and elapsed_s + sum(block) >= policy.warm_up_cap_s:
-                break
-        rounds, elapsed_s = rounds + len(block), elapsed_s + sum(block)
-        current = (statistics.median(block), sm_clock_mhz())
-        if rounds >= minimum_rounds:
-            if previous is not None and agree(previous, current):
-                return WarmUp(rounds, steady=True)
-            if elapsed_s >= policy.warm_up_cap_s:
-                return WarmUp(rounds, steady=False)
-        previous = current
+    begun_s, rounds = time.perf_counter(), 0
+    while rounds < minimum_rounds or policy.warm_up_stretch_s > 0:
+        stretch = loop.run_rounds(at_least(policy.warm_up_stretch_s, minimum_rounds - rounds))
+        rounds += len(stretch)
+        steady = is_steady(stretch)
+        if steady or time.perf_counter() - begun_s >= policy.warm_up_cap_s:
+            return WarmUp(rounds, steady)
+    return WarmUp(rounds, steady=False)
 
 
-def agree(previous: tuple[float, int | None], current: tuple[float, int | None]) -> bool:
-    """Tell whether two blocks have the same median, and the same SM clock where it is known, within 1%."""
-    pairs = [(previous[0], current[0])]
-    if previous[1] is not None and current[1] is not None:
-        pairs.append((previous[1], current[1]))
-    return all(abs(after - before) <= AGREEMENT * before for before, after in pairs)
+def at_least(seconds: float, rounds: int) -> Callable[[int], bool]:
+    """Return the function that tells after each round to go on until so many seconds and so many rounds are over."""
+    end_s = time.perf_counter() + seconds
+    return lambda done: done < rounds or time.perf_counter() < end_s
 
 
-def converged(durations_s: Sequence[float]) -> bool:
-    """Tell whether the 95% interval of the median lies within 1% of the median."""
-    ratio = median_interval_ratio(durations_s)
-    return ratio is not None and ratio <= TARGET_RATIO
+def is_steady(rounds: Rounds) -> bool:
+    """Tell whether the second half of some rounds took as long as the first, as far as their scatter lets it show.
+
+    The halves agree where their medians lie within 0.5% of each other, or the 95% intervals of the medians overlap.
+    Each round counts relative to the median of its variant: the halves need not hold the same share of each.
+    """
+    relative = relative_to_variant(rounds.durations_s, rounds.variants)
+    halves = relative[: len(relative) // 2], relative[len(relative) // 2 :]
+    if not halves[0]:
+        return False  # one round has no trend
+    first, second = map(statistics.median, halves)
+    if abs(second - first) <= AGREEMENT * first:
+        return True
+    (low, high), (low_again, high_again) = (quantile_interval(half, 0.5) for half in halves)
+    if low is None or high is None or low_again is None or high_again is None:
+        return False
+    return low <= high_again and low_again <= high
 
 
-def enough_rounds(durations_s: Sequence[float], policy: TimingPolicy) -> bool:
-    """Tell whether to stop after these rounds: the shortest time over and converged, or the cap reached."""
-    total_s = sum(durations_s)
-    return total_s >= policy.rounds_cap_s or (total_s >= policy.shortest_s and converged(durations_s))
-
-
-def rounds_before_next_check(rounds: int) -> int:
-    """Return how many more rounds to run before asking `enough_rounds` again."""
-    return max(1, int(rounds * GROWTH))
+def relative_to_variant(durations_s: Sequence[float], variants: Sequence[str]) -> list[float]:
+    """Return each round's duration over the median of its variant's."""
+    medians = {
+        variant: statistics.median(
+            duration for duration, one in zip(durations_s, variants, strict=True) if one == variant
+        )
+        for variant in set(variants)
+    }
+    return [duration / medians[variant] for duration, variant in zip(durations_s, variants, strict=True)]

@@ -1,24 +1,27 @@
-"""The benchmark: one forward of a whole batch, in each case of the session."""
+"""The benchmark: one forward of a whole batch, in each case of the session, in several visits.
+
+`test_forward[CASE]` is a case's first visit and owns its benchmark; `test_visit[CASE-vN]` adds the rounds of visit N,
+and `test_after_visits[CASE]` measures what would disturb a visit. benchmarks/plugins/ordering.py says when each runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from analysis.case import Case
-from benchmarks.loop import require_positive
-from benchmarks.plugins.session import SESSION
+from benchmarks.instruments.energy.instrument import EnergyRequiredError
+from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
-from benchmarks.steady_state import enough_rounds, rounds_before_next_check
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
-from fixtures.executions import EXECUTIONS
+from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.model.checkpoint import Checkpoint
 from fixtures.model.resident import Models
-from fixtures.precisions import PRECISIONS, unavailable_reason
+from fixtures.precisions import PRECISIONS, PrecisionError, unavailable_reason
 from fixtures.settings import Settings
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
@@ -26,99 +29,140 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one benchmark for each case, and one sentinel for each execution."""
+    """Make a first visit for each case, and the rest for each that can be measured: one test says why it cannot."""
     session = metafunc.config.stash[SESSION]
     if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", list(session.cases), indirect=True)
-    if "execution" in metafunc.fixturenames:
-        metafunc.parametrize("execution", session.settings.executions)
+        chosen = dict(session.cases)
+        if metafunc.function is not test_forward:
+            chosen = {name: case for name, case in chosen.items() if why_skipped(case, session.settings) is None}
+        if metafunc.function is test_visit and session.settings.visits == 1:
+            chosen = {}
+        if metafunc.function is test_compilation:
+            chosen = {name: case for name, case in chosen.items() if EXECUTIONS[case.execution].compiles}
+        metafunc.parametrize("case", list(chosen), indirect=True, ids=list(chosen))
+    if "number" in metafunc.fixturenames:
+        numbers = range(2, session.settings.visits + 1)
+        metafunc.parametrize("number", numbers, ids=[f"v{number}" for number in numbers])
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, settings: Settings) -> Case:
+def session(pytestconfig: pytest.Config) -> Session:
+    """The session that holds what is measured."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, settings: Settings, session: Session) -> Case:
     """The case under test; skips what this machine cannot run, or would only emulate, unless --allow-emulated."""
-    chosen = request.config.stash[SESSION].cases[request.param]
-    reason = unavailable_reason(PRECISIONS[chosen.precision], settings.device, settings.allow_emulated)
-    reason = reason or EXECUTIONS[chosen.execution].unavailable_reason(settings.device)
+    chosen = session.cases[request.param]
+    reason = why_skipped(chosen, settings)
     if reason is not None:
         pytest.skip(reason)
     return chosen
 
 
+def why_skipped(case: Case, settings: Settings) -> str | None:
+    """Return why a case cannot be measured on this machine, or None."""
+    reason = unavailable_reason(PRECISIONS[case.precision], settings.device, settings.allow_emulated)
+    return reason or EXECUTIONS[case.execution].unavailable_reason(settings.device)
+
+
 @pytest.fixture
-def make_run(
+def run(
+    case: Case,
+    session: Session,
     settings: Settings,
     dataset: TokenizedDataset,
     checkpoint: Checkpoint,
     models: Models,
     whole_text: WholeText | None,
-    pytestconfig: pytest.Config,
-) -> Callable[[Case], BenchmarkRun]:
-    """Makes everything that the benchmark of a case consists of, ready to run."""
-    if whole_text is not None:
-        shorter = "have a shorter window with --quality-context {positions}."
-        checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
+) -> BenchmarkRun:
+    """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
+    if case.id not in session.runs:
+        if whole_text is not None:
+            shorter = "have a shorter window with --quality-context {positions}."
+            checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
+        measured = [session.cases[name] for name in session.planned_visits]
+        session.runs[case.id] = BenchmarkRun(
+            settings,
+            session.policies.timing[settings.device.type],
+            case,
+            tuple(one for one in measured if why_skipped(one, settings) is None),
+            session.planned_visits.get(case.id, 1),
+            checkpoint,
+            dataset,
+            models,
+            whole_text,
+            session_start_s=session.start_s or time.perf_counter(),
+        )
+    found = session.runs[case.id]
+    _ = found.resident, found.data  # loaded now, not in a phase that is timed
+    return found
 
-    def make(case: Case) -> BenchmarkRun:
-        timing = pytestconfig.stash[SESSION].policies.timing
-        run = BenchmarkRun(settings, timing, case, checkpoint, dataset, models, whole_text)
-        _ = run.resident, run.data  # loaded now, not in a phase that is timed
-        return run
 
-    return make
-
-
-@pytest.fixture
-def run(case: Case, make_run: Callable[[Case], BenchmarkRun]) -> BenchmarkRun:
-    """The benchmark of the case under test."""
-    return make_run(case)
+def test_compilation(run: BenchmarkRun) -> None:
+    """Compile the forward before anything is timed."""
+    with run.precision.running(run.settings.device), run.phase("preparation"):
+        run.prepare()
+    run.release()
 
 
 @pytest.mark.benchmark(disable_gc=True)
-def test_forward(run: BenchmarkRun, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
-    """Time the forward, then let each instrument measure, in the order of INSTRUMENTS."""
-    session: Session = pytestconfig.stash[SESSION]
+def test_forward(run: BenchmarkRun, session: Session, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
+    """Make the first visit. pytest-benchmark's one round is the end of the warm-up; the visit's rounds replace it."""
     benchmark.group = run.case.setting
     with run.precision.running(run.settings.device):
         try:
-            with run.phase("preparation"):
+            if benchmark.disabled:  # --benchmark-disable: runs once, nothing to report
                 run.prepare()
-            session.prepared(run)
-            with run.phase("warm_up"):
-                run.settle()
-            with run.phase("rounds"):
-                time_rounds(run, benchmark)
-            if benchmark.stats is None:  # --benchmark-disable: ran once, nothing to report
+                benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next)
+                run.release()
                 return
-            session.measure(run, benchmark.extra_info)
+            position = pytestconfig.stash[POSITIONS].get((run.case.id, 1), 1)
+            session.visit(
+                run,
+                1,
+                position,
+                timed=lambda: benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next),
+            )
         except BaseException:
-            # pytest-benchmark would save a benchmark that failed after its timing as if it were complete.
-            benchmark.has_error = True
+            benchmark.has_error = True  # pytest-benchmark would save what it has timed
+            raise
+    benchmark.stats.stats.data.clear()
+    benchmark.extra_info = benchmark.stats.extra_info = session.finished[run.case.id]
+    pytestconfig.stash[OWNERS][run.case.id] = benchmark
+    add_rounds(benchmark, run, 1)
+
+
+def test_visit(run: BenchmarkRun, number: int, session: Session, pytestconfig: pytest.Config) -> None:
+    """Make a further visit and add its rounds to the benchmark."""
+    benchmark = owner_of(run, pytestconfig)
+    with run.precision.running(run.settings.device):
+        position = pytestconfig.stash[POSITIONS].get((run.case.id, number), number)
+        session.visit(run, number, position, timed=lambda: None)
+    add_rounds(benchmark, run, number)
+
+
+def test_after_visits(run: BenchmarkRun, session: Session, pytestconfig: pytest.Config) -> None:
+    """When every case has had its last visit, measure what would have disturbed one."""
+    benchmark = owner_of(run, pytestconfig)
+    with run.precision.running(run.settings.device):
+        try:
+            session.close(run)
+        except (CaptureError, PrecisionError, EnergyRequiredError):
+            benchmark.has_error = True  # what was timed is not what it says, or not what was required
+            session.drop(run)
             raise
 
 
-def time_rounds(run: BenchmarkRun, benchmark: BenchmarkFixture) -> None:
-    """Have pytest-benchmark time its rounds, and add more, timed as it times its own, until there are enough."""
-    run.loop.next_index = 0
-    benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next, rounds=run.settings.rounds)
-    if benchmark.stats is None:
-        return
-    run.durations_s = benchmark.stats.stats.data
-    while not enough_rounds(run.durations_s, run.timing):
-        for _ in range(rounds_before_next_check(len(run.durations_s))):
-            benchmark.stats.update(run.loop.timed_round())
-    for duration_s in run.durations_s:
-        require_positive(duration_s)
+def owner_of(run: BenchmarkRun, config: pytest.Config) -> BenchmarkFixture:
+    """Return the benchmark of the case's first visit; skips where there is none."""
+    if run.case.id not in config.stash[OWNERS]:
+        pytest.skip("the first visit of this case, which owns its benchmark, was not made")
+    return config.stash[OWNERS][run.case.id]
 
 
-def test_drift(execution: str, make_run: Callable[[Case], BenchmarkRun], pytestconfig: pytest.Config) -> None:
-    """At the end, time the first case of each execution once more, to see whether the machine has changed."""
-    session: Session = pytestconfig.stash[SESSION]
-    run = make_run(session.first_timed[execution])
-    with run.precision.running(run.settings.device):
-        run.prepare()
-        run.settle()
-        run.loop.next_index = 0
-        while len(run.durations_s) < run.timing.sentinel_rounds or sum(run.durations_s) < run.timing.sentinel_s:
-            run.durations_s.append(run.loop.timed_round())
-    session.keep_second_timing(run)
+def add_rounds(benchmark: BenchmarkFixture, run: BenchmarkRun, number: int) -> None:
+    """Add a visit's rounds to pytest-benchmark's, whose figures are computed when first read: not before the end."""
+    for duration_s in run.timed[number].durations_s:
+        benchmark.stats.stats.update(duration_s)

@@ -78,7 +78,7 @@ class QuickPolicies:
         from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
 
         config.stash[POLICIES] = Policies(
-            timing=TimingPolicy(warm_up_cap_s=0, shortest_s=0, rounds_cap_s=0, sentinel_rounds=8, sentinel_s=0),
+            timing={"cpu": TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)},
             ceilings=CeilingPolicy(matrix_side={"cpu": 32}, copied_bytes=1024, timed_s=0.001),
             lock_timeout_s=0.1,
         )
@@ -120,8 +120,9 @@ def run_suite(
             f"--results-dir={tmp_path / 'results'}",
             f"--benchmark-storage={tmp_path / 'saved'}",
             "--device=cpu",
+            "--visits=2",
             "--rounds=8",
-            "--warmup-rounds=2",
+            "--warmup-rounds=1",
             *(["--allow-emulated"] if emulated else []),
             *options,
             plugins=[QuickPolicies(), *plugins],
@@ -146,24 +147,16 @@ def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
 @pytest.fixture
 def quick_energy() -> Iterator[EnergyPolicy]:
     """Windows for a tick of 10 ms instead of 100; NVML is opened again."""
-    from benchmarks.instruments.energy import measurement
     from benchmarks.policies import CounterPolicy, EnergyPolicy, PowerPolicy
     from fixtures.device import nvml
 
-    def forget() -> None:
-        nvml.open_gpu.cache_clear()
-        measurement.open_meter.cache_clear()
-
-    forget()
+    nvml.open_gpu.cache_clear()
     yield EnergyPolicy(
-        counter=CounterPolicy(window_s=0.1, windows=7, patience_s=0.1, early_s=0.004),
-        instant=PowerPolicy(window_s=0.4, windows=6, spacing_s=0.002, tick_period_s=0.01),
-        average=PowerPolicy(window_s=0.1, windows=2, spacing_s=0.002, tick_period_s=0.01),
+        counter=CounterPolicy(ticks=5, patience_s=0.1, early_s=0.004),
+        instant=PowerPolicy(window_s=0.1, spacing_s=0.002, tick_period_s=0.01),
+        average=PowerPolicy(window_s=0.3, spacing_s=0.002, settling_s=0.02, tick_period_s=0.01),
         idle_s=0.05,
         cross_check_s=0.05,
-        lead_in_s=0.01,
-        phase_s=0.01,
         largest_u95=0.5,
-        largest_drift=0.5,
     )
-    forget()
+    nvml.open_gpu.cache_clear()

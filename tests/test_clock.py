@@ -30,4 +30,9 @@ def test_a_clock_that_steps_changes_no_figure(run_suite, saved_run):
     assert 0 < info["latency"]["median_ms"] < 1000 * elapsed_s
     assert all(seconds >= 0 for seconds in info["seconds"].values())
     assert sum(info["seconds"].values()) < elapsed_s
-    assert "went back" not in str(info["validity"])
+    first, second = info["visits"]
+    assert 0 < first["started_s"] < second["started_s"] < elapsed_s
+    for visit in (first, second):
+        assert 0 < visit["median_ms"] < 1000 * elapsed_s
+        assert 0 < visit["loop_ms"] < 1000 * elapsed_s
+        assert 0 <= visit["gap_share"] < 1

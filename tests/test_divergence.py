@@ -14,11 +14,19 @@ import scipy.stats
 import torch
 
 from benchmarks.instruments.quality import paired, scoring
-from benchmarks.instruments.quality.divergence import compare, divergence_figures
+from benchmarks.instruments.quality.divergence import Comparison, Predictions, Scored, compare, divergence_figures
 from benchmarks.instruments.quality.instrument import packed
 from benchmarks.instruments.quality.paired import perplexity_difference, verdict
 from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, score
 from tests.tiny import tiny_gpt2, tiny_tensors
+
+
+def in_no_context(model) -> Scored:
+    return Scored(model, nullcontext)
+
+
+def compared(model, reference, *tensors) -> Comparison:
+    return compare({"other": in_no_context(model)}, in_no_context(reference), *tensors)["other"]
 
 
 def two_models():
@@ -43,7 +51,7 @@ def plain(model, reference, input_ids, attention_mask):
         text = ids[: int(mask.sum())][None]
         q, p = (torch.log_softmax(m(input_ids=text).logits[0, :-1], dim=-1) for m in (model, reference))
         kl += (p.exp() * (p - q)).sum(-1).tolist()
-        same += (p.argmax(-1) == q.argmax(-1)).tolist()
+        same += (p.argmax(-1) == q.argmax(-1)).tolist()  # in float64 no two are equal
         rows += [row] * (text.shape[1] - 1)
     return kl, same, rows
 
@@ -55,7 +63,7 @@ def test_divergence_and_agreement_equal_those_of_plain_code(monkeypatch, chunk):
     model, reference = two_models()
     tensors = tiny_tensors()
     ids, mask = tensors["input_ids"], tensors["attention_mask"]
-    found = divergence_figures(compare(model, reference, nullcontext, ids, mask))
+    found = divergence_figures(compared(model, reference, ids, mask))
     kl, same, rows = plain(model, reference, ids, mask)
     assert found["kl_vs_fp32_nats"] == pytest.approx(np.mean(kl), rel=1e-4)
     assert found["kl_vs_fp32_max_nats"] == pytest.approx(max(kl), rel=1e-4)
@@ -73,7 +81,7 @@ def test_both_sides_are_scored_as_they_are_alone_and_to_the_bit_again():
     model, reference = two_models()
     tensors = tiny_tensors()
     pair = (tensors["input_ids"], tensors["attention_mask"])
-    first, second = (compare(model, reference, nullcontext, *pair) for _ in range(2))
+    first, second = (compared(model, reference, *pair) for _ in range(2))
     assert torch.equal(first.scores.nll_nats, second.scores.nll_nats)
     assert torch.equal(first.kl_nats, second.kl_nats)
     torch.testing.assert_close(first.scores.nll_nats, score(model, *pair).nll_nats, rtol=1e-6, atol=0)
@@ -85,11 +93,79 @@ def test_logits_that_are_not_finite_leave_no_divergence():
     model, reference = two_models()
     model.transformer.ln_f.weight.fill_(math.inf)
     tensors = tiny_tensors()
-    compared = compare(model, reference, nullcontext, tensors["input_ids"], tensors["attention_mask"])
-    assert compared.scores.nonfinite_logits > 0
-    assert compared.reference.nonfinite_logits == 0
-    assert divergence_figures(compared)["kl_vs_fp32_nats"] is None
-    assert perplexity_difference(compared.scores, compared.reference)["delta_reason"] == "logits are NaN or infinite"
+    found = compared(model, reference, tensors["input_ids"], tensors["attention_mask"])
+    assert found.scores.nonfinite_logits > 0
+    assert found.reference.nonfinite_logits == 0
+    assert divergence_figures(found)["kl_vs_fp32_nats"] is None
+    assert perplexity_difference(found.scores, found.reference)["delta_reason"] == "logits are NaN or infinite"
+
+
+@torch.no_grad()
+def test_several_models_go_through_one_pass_and_the_reference_is_computed_once():
+    model, reference = two_models()
+    third = copy.deepcopy(reference)
+    third.transformer.wte.weight.mul_(1.01)
+    tensors = tiny_tensors()
+    pair = (tensors["input_ids"], tensors["attention_mask"])
+    alone = {name: compared(one, reference, *pair) for name, one in (("b", model), ("c", third))}
+    forwards = []
+    hook = reference.transformer.register_forward_hook(lambda *_: forwards.append(1))
+    compared(model, reference, *pair)
+    of_one = len(forwards)
+    with hook:
+        together = compare({"b": in_no_context(model), "c": in_no_context(third)}, in_no_context(reference), *pair)
+    assert len(forwards) == 2 * of_one  # as many as for one model, once more
+    for name, found in together.items():
+        assert torch.equal(found.kl_nats, alone[name].kl_nats)
+        assert torch.equal(found.scores.nll_nats, alone[name].scores.nll_nats)
+    assert not torch.equal(together["b"].kl_nats, together["c"].kl_nats)
+
+
+def predictions(candidate: torch.Tensor, reference: torch.Tensor) -> Predictions:
+    found = Predictions(torch.device("cpu"))
+    found.add(*(torch.log_softmax(logits.float(), dim=-1) for logits in (candidate, reference)))
+    return found
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-4, 1e-2, 1.0])
+def test_small_divergences_are_right_and_never_negative(size):
+    generator = torch.Generator().manual_seed(0)
+    reference = torch.randn(64, 5000, generator=generator)
+    candidate = reference + size * torch.randn(64, 5000, generator=generator)
+    p, q = (torch.log_softmax(logits.double(), dim=-1) for logits in (reference, candidate))
+    expected = (p.exp() * (p - q)).sum(-1)
+    found = predictions(candidate, reference).kl_nats.double()
+    assert float(found.min()) >= 0
+    assert float(found.mean()) == pytest.approx(float(expected.mean()), rel=1e-2 if size == 1e-5 else 1e-3)
+
+
+def test_the_plain_sum_in_fp32_would_be_wrong_where_this_one_is_right():
+    generator = torch.Generator().manual_seed(0)
+    reference = torch.randn(64, 5000, generator=generator)
+    candidate = reference + 1e-4 * torch.randn(64, 5000, generator=generator)
+    p, q = (torch.log_softmax(logits, dim=-1) for logits in (reference, candidate))
+    plain_sum = float((p.exp() * (p - q)).sum(-1).double().mean())
+    assert plain_sum != pytest.approx(0.5e-8, rel=0.1)
+    assert float(predictions(candidate, reference).kl_nats.double().mean()) == pytest.approx(0.5e-8, rel=0.1)
+
+
+def test_a_tie_with_fp32s_best_agrees_and_is_counted():
+    reference = torch.tensor([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0], [1.0, 3.0, 2.0]])
+    candidate = torch.tensor([[3.0, 3.0, 1.0], [3.0, 1.0, 3.0], [0.0, 5.0, 1.0]])
+    found = predictions(candidate, reference)
+    assert found.same_top.tolist() == [True, False, True]
+    assert found.tied.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(("kl", "is_null"), [(0.9e-12, True), (1.1e-12, False), (0.0, True)])
+def test_below_what_fp32_can_tell_the_divergence_is_null_with_the_reason(kl, is_null):
+    one = scores([10.0], [5])
+    flags = torch.tensor([True] * 5)
+    found = divergence_figures(
+        Comparison(one, one, torch.full((5,), kl), flags, ~flags, torch.zeros(5, dtype=torch.int64))
+    )
+    assert (found["kl_vs_fp32_nats"] is None) is is_null
+    assert (found["divergence_reason"] or "").startswith("the divergence is below 1e-12 nats") is is_null
 
 
 def scores(nll, targets) -> Scores:

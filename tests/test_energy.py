@@ -1,4 +1,4 @@
-"""Energy from meters whose every reading is known; and every way not to have one."""
+"""Energy of visits on a board whose every reading is known; and every way not to have one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.instruments.energy import measurement as energy
-from benchmarks.instruments.energy.measurement import measure_energy
-from benchmarks.instruments.energy.metered_loop import metered_loop
+from analysis.case import Case
+from benchmarks.instruments.energy import measurement, meters
+from benchmarks.instruments.energy.instrument import Energy, EnergyRequiredError
 from benchmarks.instruments.energy.meters import Reading
 from benchmarks.instruments.energy.rapl import Rapl
-from benchmarks.policies import EnergyPolicy
+from benchmarks.loop import ForwardLoop
+from benchmarks.policies import Policies, TimingPolicy
+from benchmarks.run import BenchmarkRun
+from benchmarks.session import Session
+from fixtures.dataset.batches import Batch
 from fixtures.device import nvml
+from fixtures.executions import Forward
 from tests.fake_nvml import fake_nvml, field_value
 
-CUDA = torch.device("cuda", 0)
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 TICK_S = 0.01
+BATCH_SIZE, TEXT_TOKENS = 2, 60
+#: What is known of a visit's energy.
+OF_A_VISIT = ("energy_mj", "power_w", "window_s", "window_middle_s", "window_rounds", "window_rel_u", "ticks")
 
 
 class Board:
@@ -30,19 +38,29 @@ class Board:
         self.busy_w, self.idle_w = busy_w, idle_w
         self.busy_s, self.started_s = 0.0, time.perf_counter()
         self.tick = (-1.0, 0)
+        self.reads_s: list[tuple[float, float]] = []
+        #: Seconds of a forward, and of what lies between two of them.
+        self.forward_s, self.gap_s = 0.001, 0.0
         self.functions = functions
 
-    def forward(self) -> None:
+    def place(self, batch: Batch) -> None:
+        if self.gap_s:
+            time.sleep(self.gap_s)
+
+    def forward(self) -> torch.Tensor:
         begun_s = time.perf_counter()
-        time.sleep(0.001)
+        time.sleep(self.forward_s)
         self.busy_s += time.perf_counter() - begun_s
+        return torch.zeros(1)
 
     def counter_mj(self, handle: object) -> int:
-        elapsed_s = time.perf_counter() - self.started_s
+        begun_s = time.perf_counter()
+        elapsed_s = begun_s - self.started_s
         tick = elapsed_s // TICK_S
         if tick != self.tick[0]:
             energy_j = self.idle_w * elapsed_s + (self.busy_w - self.idle_w) * self.busy_s
             self.tick = (tick, round(1000 * energy_j))
+        self.reads_s.append((begun_s, time.perf_counter()))
         return 5_000_000 + self.tick[1]
 
     def library(self):
@@ -53,49 +71,244 @@ class Board:
         return fake_nvml(**(defaults | self.functions))
 
 
+class BoardRun(BenchmarkRun):
+    """A case whose forward is the board's."""
+
+    board: Board
+
+    def prepare(self) -> None:
+        self.loop = ForwardLoop(Forward(self.board.place, self.board.forward), self.data.batches, CPU)
+
+    def keep_peak_memory(self) -> None:
+        """There is no memory to ask for."""
+
+
+BATCHES = [Batch(torch.ones(BATCH_SIZE, 30), torch.ones(BATCH_SIZE, 30), text_tokens=TEXT_TOKENS)]
+DATASET = SimpleNamespace(
+    shaped=lambda size, length: SimpleNamespace(batches=BATCHES, text_tokens_per_batch=float(TEXT_TOKENS))
+)
+
+
+class Bench:
+    """A session that meters cases on a board. `visits` are planned for each."""
+
+    def __init__(self, board: Board, policy, visits: int, energy: str, device: torch.device) -> None:
+        self.board, self.visits = board, visits
+        policies = Policies(energy=policy)
+        self.settings = SimpleNamespace(device=device, energy=energy, rounds=1, warmup_rounds=0)
+        self.session = Session(self.settings, policies, {}, (Energy(policies),))
+        self.case = self.new_case("fp32")
+
+    def new_case(self, precision: str) -> BoardRun:
+        case = Case(precision, "eager", batch_size=BATCH_SIZE)
+        run = BoardRun(
+            self.settings,
+            TimingPolicy(0, 0, 0),
+            case,
+            (case,),
+            self.visits,
+            checkpoint=None,
+            dataset=DATASET,
+            models=None,
+            whole_text=None,
+            session_start_s=self.session.start_s or time.perf_counter(),
+        )
+        run.board = self.board
+        self.session.runs[case.id] = run
+        return run
+
+    def visit(self, run: BoardRun | None = None) -> dict:
+        """Make one visit; return its record."""
+        run = run or self.case
+        self.session.visit(run, len(run.visits) + 1, 1, timed=lambda: None)
+        return run.visits[-1]
+
+    def close(self, run: BoardRun | None = None) -> dict:
+        self.session.close(run or self.case)
+        return self.energy(run)
+
+    def energy(self, run: BoardRun | None = None) -> dict:
+        """What a saved run would hold."""
+        return self.session.finished[(run or self.case).case.id]["energy"]
+
+    def measured(self) -> dict:
+        """Make all visits, and what follows them."""
+        for _ in range(self.visits):
+            self.visit()
+        return self.close()
+
+
 @pytest.fixture
-def metered(monkeypatch, quick_energy):
-    """Meter a loop on a board."""
+def bench(monkeypatch, quick_energy):
+    """Make a bench for a board.
 
-    def meter(board: Board, **policy: object) -> dict:
-        monkeypatch.setattr(nvml, "load_library", board.library)
+    Its instantaneous power is always that of a forward, and so differs from the counter's; and on a machine that is
+    busy with other tests two visits may scatter by anything.
+    """
+
+    def make(
+        board: Board, visits: int = 4, energy: str = "auto", device: torch.device = CUDA, **policy: object
+    ) -> Bench:
+        library = board.library()
+        monkeypatch.setattr(nvml, "load_library", lambda: library)
         monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
-        return measure_energy(board.forward, 2, 60.0, CUDA, replace(quick_energy, **policy))
+        policy = {"largest_dispute": 0.5, "largest_u95": 1e6} | policy
+        return Bench(board, replace(quick_energy, **policy), visits, energy, device)
 
-    return meter
+    return make
 
 
 def is_null(found: dict) -> bool:
-    return all(found[key] is None for key in energy.FIGURES) and found["windows"] == 0
+    """Whether a record says nothing but why there is no energy."""
+    known = {name: value for name, value in found.items() if value is not None}
+    return known == {
+        "status": found["status"],
+        "method": "none",
+        "reason": found["reason"],
+        "code": found["code"],
+        "windows": 0,
+        "power_series": (),
+    }
 
 
-def test_energy_per_sample_is_the_power_over_the_rate(metered):
-    found = metered(Board(busy_w=200, idle_w=50))
-    assert (found["status"], found["method"], found["scope"]) == ("ok", "nvml_energy_counter", "gpu")
-    assert found["windows"] == 7
-    assert found["window_s"] >= 7 * (0.1 - 0.001)  # a tick is seen between two reads, so its moment is not exact
-    assert found["ticks"] >= 70
-    rate = 2 * found["forwards"] / found["window_s"]
-    assert found["energy_per_sample_mj"] == pytest.approx(1000 * found["mean_power_w"] / rate, rel=0.05)
+def test_energy_per_sample_is_the_power_over_the_rate(bench):
+    made = bench(Board(busy_w=200, idle_w=50))
+    found = made.measured()
+    assert (found["method"], found["scope"], found["windows"]) == ("nvml_energy_counter", "gpu", 4)
+    assert found["status"] in ("ok", "marked")  # a busy machine scatters
+    assert found["code"] is None
+    assert 4 * 5 <= found["ticks"] <= 4 * 10
+    assert found["window_s"] == pytest.approx(TICK_S * found["ticks"], rel=0.1)
+    seconds_a_sample = found["window_s"] / found["forwards"] / BATCH_SIZE
+    assert found["energy_per_sample_mj"] == pytest.approx(1000 * found["mean_power_w"] * seconds_a_sample, rel=0.05)
+    assert found["loop_ms"] == pytest.approx(1000 * found["window_s"] / found["forwards"], rel=0.05)
     assert 150 < found["mean_power_w"] <= 215  # nearly always busy
     assert found["idle_power_w"] == pytest.approx(50, rel=0.25)
-    assert found["energy_per_sample_net_mj"] < found["energy_per_sample_mj"]
+    for moment in ("before", "after"):
+        assert found[f"idle_power_{moment}_w"] == pytest.approx(50, rel=0.5)
+    assert found["idle_temperature_c"] == 51
+    idle_mj = found["idle_power_w"] * found["loop_ms"] / BATCH_SIZE
+    assert found["energy_per_sample_net_mj"] == pytest.approx(found["energy_per_sample_mj"] - idle_mj, rel=0.05)
+    assert found["net_ci95_low_mj"] < found["energy_per_sample_net_mj"] < found["net_ci95_high_mj"]
     assert found["tick_period_ms"] == pytest.approx(10, rel=0.1)
     assert found["samples_per_joule"] == pytest.approx(1000 / found["energy_per_sample_mj"])
     assert found["tokens_per_joule"] == pytest.approx(30 * found["samples_per_joule"])
     assert found["cross_check_rel"] is not None
+    assert found["cross_check_reason"] is None
 
 
-def test_a_cross_check_that_disagrees_is_disputed(metered):
-    found = metered(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(0, 400_000)]))
+def test_the_record_is_of_its_visits(bench):
+    made = bench(Board(), visits=3)
+    visits = [made.visit() for _ in range(3)]
+    found = made.close()
+    product = visits[0]["energy_mj"] * visits[1]["energy_mj"] * visits[2]["energy_mj"]
+    assert found["energy_per_sample_mj"] == pytest.approx(product ** (1 / 3))
+    assert found["mean_power_w"] == pytest.approx(sum(visit["power_w"] for visit in visits) / 3)
+    assert found["ticks"] == sum(visit["ticks"] for visit in visits)
+    assert found["forwards"] == pytest.approx(sum(visit["window_rounds"] for visit in visits))
+    assert found["power_series"] == [(visit["window_middle_s"], visit["power_w"]) for visit in visits]
+    moments = [moment for moment, _ in found["power_series"]]
+    assert moments == sorted(moments)
+    assert moments[-1] < time.perf_counter() - made.case.session_start_s
+    assert all(visit["started_s"] < moment for visit, moment in zip(visits, moments, strict=True))
+
+
+def test_a_visits_window_is_one_of_its_rounds(bench):
+    made = bench(Board())
+    visit, rounds = made.visit(), made.case.rounds
+    assert (visit["energy_reason"], visit["energy_code"], visit["error"]) == (None, None, None)
+    assert 5 <= visit["ticks"] <= 10
+    assert visit["window_s"] == pytest.approx(TICK_S * visit["ticks"], rel=0.15)
+    assert BATCH_SIZE * visit["energy_mj"] / visit["loop_ms"] == pytest.approx(visit["power_w"])  # mJ / ms
+    assert 150 < visit["power_w"] <= 215
+    assert visit["window_rounds"] < len(rounds)
+    assert visit["window_rounds"] * visit["loop_ms"] == pytest.approx(1000 * visit["window_s"])
+
+
+@pytest.mark.parametrize(("visits", "ticks"), [(1, 21), (4, 6), (5, 5), (7, 5)])
+def test_windows_of_fewer_visits_are_longer(bench, visits, ticks):
+    made = bench(Board(), visits=visits)
+    assert ticks - 1 <= made.visit()["ticks"] <= ticks + 3  # a tick may be seen late on a busy machine
+
+
+def test_rounds_that_the_meter_disturbs_are_run_and_not_timed(bench):
+    made = bench(Board())
+    made.board.reads_s.clear()
+    for number in (1, 2):
+        made.visit()
+        run = made.case
+        assert len(run.timed[number].durations_s) < len(run.rounds)
+        reads_s = made.board.reads_s
+        overlapping = {
+            end - start
+            for start, end in zip(run.rounds.start_s, run.rounds.end_s, strict=True)
+            if any(start < read_end and read_start < end for read_start, read_end in reads_s)
+        }
+        assert overlapping
+        assert not overlapping & set(run.timed[number].durations_s)
+
+
+def test_idle_power_is_read_once_before_all_visits_and_once_after_them(bench):
+    made = bench(Board(idle_w=50), visits=2)
+    other = made.new_case("fp16")
+    for _ in range(2):
+        made.visit()
+        made.visit(other)
+        assert made.energy()["idle_power_after_w"] is None
+    made.board.idle_w = 90  # now that the board is warm
+    first = made.close()
+    assert first["idle_power_before_w"] == pytest.approx(50, rel=0.25)
+    assert first["idle_power_after_w"] == pytest.approx(90, rel=0.25)
+    assert first["idle_power_w"] == pytest.approx((first["idle_power_before_w"] + first["idle_power_after_w"]) / 2)
+    made.board.idle_w = 180
+    second = made.close(other)
+    for name in ("idle_power_w", "idle_power_before_w", "idle_power_after_w"):
+        assert second[name] == first[name]
+
+
+def test_before_the_last_visit_the_record_is_of_those_made(bench):
+    made = bench(Board(), visits=3, fewest_ticks=4)
+    first = made.visit()
+    found = made.energy()
+    assert found["windows"] == 1
+    assert found["energy_per_sample_mj"] == pytest.approx(first["energy_mj"])
+    assert (found["rel_u95"], found["idle_power_after_w"]) == (None, None)
+    made.visit()
+    assert made.energy()["windows"] == 2
+
+
+def test_a_cross_check_that_disagrees_is_disputed(bench):
+    found = bench(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(0, 400_000)])).measured()
     assert found["status"] == "disputed"
-    assert "counter and integrated power differ by" in found["reason"]
+    assert found["marks"].startswith("counter and integrated power differ by +")
+    assert found["reason"] is None  # it is given
+    assert found["cross_check_rel"] == pytest.approx(400 / 200 - 1, rel=0.3)
     assert found["energy_per_sample_mj"] > 0
 
 
-def test_without_a_second_meter_there_is_no_cross_check(metered):
-    found = metered(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(3, 0)]))
-    assert found["status"] == "ok"
+def test_the_cross_check_is_made_once_and_stands_for_every_case(bench):
+    read = []
+
+    def power(handle: object, fields: object) -> list:
+        read.append(time.perf_counter())
+        return [field_value(0, 400_000)]
+
+    made = bench(Board(nvmlDeviceGetFieldValues=power), visits=2)
+    other = made.new_case("fp16")
+    for run in (made.case, other):
+        made.visit(run)
+        made.visit(run)
+    first = made.close()
+    made_by = len(read)
+    second = made.close(other)
+    assert len(read) == made_by
+    assert (first["status"], second["status"]) == ("disputed", "disputed")
+    assert first["cross_check_rel"] == second["cross_check_rel"]
+
+
+def test_without_a_second_meter_there_is_no_cross_check(bench):
+    found = bench(Board(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(3, 0)])).measured()
+    assert found["status"] in ("ok", "marked")
     assert found["cross_check_rel"] is None
     assert "NVML_ERROR_NOT_SUPPORTED" in found["cross_check_reason"]
 
@@ -133,50 +346,305 @@ def test_without_a_second_meter_there_is_no_cross_check(metered):
         ),
     ],
 )
-def test_what_cannot_be_trusted_is_null_with_a_code_and_a_sentence(metered, functions, code):
-    found = metered(Board(**functions))
+def test_what_cannot_be_trusted_is_null_with_a_code_and_a_sentence(bench, functions, code):
+    made = bench(Board(**functions), visits=2)
+    found = made.measured()
     assert found["code"] == code
     assert (found["status"], found["method"]) == ("unavailable", "none")
     assert len(found["reason"]) > 10
     assert is_null(found)
+    for visit in made.case.visits:
+        assert (visit["energy_code"], visit["error"]) == (code, None)
+        assert len(visit["energy_reason"]) > 10
+        assert all(visit[name] is None for name in OF_A_VISIT)
+        assert visit["loop_ms"] > 0  # the rounds are timed all the same
+    assert len(made.case.durations_s) >= 2
 
 
-def test_a_gpu_lost_in_mid_window_is_null(metered):
-    board = Board()
-    reads = iter(range(10_000))
+class Switch:
+    """Something of NVML's that is as `broken` says in chosen visits, and whole in the others."""
 
-    def counter(handle: object) -> int:
-        if next(reads) > 60:
+    def __init__(self, broken, whole) -> None:
+        self.on, self._broken, self._whole = False, broken, whole
+
+    def __call__(self, *arguments: object):
+        return (self._broken if self.on else self._whole)(*arguments)
+
+
+def spoiled(bench, name: str, broken, whole, *, spoiled_visit: int) -> Bench:
+    """Make four visits of which one is spoiled, and what follows them."""
+    switch = Switch(broken, whole)
+    made = bench(Board(**{name: switch}))
+    for number in range(1, 5):
+        switch.on = number == spoiled_visit
+        made.visit()
+    switch.on = False
+    made.close()
+    return made
+
+
+def processes(*pids: int):
+    return lambda handle: [SimpleNamespace(pid=pid) for pid in (*pids, os.getpid())]
+
+
+@pytest.mark.parametrize("spoiled_visit", [1, 3, 4])
+def test_another_process_in_one_visit_costs_that_visits_energy_alone(bench, spoiled_visit):
+    name = "nvmlDeviceGetComputeRunningProcesses"
+    made = spoiled(bench, name, processes(77), processes(), spoiled_visit=spoiled_visit)
+    codes = [visit["energy_code"] for visit in made.case.visits]
+    assert codes == ["OTHER_PROCESS" if number == spoiled_visit else None for number in range(1, 5)]
+    assert "1 other process(es) compute on this GPU" in made.case.visits[spoiled_visit - 1]["energy_reason"]
+    found = made.energy()
+    assert (found["status"], found["windows"], len(found["power_series"])) == ("marked", 3, 3)
+    assert "1 of 4 visits have no energy: 1 other process(es) compute on this GPU" in found["marks"]
+    assert found["energy_per_sample_mj"] > 0
+
+
+def test_a_meter_that_fails_in_one_visit_costs_that_visits_energy_alone(bench):
+    made = bench(Board())
+    library, counter = nvml.load_library(), made.board.counter_mj
+    fails = [False]
+
+    def read(handle: object) -> int:
+        if fails[0]:
             raise library.NVMLError(15)
-        return board.counter_mj(handle)
+        return counter(handle)
 
-    board.functions["nvmlDeviceGetTotalEnergyConsumption"] = counter
-    library = board.library()
-    board.library = lambda: library
-    found = metered(board)
+    library.nvmlDeviceGetTotalEnergyConsumption = read
+    for number in range(1, 5):
+        fails[0] = number == 2
+        made.visit()
+    fails[0] = False
+    found = made.close()
+    first, second, third, fourth = made.case.visits
+    assert second["energy_code"] == "NVML_ERROR_GPU_IS_LOST"
+    assert all(second[name] is None for name in OF_A_VISIT)
+    assert all(visit["energy_mj"] > 0 for visit in (first, third, fourth))
+    assert (found["status"], found["windows"]) == ("marked", 3)
+    assert "1 of 4 visits have no energy: nvmlDeviceGetTotalEnergyConsumption: NVML_ERROR_GPU_IS_LOST" in found["marks"]
+    product = first["energy_mj"] * third["energy_mj"] * fourth["energy_mj"]
+    assert found["energy_per_sample_mj"] == pytest.approx(product ** (1 / 3))
+
+
+def test_a_gpu_lost_in_mid_window_is_null(bench):
+    made = bench(Board(), visits=2)
+    library, counter = nvml.load_library(), made.board.counter_mj
+
+    def read(handle: object) -> int:
+        if made.board.busy_s > 0.03:  # of the first visit's window of 0.1 s
+            raise library.NVMLError(15)
+        return counter(handle)
+
+    library.nvmlDeviceGetTotalEnergyConsumption = read
+    found = made.measured()
+    assert [visit["energy_code"] for visit in made.case.visits] == ["NVML_ERROR_GPU_IS_LOST"] * 2
     assert found["code"] == "NVML_ERROR_GPU_IS_LOST"
     assert is_null(found)
 
 
-def test_windows_that_scatter_too_much_are_refused(metered):
-    assert metered(Board(), largest_u95=0.0)["code"] == "TOO_UNCERTAIN"
+def test_windows_that_scatter_too_much_are_refused(bench):
+    made = bench(Board(), visits=2, largest_u95=0.0)
+    found = made.measured()
+    assert (found["code"], found["status"]) == ("TOO_UNCERTAIN", "unavailable")
+    assert "the visits scatter" in found["reason"]
+    assert is_null(found)
 
 
-def test_too_few_ticks_are_refused(metered):
-    assert metered(Board(), fewest_ticks=10_000)["code"] == "TOO_FEW_TICKS"
+def test_too_few_ticks_of_all_visits_together_are_refused(bench):
+    """One visit of four has its share of the ticks alone."""
+    made = bench(Board(), visits=4)
+    made.visit()
+    assert made.energy()["code"] == "TOO_FEW_TICKS"
+    assert "expected 20" in made.energy()["reason"]
+    assert is_null(made.energy())
+    for _ in range(3):
+        made.visit()
+    assert made.energy()["code"] is None
+    assert made.energy()["ticks"] >= 20
 
 
-def test_a_machine_without_rapl_has_no_energy(tmp_path, monkeypatch):
-    monkeypatch.setattr(energy, "Rapl", lambda: Rapl(tmp_path))
-    found = measure_energy(lambda: None, 1, 1.0, torch.device("cpu"), EnergyPolicy())
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [({"marked_u95": 0.0}, "the visits scatter by"), ({"marked_gap_share": 0.0}, "no forward ran")],
+)
+def test_a_figure_beyond_a_lesser_limit_is_given_with_a_mark(bench, policy, words):
+    found = bench(Board(), **policy).measured()
+    assert found["status"] == "marked"
+    assert words in found["marks"]
+    assert found["energy_per_sample_mj"] > 0
+    assert found["code"] is None
+
+
+def test_power_that_rises_from_visit_to_visit_is_marked_as_a_drift(bench):
+    made = bench(Board())
+    for _ in range(4):
+        made.visit()
+        made.board.busy_w += 100
+    found = made.close()
+    assert found["drift_rel"] > 0.3  # power rises from 200 to 500 W; how long a round takes depends on the machine
+    assert found["status"] == "marked"
+    assert "energy changed by +" in found["marks"]
+
+
+class KnownMeter:
+    """A meter that always shows the same power; the second one shows another."""
+
+    method, scope, read_cost_s, tick_period_s = "known", "all", None, 0.001
+    needs_long_window = False
+
+    def __init__(self, power_w: float, second: KnownMeter | None = None) -> None:
+        self._power_w, self._second = power_w, second
+        self.reads_s: list[tuple[float, float]] = []
+
+    def second_meter(self) -> KnownMeter | None:
+        return self._second
+
+    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+        return 0.02
+
+    def measure(self, duration_s: float) -> Reading:
+        start_s = time.perf_counter()
+        time.sleep(duration_s)
+        end_s = time.perf_counter()
+        return Reading(start_s, end_s, 1000 * self._power_w * (end_s - start_s), round(1000 * duration_s), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("second_w", "difference", "disputed"),
+    [(104.99, 0.0499, False), (105.01, 0.0501, True), (95.01, -0.0499, False), (94.99, -0.0501, True)],
+)
+def test_meters_that_differ_by_more_than_5_percent_dispute_a_figure(bench, monkeypatch, second_w, difference, disputed):
+    monkeypatch.setattr(measurement, "Rapl", lambda: KnownMeter(100.0, KnownMeter(second_w)))
+    found = bench(Board(), visits=2, device=CPU, largest_dispute=0.05).measured()
+    assert found["cross_check_rel"] == pytest.approx(difference)
+    assert (found["status"] == "disputed") is disputed
+    assert ("counter and integrated power differ" in (found["marks"] or "")) is disputed
+    assert found["mean_power_w"] == pytest.approx(100)
+
+
+def test_gaps_between_the_rounds_are_metered_and_marked(bench):
+    board = Board()
+    board.gap_s = 0.001
+    found = bench(board, largest_dispute=9).measured()
+    assert 0.3 < found["gap_share"] < 0.7
+    assert found["status"] == "marked"
+    assert "of the time no forward ran" in found["marks"]
+    assert found["loop_ms"] > 2
+
+
+def test_energy_off_reads_no_meter(bench):
+    made = bench(Board(), visits=2, energy="off")
+    found = made.measured()
+    assert (found["status"], found["code"]) == ("off", "OFF")
+    assert "--energy off" in found["reason"]
+    assert is_null(found)
+    assert made.board.reads_s == []
+    assert [visit["energy_mj"] for visit in made.case.visits] == [None, None]
+
+
+def test_energy_required_and_measured_is_no_error(bench):
+    assert bench(Board(), energy="require").measured()["energy_per_sample_mj"] > 0
+
+
+def test_energy_required_and_without_a_meter_is_an_error(bench):
+    made = bench(Board(nvmlDeviceGetMigMode=lambda handle: (1, 1)), visits=2, energy="require")
+    with pytest.raises(EnergyRequiredError, match=r"--energy require: the energy of fp32-eager-b2x\d+ .* \(MIG\)"):
+        made.measured()
+
+
+def test_energy_required_and_refused_is_an_error_after_the_visits(bench):
+    made = bench(Board(), visits=2, energy="require", largest_u95=0.0)
+    made.visit()
+    made.visit()
+    with pytest.raises(EnergyRequiredError, match="is not known \\(the visits scatter"):
+        made.close()
+
+
+#: A board that has neither counter nor instantaneous power.
+AVERAGE_ONLY = {
+    "nvmlDeviceGetTotalEnergyConsumption": 3,
+    "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(3, 0)],
+    "nvmlDeviceGetPowerUsage": lambda handle: 120_000,
+}
+
+
+def test_a_sensor_of_average_power_gets_one_long_window_after_the_visits(bench, quick_energy):
+    made = bench(Board(**AVERAGE_ONLY), visits=2)
+    visits = [made.visit(), made.visit()]
+    assert [visit["energy_mj"] for visit in visits] == [None, None]
+    assert [visit["energy_code"] for visit in visits] == ["NO_WINDOW", "NO_WINDOW"]
+    assert all(visit["loop_ms"] > 0 for visit in visits)
+    assert (made.energy()["status"], made.energy()["code"]) == ("unavailable", "NO_WINDOW")
+    found = made.close()
+    assert (found["method"], found["windows"], found["reason"]) == ("power_integration_avg1s", 1, None)
+    assert found["window_s"] >= quick_energy.average.window_s
+    assert found["mean_power_w"] == pytest.approx(120)
+    assert found["energy_per_sample_mj"] == pytest.approx(120 * found["loop_ms"] / BATCH_SIZE)
+    assert (found["rel_u95"], found["cross_check_rel"]) == (None, None)
+    assert "no second meter" in found["cross_check_reason"]
+    assert "visits have no energy" not in str(found["marks"])
+    assert found["energy_per_sample_net_mj"] is None  # 120 W idle, too
+
+
+def test_a_long_window_that_fails_is_null_with_its_reason(bench):
+    made = bench(Board(**AVERAGE_ONLY), visits=1)
+    made.visit()
+    nvml.load_library().nvmlDeviceGetPowerUsage = lambda handle: 0
+    found = made.close()
+    assert (found["status"], found["code"]) == ("unavailable", "NO_POWER")
+    assert is_null(found)
+
+
+def test_instantaneous_power_is_metered_in_the_visits(bench):
+    made = bench(Board(nvmlDeviceGetTotalEnergyConsumption=3), visits=2)
+    found = made.measured()
+    assert (found["method"], found["windows"]) == ("power_integration_instant", 2)
+    assert found["mean_power_w"] == pytest.approx(200)
+    assert all(visit["window_s"] >= 0.1 for visit in made.case.visits)
+
+
+def test_a_machine_without_rapl_has_no_energy(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(measurement, "Rapl", lambda: Rapl(tmp_path))
+    found = bench(Board(), visits=1, device=CPU).measured()
     assert found["code"] == "NO_RAPL"
     assert is_null(found)
 
 
-def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread():
-    class Broken:
-        def measure(self, duration_s: float, count: int) -> list[Reading]:
-            raise ZeroDivisionError("a defect of ours")
+def test_a_cpu_is_metered_by_its_packages(bench, tmp_path, monkeypatch):
+    domain = tmp_path / "intel-rapl:0"
+    domain.mkdir()
+    for name, text in (("name", "package-0"), ("max_energy_range_uj", str(10**15))):
+        (domain / name).write_text(text)
+    (domain / "energy_uj").write_text("0")
+    begun_s = time.perf_counter()
 
+    class Package(Rapl):
+        """A package of 40 W."""
+
+        window_s = 0.05
+
+        def _read_uj(self) -> list[int]:
+            return [int(40e6 * (time.perf_counter() - begun_s))]
+
+    monkeypatch.setattr(measurement, "Rapl", lambda: Package(tmp_path))
+    made = bench(Board(), visits=2, device=CPU)
+    found = made.measured()
+    assert (found["method"], found["windows"]) == ("rapl_powercap", 2)
+    assert "machine" in found["scope"]
+    assert found["mean_power_w"] == pytest.approx(40, rel=0.05)
+    assert found["energy_per_sample_mj"] == pytest.approx(40 * found["loop_ms"] / BATCH_SIZE, rel=0.05)
+    assert "no second meter" in found["cross_check_reason"]
+
+
+def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread(bench, monkeypatch):
+    made = bench(Board())
+    made.visit()
+
+    def broken(self, duration_s: float) -> Reading:
+        raise ZeroDivisionError("a defect of ours")
+
+    monkeypatch.setattr(meters.EnergyCounter, "measure", broken)
     with pytest.raises(ZeroDivisionError, match="a defect of ours"):
-        metered_loop(Broken(), 0.1, 1, lambda: time.sleep(0.001), lead_in_s=0, phase_s=0)
+        made.visit()
+    assert made.case.visits[1]["error"] == "a defect of ours"
+    assert len(made.case.done) == 1

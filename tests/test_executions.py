@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
+
 import pytest
 import torch
 
-from benchmarks.instruments.latency.kernels import kernel_time
+from benchmarks.instruments.latency.kernels import profiled_kernels
 from benchmarks.instruments.latency.roofline import (
     forward_work,
     peak_bytes_per_s,
@@ -13,10 +16,11 @@ from benchmarks.instruments.latency.roofline import (
     roofline,
 )
 from benchmarks.instruments.numerics import count_casts, numerics
-from benchmarks.loop import ClockError, ForwardLoop, require_positive
+from benchmarks.loop import ForwardLoop
 from benchmarks.policies import CeilingPolicy
-from fixtures.dataset.batches import Batch
-from fixtures.executions import EXECUTIONS, CaptureError, Forward, require_same_logits
+from fixtures.dataset.batches import Batch, ShapedDataset
+from fixtures.executions import EXECUTIONS, CaptureError, require_same_logits
+from fixtures.model.attention import mask_left_out
 from fixtures.precisions import PRECISIONS
 from tests.tiny import tiny_gpt2
 
@@ -28,9 +32,9 @@ BATCH = Batch(IDS, torch.ones_like(IDS), text_tokens=8)
 def casts(context, layers: int = 2) -> int:
     """Casts of the second forward under autocast, when the first has filled its cache."""
     model = tiny_gpt2(n_layer=layers)
-    forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
+    forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with context, torch.autocast("cpu", dtype=torch.float16):
-        forward(IDS, BATCH.attention_mask)
+        forward(BATCH)
         _, counted = count_casts(forward, BATCH)
     return sum(counted.values())
 
@@ -38,7 +42,7 @@ def casts(context, layers: int = 2) -> int:
 def test_mixed_keeps_its_casts_of_the_weights():
     precision = PRECISIONS["mixed"]
     model = tiny_gpt2()
-    forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
+    forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with precision.running(CPU):
         _, first = count_casts(forward, BATCH)
         _, second = count_casts(forward, BATCH)
@@ -59,9 +63,9 @@ def test_inference_mode_would_cast_the_weights_at_every_call():
 def test_numerics_names_dtypes_switches_and_casts(name, logits):
     precision = PRECISIONS[name]
     model = tiny_gpt2().to(precision.load_dtype)
-    forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
+    forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with precision.running(CPU):
-        forward(IDS, BATCH.attention_mask)
+        forward(BATCH)
         observed = numerics(model, forward, BATCH)
     assert observed["parameter_dtypes"] == {str(precision.load_dtype): len(list(model.parameters()))}
     assert observed["logits_dtype"] == logits
@@ -93,7 +97,7 @@ def test_logits_that_differ_are_refused_on_text_and_ignored_on_padding():
 
 def test_flops_are_those_of_the_matrix_products():
     model = tiny_gpt2(n_layer=1)
-    forward = EXECUTIONS["eager"].prepare(model, IDS, BATCH.attention_mask)
+    forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with torch.no_grad():
         work = forward_work(model, forward, BATCH, autocast=None)
     tokens, width, vocabulary = 8, 16, 50257
@@ -119,23 +123,59 @@ def test_ceilings_are_measured_on_this_machine():
     assert 1e6 < peak_bytes_per_s(CPU, policy) < 1e14
 
 
-def test_a_cpu_has_no_kernel_time():
-    found = kernel_time(lambda: None, CPU)
-    assert found["kernel_time_ms"] is None
-    assert found["kernel_time_reason"]
+def loop_of(execution: str, batches: list[Batch], model: torch.nn.Module) -> ForwardLoop:
+    return ForwardLoop(EXECUTIONS[execution].prepare(model, batches), batches, batches[0].input_ids.device)
 
 
-@pytest.mark.parametrize("duration_s", [0.0, -1e-9, float("nan")])
-def test_a_clock_that_does_not_advance_is_an_error(duration_s):
-    with pytest.raises(ClockError, match="expected more than 0"):
-        require_positive(duration_s)
+def test_eager_reads_the_batch_in_place():
+    model = tiny_gpt2()
+    other = Batch(IDS.flip(1), torch.tensor([[1] * 5 + [0] * 3]), text_tokens=5)
+    loop = loop_of("eager", [BATCH, other], model)
+    with torch.no_grad():
+        for batch in (other, BATCH):
+            expected = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+            assert torch.equal(loop.run_on(batch), expected)
 
 
-def test_a_round_collects_no_garbage_and_leaves_the_collector_as_it_was(monkeypatch):
-    import gc
+@pytest.mark.parametrize(("tokens", "variant"), [(8, "full"), (7, "padded")])
+def test_a_batch_is_full_where_every_token_is_text(tokens, variant):
+    assert Batch(IDS, torch.ones_like(IDS), text_tokens=tokens).variant == variant
 
-    seen = []
-    loop = ForwardLoop(Forward(lambda ids, mask: None, lambda: seen.append(gc.isenabled())), [BATCH], CPU)
-    assert loop.timed_round() > 0
-    assert seen == [False]
-    assert gc.isenabled()
+
+def test_without_a_mask_a_full_batch_gets_the_same_logits_and_the_attention_is_as_before():
+    model = tiny_gpt2()
+    left_padded = torch.tensor([[0] * 2 + [1] * 6])
+    with torch.no_grad():
+        expected = model(input_ids=IDS, attention_mask=BATCH.attention_mask).logits
+        with mask_left_out(model):
+            assert torch.equal(model(input_ids=IDS, attention_mask=left_padded).logits, expected)
+        assert model.config._attn_implementation == "sdpa"
+        assert not torch.equal(model(input_ids=IDS, attention_mask=left_padded).logits, expected)
+        model.set_attn_implementation("eager")
+        with mask_left_out(model):
+            assert not torch.equal(model(input_ids=IDS, attention_mask=left_padded).logits, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", ["fp32", "fp16", "mixed"])
+def test_a_graph_does_what_eager_does_for_each_variant(name):
+    """The same bits, and the same kernels but those that look at the mask, which a capture cannot."""
+    precision, device = PRECISIONS[name], torch.device("cuda", 0)
+    model = tiny_gpt2().eval().to(device=device, dtype=precision.load_dtype)
+    ids, length = torch.randint(0, 50257, (6, 32), device=device), torch.tensor([32, 20, 32, 9, 32, 31], device=device)
+    shaped = ShapedDataset(ids, (torch.arange(32, device=device) < length[:, None]).long(), 1, 32, device)
+    with precision.running(device):
+        eager, graph = (
+            ForwardLoop(EXECUTIONS[execution].prepare(model, shaped.examples), shaped.batches, device)
+            for execution in ("eager", "graph")
+        )
+        for batch in shaped.batches:
+            assert torch.equal(graph.run_on(batch), eager.run_on(batch).clone())
+        for example in shaped.examples:
+            of_eager, of_graph = (
+                Counter(profiled_kernels(partial(loop.run_on, example), device).names) for loop in (eager, graph)
+            )
+            assert not of_graph - of_eager
+            rest = of_eager - of_graph
+            assert sum(rest.values()) <= 8
+            assert all(any(part in kernel for part in ("reduce_kernel", "copy", "elementwise")) for kernel in rest)

@@ -32,7 +32,7 @@ ATTENTIONS = [
 
 
 def work_of(run) -> dict:
-    return forward_work(MODEL, Forward(lambda _, __: None, run), BATCH, autocast=None)
+    return forward_work(MODEL, Forward(lambda _: None, run), BATCH, autocast=None)
 
 
 def count_of_an_older_pytorch(query, key, value):

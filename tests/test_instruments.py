@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
+import torch
 
-from analysis.case import Case
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import values_over_runs
@@ -18,14 +18,19 @@ from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.metrics import first_edition
 from analysis.storage.runs import load
-from benchmarks.instruments import INSTRUMENTS
+from benchmarks.instruments import INSTRUMENTS, numerics
 from benchmarks.instruments.base import AfterVisits, InVisit, Record, catalogue, metric, metrics_of
+from benchmarks.instruments.latency import flops, roofline
+from benchmarks.instruments.quality import instrument as quality_instrument
 from benchmarks.session import SecondsRecord, add
 from tests.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
-IN_VISIT = ["Provenance", "Validity", "Latency", "Energy"]
+IN_VISIT = ["Provenance", "Latency", "Energy", "Validity"]
 AFTER_VISITS = ["Size", "Quality", "Numerics", "Roofline"]
+
+
+MOMENTS = ("prepared", "beside", "visited", "closing")
 
 
 def recorded(calls: list, name: str, method):
@@ -33,21 +38,57 @@ def recorded(calls: list, name: str, method):
 
     @functools.wraps(method)
     def record(self, run):
-        calls.append((run.case.id, method.__name__, name))
+        calls.append((run.case.precision, method.__name__, name))
         return method(self, run)
 
     return record
 
 
-def test_instruments_measure_in_the_order_of_the_tuple(run_suite, monkeypatch):
-    calls = []
+@pytest.fixture
+def calls(monkeypatch) -> list[tuple[str, str, str]]:
+    """The calls of instruments in a session: precision, moment and instrument. Records of visits are derived often."""
+    noted = []
     for instrument in INSTRUMENTS:
-        for moment in ("prepared", "measure") if issubclass(instrument, InVisit) else ("measure",):
-            monkeypatch.setattr(instrument, moment, recorded(calls, instrument.__name__, getattr(instrument, moment)))
+        for moment in MOMENTS if issubclass(instrument, InVisit) else ("measure",):
+            monkeypatch.setattr(instrument, moment, recorded(noted, instrument.__name__, getattr(instrument, moment)))
+    return noted
+
+
+def test_instruments_measure_in_the_order_of_the_tuple(run_suite, calls):
     assert run_suite("--precisions=fp32").ret == 0
-    expected = [("prepared", name) for name in IN_VISIT]
-    expected += [("measure", name) for name in (*IN_VISIT, *AFTER_VISITS)]
-    assert calls == [("fp32-eager-b1x16", moment, name) for moment, name in expected]
+    visit = [(moment, name) for moment in ("prepared", "beside", "visited") for name in IN_VISIT]
+    closing = [("closing", name) for name in IN_VISIT] + [("measure", name) for name in AFTER_VISITS]
+    assert [(moment, name) for _, moment, name in calls] == [*visit, *visit, *closing]
+
+
+def test_nothing_that_disturbs_a_visit_runs_before_the_last_one(run_suite, calls, monkeypatch):
+    def noted(what, function):
+        def note(*arguments, **options):
+            calls.append(("any", "disturbs", what))
+            return function(*arguments, **options)
+
+        return note
+
+    monkeypatch.setattr(torch.profiler, "profile", noted("profile", torch.profiler.profile))
+    monkeypatch.setattr(flops, "FlopCounterMode", noted("flops", flops.FlopCounterMode))
+    monkeypatch.setattr(roofline, "peak_flops", noted("ceiling", roofline.peak_flops))
+    monkeypatch.setattr(quality_instrument, "compare", noted("quality", quality_instrument.compare))
+    monkeypatch.setattr(numerics, "count_casts", noted("casts", numerics.count_casts))
+    assert run_suite("--visits=3").ret == 0
+    moments = [moment for _, moment, _ in calls]
+    visits = [place for place, moment in enumerate(moments) if moment in ("prepared", "beside", "visited")]
+    disturbing = [place for place, moment in enumerate(moments) if moment in ("disturbs", "measure", "closing")]
+    assert len(visits) == 3 * 3 * 3 * len(IN_VISIT)
+    assert {what for _, moment, what in calls if moment == "disturbs"} == {"flops", "ceiling", "quality", "casts"}
+    assert max(visits) < min(disturbing)
+
+
+def test_a_metric_of_a_visit_is_in_its_record(run_suite, saved_run, monkeypatch):
+    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountVisits))
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    (saved,) = saved_run()["benchmarks"]
+    assert [visit["letters"] for visit in saved["extra_info"]["visits"]] == [1, 2]
+    assert saved["extra_info"]["words"] == {"letters": 3}
 
 
 def test_the_documentation_states_that_order():
@@ -78,6 +119,21 @@ class CountLetters(AfterVisits):
 
     def measure(self, run):
         return Words(letters=len(run.case.id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordsOfVisit(Record):
+    letters: int
+
+
+class CountVisits(InVisit):
+    record = Words
+
+    def visited(self, run):
+        return WordsOfVisit(letters=len(run.visits) + 1)
+
+    def measure(self, run):
+        return Words(letters=sum(visit["letters"] for visit in run.done))
 
 
 def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite, saved_run, monkeypatch, tmp_path):
@@ -127,27 +183,32 @@ def test_a_record_is_written_once():
     assert extra_info == {"words": {"letters": 1}}
 
 
+#: Since visits there are other intervals, and more of them.
+INTERVALS = ("interval_of", "low_column", "high_column", "relative_column")
+
+
 def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
     metrics = [found for instrument in INSTRUMENTS for found in metrics_of(instrument.record)]
     described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
     for then in first_edition().metrics:
         now = described[then.column]
-        assert replace(now, description=then.description, reason_column=then.reason_column) == then
+        same = {name: getattr(then, name) for name in ("description", "reason_column", *INTERVALS)}
+        assert replace(now, **same) == then
 
 
 class AnotherAxis:
-    """A plugin that parametrizes the benchmarks once more, so that pytest's ids are not the benchmarks' names."""
+    """A plugin that parametrizes the benchmarks once more, so that pytest's ids are not the cases'."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if metafunc.function.__name__ in ("test_forward", "test_drift"):
+        if "case" in metafunc.fixturenames:
             metafunc.fixturenames.append("another")
             metafunc.parametrize("another", ["axis"])
 
 
-def test_ids_that_differ_from_names_lose_no_benchmark_and_no_sentinel(run_suite, saved_run, tmp_path):
+def test_ids_that_differ_from_names_lose_no_visit(run_suite, saved_run, tmp_path):
     result = run_suite("--benchmark-autosave", "--precisions=fp32", "-v", plugins=[AnotherAxis()])
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*test_drift?eager-axis? PASSED*"])
+    result.stdout.fnmatch_lines(["*test_visit?fp32-eager-b1x16-v2-axis? PASSED*", "*test_after_visits?*-axis? PASSED*"])
     assert "was not run" not in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
-    (again,) = saved_run()["machine_info"]["timed_again"]
-    assert Case.from_json(again["case"]).id == "fp32-eager-b1x16"
+    (saved,) = saved_run()["benchmarks"]
+    assert len(saved["extra_info"]["visits"]) == 2

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.case import Case
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, failures
 from analysis.comparison.history import overview, values_over_runs
@@ -45,6 +44,10 @@ def whole_document() -> dict[str, Any]:
     for item in run.benchmarks:
         item["extra_info"]["energy"] |= {"tokens_per_joule": 100.0, "status": "ok"}
         item["extra_info"]["validity"] |= {"reasons": [], "unknown": {"gpu": "no NVML"}, "status": "unknown"}
+        item["extra_info"]["validity"]["unreadable"] = {"POWER_ns": "NVML_ERROR_NOT_SUPPORTED"}
+        item["extra_info"]["visits"] = [{"started_s": place, "median_ms": 5.0 + place % 2} for place in range(3)]
+        item["extra_info"]["incomplete"] = "3 of 5 visits were made"
+        item["extra_info"]["energy"]["marks"] = "the visits scatter"
         item["extra_info"]["latency"] |= {"converged": False, "noise_rel": 0.1, "launch_bound_share": 0.5}
     graph = copy.deepcopy(list(run.benchmarks))
     for item in graph:
@@ -57,7 +60,6 @@ def whole_document() -> dict[str, Any]:
             "unusable_gpus": [{"name": "P100", "sentence": "P100 cannot be used: no kernels; install others."}],
             "cpu": {"brand_raw": "x", "count": 2},
             "metrics": [{"column": "casts", "path": "numerics.casts", "unit": "", "better": None, "description": "x"}],
-            "timed_again": [{"case": Case("fp32", "eager").as_json(), "series_ms": [1.0, 1.1]}],
         },
         "commit_info": {"id": "c" * 40},
         "datetime": "2026-01-02T03:04:05",

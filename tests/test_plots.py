@@ -60,7 +60,7 @@ def test_pictures_carry_figures_units_and_conditions(pictures):
     assert "5.000" in latency
     assert "ms" in latency
     assert "CPU, 2 threads; PyTorch 2" in latency
-    assert "2.00x" in texts(drawn["Speed against FP32 in the same execution and shape"])
+    assert "2.00x" in texts(drawn["Speed against FP32 in the same setting"])
     assert "STAND-IN" not in latency
 
 

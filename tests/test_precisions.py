@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fixtures.dataset.batches import Batch
 from fixtures.device import requirements
 from fixtures.device.requirements import BF16, FP16
 from fixtures.executions import EXECUTIONS
@@ -65,7 +66,8 @@ def test_a_precision_loads_and_computes_in_its_dtypes(tiny_model, name, weights,
     mask = torch.ones_like(ids)
     with precision.running(CPU):
         assert not torch.is_grad_enabled()
-        found = EXECUTIONS["eager"].prepare(model, ids, mask)(ids, mask)
+        batch = Batch(ids, mask, text_tokens=4)
+        found = EXECUTIONS["eager"].prepare(model, [batch])(batch)
         precision.verify(model, found)
     assert {parameter.dtype for parameter in model.parameters()} == {weights}
     assert found.dtype == logits

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
-import torch
 from filelock import FileLock, Timeout
 
 from analysis.comparison.comparability import differences
-from benchmarks.instruments.quality import divergence
-from benchmarks.instruments.quality import instrument as quality_plugin
+from analysis.validity import judgements
 from benchmarks.plugins import header, reports  # noqa: F401
+from benchmarks.run import BenchmarkRun
 from data_prep.layout import write_dataset
 from tests.test_results import benchmark
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
@@ -25,34 +26,124 @@ SUMMARY = "gpt2_benchmark_summary.md"
 
 @pytest.fixture
 def fp16_raises(monkeypatch):
-    """Have the comparison of the second benchmark with FP32 raise."""
+    """Have one visit of FP16 raise."""
 
-    def install(error: BaseException) -> None:
-        def compare(model, *arguments):
-            if model.dtype == torch.float16:
+    def install(error: BaseException, number: int) -> None:
+        measure_rounds = BenchmarkRun.measure_rounds
+
+        def measured(run, visit, beside):
+            if run.case.precision == "fp16" and visit == number:
                 raise error
-            return divergence.compare(model, *arguments)
+            measure_rounds(run, visit, beside)
 
-        monkeypatch.setattr(quality_plugin, "compare", compare)
+        monkeypatch.setattr(BenchmarkRun, "measure_rounds", measured)
 
     return install
 
 
-def test_a_benchmark_that_failed_is_named_with_its_reason(run_suite, fp16_raises, tmp_path):
-    fp16_raises(reports.pytest.fail.Exception("the sky fell", pytrace=False))
-    result = run_suite()
+def by_case(saved: dict) -> dict[str, dict]:
+    return {item["param"].removesuffix("-eager-b1x16"): item["extra_info"] for item in saved["benchmarks"]}
+
+
+def test_a_first_visit_that_failed_leaves_its_case_out_with_the_reason(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(pytest.fail.Exception("the sky fell", pytrace=False), number=1)
+    result = run_suite("--benchmark-autosave")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=21, failed=1, skipped=5)
     assert "- fp16-eager-b1x16 failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
+    assert list(by_case(saved_run())) == ["fp32", "mixed"]
 
 
-def test_ctrl_c_keeps_what_is_finished_and_says_what_is_missing(run_suite, fp16_raises, tmp_path, saved_run):
-    fp16_raises(KeyboardInterrupt())
+def test_a_later_visit_that_failed_leaves_the_others_which_are_marked(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(pytest.fail.Exception("the sky fell", pytrace=False), number=2)
+    result = run_suite("--benchmark-autosave", "--visits=3", "--rounds=12")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED *test_visit?fp16-eager-b1x16-v2?*"])
+    saved = saved_run()
+    assert [visit.get("error") for visit in by_case(saved)["fp16"]["visits"]].count("the sky fell") == 1
+    assert by_case(saved)["fp16"]["latency"]["rounds"] == 8
+    assert by_case(saved)["fp16"]["quality"]["verdict"] == "equal"
+    assert "2 of 3 visits were made; visit 2 failed: the sky fell" in by_case(saved)["fp16"]["incomplete"]
+    assert by_case(saved)["fp32"]["incomplete"] is None
+    statuses = [judgement.paired_status for judgement in judgements(saved["benchmarks"])]
+    assert statuses[1] != "valid"
+    assert "visit 2 failed: the sky fell" in (tmp_path / "results" / SUMMARY).read_text()
+    (own,) = [item for item in saved["benchmarks"] if item["param"] == "fp16-eager-b1x16"]
+    assert own["stats"]["rounds"] == 8
+
+
+def test_ctrl_c_keeps_the_visits_that_were_made_and_says_what_is_missing(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(KeyboardInterrupt(), number=2)
     result = run_suite("--benchmark-autosave", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
-    summary = (tmp_path / "results" / SUMMARY).read_text()
-    assert "fp16-eager-b1x16 was not run: the session ended before it" in summary
-    assert "mixed-eager-b1x16 was not run: the session ended before it" in summary
+    found = by_case(saved_run())
+    assert list(found) == ["fp32", "fp16", "mixed"]
+    assert found["fp16"]["incomplete"] == "1 of 2 visits were made; what follows the visits was not measured"
+    assert "quality" not in found["fp32"]
+    assert "what follows the visits was not measured" in (tmp_path / "results" / SUMMARY).read_text()
+
+
+def test_ctrl_c_is_answered_while_a_meter_reads(run_suite, monkeypatch):
+    def reads_for_long(self, run):
+        signal.raise_signal(signal.SIGINT)  # which Python handles in the main thread, where rounds run
+        time.sleep(30)
+
+    monkeypatch.setattr("benchmarks.instruments.energy.instrument.Energy.beside", reads_for_long)
+    begun_s = time.monotonic()
+    assert run_suite("--precisions=fp32", no_reraise_ctrlc=True).ret == pytest.ExitCode.INTERRUPTED
+    assert time.monotonic() - begun_s < 15
+
+
+def test_a_gpu_that_is_lost_ends_the_session_and_what_was_measured_is_saved(run_suite, fp16_raises, saved_run):
+    fp16_raises(RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA."), number=2)
+    result = run_suite("--benchmark-autosave")
+    result.stdout.fnmatch_lines(["*The GPU failed in test_visit?fp16-eager-b1x16-v2?: CUDA error: unspecified launch*"])
+    assert "Traceback" not in result.stdout.str()
+    found = by_case(saved_run())
+    assert list(found) == ["fp32", "fp16", "mixed"]
+    assert "visit 2 failed: The GPU failed" in found["fp16"]["incomplete"]
+    assert "quality" not in found["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("options", "visits", "rounds"), [(("--visits=1",), 1, 8), (("--visits=9", "--rounds=4"), 9, 9)]
+)
+def test_one_visit_and_more_visits_than_rounds(run_suite, saved_run, options, visits, rounds):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", *options).ret == 0
+    info = by_case(saved_run())["fp32"]
+    assert (len(info["visits"]), info["latency"]["rounds"]) == (visits, rounds)
+    assert (info["latency"]["ci95_low_ms"] is None) == (visits == 1)
+    assert (info["latency"]["ci95_reason"] == "one visit has no spread") == (visits == 1)
+
+
+def test_no_visit_at_all_is_a_usage_error(run_suite):
+    result = run_suite("--visits=0")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--visits: '0' is not a whole number from 1 to *"])
+
+
+def test_a_case_is_selected_whole_and_only_benchmarks_includes_its_visits(run_suite, saved_run):
+    result = run_suite("--benchmark-autosave", "-k", "mixed-eager-b1x16", "--benchmark-only")
+    result.assert_outcomes(passed=3, deselected=25)
+    assert [len(info["visits"]) for info in by_case(saved_run()).values()] == [2]
+
+
+def test_a_visit_without_the_first_is_skipped_with_the_reason(run_suite):
+    result = run_suite("-k", "test_visit and fp32")
+    result.assert_outcomes(skipped=1, deselected=27)
+    result.stdout.fnmatch_lines(["SKIPPED*the first visit of this case, which owns its benchmark, was not made"])
+
+
+def test_disabled_benchmarks_run_once(run_suite, tmp_path):
+    result = run_suite("--benchmark-disable", "--precisions=fp32")
+    result.assert_outcomes(passed=16, skipped=5)
+    assert not (tmp_path / "results" / SUMMARY).exists()
+
+
+def test_a_log_has_a_line_for_each_visit(run_suite):
+    lines = run_suite("--precisions=fp32", "--visits=3").stdout
+    lines.fnmatch_lines(["visit 1 of 3: fp32-eager-b1x16 v1 * ms, about * s of visits left", "visit 3 of 3: *v3 * ms"])
+    assert "visit 1 of" not in run_suite("--precisions=fp32", "-q").stdout.str()
 
 
 def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suite, tmp_path):

@@ -2,131 +2,537 @@
 
 from __future__ import annotations
 
+import gc
+import math
 import statistics
 import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.instruments.latency.statistics import latency_statistics
-from benchmarks.loop import ForwardLoop
-from fixtures.dataset.batches import Batch
+from analysis.case import Case
+from benchmarks.instruments.latency.noise import outlier_share
+from benchmarks.instruments.latency.statistics import Latency, medians, rounds_statistics, weighted
+from benchmarks.loop import ClockError, ForwardLoop, Rounds
+from benchmarks.policies import Policies, TimingPolicy
+from benchmarks.run import BenchmarkRun, TimedRounds
+from benchmarks.steady_state import WarmUp
+from fixtures.dataset.batches import FULL, PADDED, Batch, ShapedDataset
 from fixtures.executions import EXECUTIONS, Forward, called_with_batch
 from tests.tiny import REPOSITORY, tiny_gpt2
 
+CPU = torch.device("cpu")
 #: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
 OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
+TOKENS = 4
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
+#: Seconds of a round and its variant.
+Round = tuple[float, str]
+timed_rounds = st.lists(st.tuples(st.floats(1e-6, 1e3), st.sampled_from([FULL, PADDED])), min_size=1, max_size=60)
+
+
+def batches(*variants: str) -> list[Batch]:
+    """Batches of one row, told apart by their tokens: all 0 in the first, all 1 in the second and so on."""
+    return [
+        Batch(torch.full((1, TOKENS), index), torch.ones(1, TOKENS), text_tokens=TOKENS - (variant == PADDED))
+        for index, variant in enumerate(variants)
+    ]
+
+
+def dataset(full: int, padded: int, batch_size: int = 1) -> ShapedDataset:
+    """So many full batches of 4 tokens a row, then so many padded ones with 3."""
+    mask = torch.ones((full + padded) * batch_size, TOKENS, dtype=torch.int64)
+    mask[full * batch_size :, -1] = 0
+    return ShapedDataset(torch.ones_like(mask), mask, batch_size, TOKENS, CPU)
+
+
+def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> BenchmarkRun:
+    """A case on some data, before its first visit; there is no model."""
+    case = case or Case("fp16", "eager")
+    return BenchmarkRun(
+        SimpleNamespace(device=CPU, rounds=rounds, warmup_rounds=0),
+        TimingPolicy(0, 0, 0),
+        case,
+        (case,),
+        visits,
+        checkpoint=None,
+        dataset=SimpleNamespace(shaped=lambda batch_size, length: data),
+        models=None,
+        whole_text=None,
+        session_start_s=0.0,
+    )
+
+
+def latency_of(data: ShapedDataset, *visits: Sequence[Round], disturbed: int = 0, steady: bool = True) -> BenchmarkRun:
+    """A case after some visits, each of which warmed up for 3 rounds, with the records of the latency's instrument."""
+    run = case_in_progress(data, Case("fp16", "eager", batch_size=data.batch_size), visits=len(visits))
+    for number, timed in enumerate(visits, start=1):
+        run.timed[number] = TimedRounds([duration for duration, _ in timed], [variant for _, variant in timed])
+        count = len(timed) + disturbed
+        run.rounds = Rounds(data.batches, 0, [0.0] * count, [1.0] * count)
+        run.warm_up = WarmUp(3, steady or number == 1)
+        run.visits.append(Latency(Policies()).visited(run).as_json())
+    return run
+
+
+def measured(data: ShapedDataset, *visits: Sequence[Round], **how: Any) -> dict[str, Any]:
+    return Latency(Policies()).measure(latency_of(data, *visits, **how)).as_json()
+
+
+def of_ms(variant: str, *lengths_ms: float) -> list[Round]:
+    return [(length / 1000, variant) for length in lengths_ms]
+
+
+#: Medians of 3 and 11 ms, means of 4 and 12 ms.
+VISIT = [*of_ms(FULL, 2, 7, 3), *of_ms(PADDED, 8, 18, 10, 12)]
+
+
+def test_a_visits_median_and_mean_weight_the_variants_by_their_share_of_the_dataset():
+    (visit,) = latency_of(dataset(full=1, padded=3), VISIT, disturbed=2).visits
+    assert visit == {
+        "full_ms": pytest.approx(3),
+        "padded_ms": pytest.approx(11),
+        "median_ms": pytest.approx(3 / 4 + 3 * 11 / 4),
+        "mean_ms": pytest.approx(4 / 4 + 3 * 12 / 4),
+        "rounds": 7,
+        "full_rounds": 3,
+        "disturbed_rounds": 2,
+        "warmup_rounds": 3,
+        "warmup_steady": True,
+    }
+
+
+def test_how_many_rounds_of_a_variant_ran_does_not_weigh():
+    data = dataset(full=1, padded=3)
+    few, many = of_ms(FULL, 3) + of_ms(PADDED, 11), of_ms(FULL, *[3] * 40) + of_ms(PADDED, 11)
+    assert measured(data, few)["median_ms"] == measured(data, many)["median_ms"] == pytest.approx(9)
+    assert measured(data, few)["mean_ms"] == pytest.approx(measured(data, many)["mean_ms"])
+    assert measured(data, few)["full_share"] == 0.25
+
+
+def test_a_variant_that_was_not_timed_has_no_weight_and_a_reason():
+    assert weighted({FULL: 3.0, PADDED: 11.0}, {FULL: 0.25, PADDED: 0.75}) == pytest.approx(9)
+    assert weighted({FULL: None, PADDED: 11.0}, {FULL: 0.25, PADDED: 0.75}) == pytest.approx(11)
+    assert weighted({FULL: 3.0, PADDED: None}, {FULL: 1.0}) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("full", "padded", "timed", "figures"),
+    [
+        (1, 1, of_ms(PADDED, 8, 10), (9, None, 9, 0.5, "no full batch was timed")),
+        (1, 1, of_ms(FULL, 8, 10), (9, 9, None, 0.5, "no padded batch was timed")),
+        (0, 2, of_ms(PADDED, 8, 10), (9, None, 9, 0, "no full batch was timed")),
+        (2, 0, of_ms(FULL, 8, 10), (9, 9, None, 1, "no padded batch was timed")),
+        (1, 1, of_ms(FULL, 8) + of_ms(PADDED, 10), (9, 8, 10, 0.5, None)),
+    ],
+)
+def test_a_missing_variant_is_null_with_a_reason(full, padded, timed, figures):
+    found = measured(dataset(full, padded), timed)
+    names = ("median_ms", "full_median_ms", "padded_median_ms", "full_share", "variant_reason")
+    expected = [pytest.approx(value) if isinstance(value, (int, float)) else value for value in figures]
+    assert [found[name] for name in names] == expected
+    (visit,) = latency_of(dataset(full, padded), timed).visits
+    assert (visit["full_ms"], visit["padded_ms"]) == tuple(expected[1:3])
+
+
+def test_a_variant_that_only_some_visits_timed_is_the_mean_of_those():
+    both, padded = of_ms(FULL, 4) + of_ms(PADDED, 16), of_ms(PADDED, 25)
+    found = measured(dataset(1, 1), both, padded)
+    assert found["full_median_ms"] == pytest.approx(4)
+    assert found["padded_median_ms"] == pytest.approx(20)  # sqrt(16 x 25)
+    assert found["variant_reason"] is None
+
+
+def test_medians_over_visits_by_hand():
+    # Logarithms ln 8, ln 10, ln 12.5: ln 1.25 = 0.22314 apart, which is their standard deviation too. Student's t of
+    # two degrees of freedom is 4.30265: 4.30265 x 0.22314 / sqrt(3) = 0.55432 to either side.
+    found = measured(dataset(1, 0), *(of_ms(FULL, 1, median, 99) for median in (12.5, 8, 10)))
+    assert found["median_ms"] == pytest.approx(10)
+    assert found["full_median_ms"] == pytest.approx(10)
+    assert found["ci95_low_ms"] == pytest.approx(10 * math.exp(-0.55432), rel=1e-4)
+    assert found["ci95_high_ms"] == pytest.approx(10 * math.exp(0.55432), rel=1e-4)
+    assert found["noise_rel"] == pytest.approx(0.22314, rel=1e-4)
+    assert (found["ci95_reason"], found["noise_reason"], found["converged"]) == (None, None, False)
+
+
+def test_medians_over_visits_are_geometric_means_of_each_variant_and_of_the_weighted_medians():
+    visits = [of_ms(FULL, 2) + of_ms(PADDED, 4), of_ms(FULL, 8) + of_ms(PADDED, 16)]
+    found = measured(dataset(1, 1), *visits)
+    assert found["full_median_ms"] == pytest.approx(4)
+    assert found["padded_median_ms"] == pytest.approx(8)
+    assert found["median_ms"] == pytest.approx(6)  # sqrt(3 x 12)
+
+
+def test_one_visit_has_no_interval_however_many_rounds_it_had():
+    found = measured(dataset(1, 0), of_ms(FULL, *[2] * 400))
+    assert found["median_ms"] == pytest.approx(2)
+    assert (found["ci95_low_ms"], found["ci95_high_ms"], found["noise_rel"]) == (None, None, None)
+    assert found["ci95_reason"] == found["noise_reason"] == "one visit has no spread"
+    assert found["converged"] is False
+
+
+@pytest.mark.parametrize(("spread", "converged"), [(0.0, True), (0.0040, True), (0.0041, False), (0.3, False)])
+def test_a_median_has_converged_where_its_interval_is_within_1_percent(spread, converged):
+    # Three visits: 4.30265 / sqrt(3) x 0.0040055 = ln 1.01.
+    visits = [{"full_ms": 5.0, "padded_ms": None, "median_ms": 5 * math.exp(power * spread)} for power in (-1, 0, 1)]
+    assert medians(visits, {FULL: 1.0})["converged"] is converged
+
+
+def test_throughput_is_of_the_weighted_mean_time():
+    data = dataset(full=1, padded=3, batch_size=2)
+    found = measured(data, VISIT[:4], VISIT[4:])  # the second visit timed padded rounds alone
+    assert found["mean_ms"] == pytest.approx(10)
+    assert found["throughput_samples_per_s"] == pytest.approx(200)
+    # Two rows of four tokens in one batch, two rows of three in three of them.
+    assert found["tokens_per_s"] == pytest.approx((8 + 3 * 6) / 4 / 0.010)
+
+
+def test_warm_up_of_all_visits_is_told():
+    found = measured(dataset(1, 0), *[of_ms(FULL, 1)] * 4)
+    assert (found["warmup_rounds"], found["warmup_steady"], found["rounds"]) == (12, True, 4)
+    assert measured(dataset(1, 0), *[of_ms(FULL, 1)] * 2, steady=False)["warmup_steady"] is False
 
 
 def test_statistics_of_four_rounds():
-    found = latency_statistics([0.004, 0.001, 0.002, 0.003], batch_size=2, text_tokens=50)
-    assert found["mean_ms"] == pytest.approx(2.5)
+    found = rounds_statistics([0.004, 0.001, 0.002, 0.003])
     assert found["std_ms"] == pytest.approx((5 / 3) ** 0.5)
-    assert found["median_ms"] == pytest.approx(2.5)
     assert found["p95_ms"] == pytest.approx(3.85)
-    assert found["throughput_samples_per_s"] == pytest.approx(8 / 0.010)
-    assert found["tokens_per_s"] == pytest.approx(50 / 0.010)
-    assert found["ci95_low_ms"] is None
-    assert "too few" in found["ci95_reason"]
+    assert (found["p95_ci95_low_ms"], found["p95_ci95_high_ms"]) == (None, None)
+    assert (found["rounds"], found["std_reason"]) == (4, None)
 
 
 def test_one_round_has_no_spread():
-    found = latency_statistics([0.002], batch_size=1, text_tokens=3)
-    assert found["median_ms"] == pytest.approx(2)
+    found = rounds_statistics([0.002])
+    assert found["p95_ms"] == pytest.approx(2)
     assert found["std_ms"] is None
-    assert found["std_reason"]
+    assert found["std_reason"] == "fewer than 2 rounds"
+
+
+@pytest.mark.parametrize(("count", "known"), [(298, False), (299, True)])
+def test_a_99th_percentile_needs_299_rounds(count, known):
+    found = rounds_statistics([0.001] * count)
+    assert found["p95_ms"] == pytest.approx(1)
+    assert found["p99_ms"] == (pytest.approx(1) if known else None)
+    assert found["p99_reason"] == (None if known else "298 rounds; a 99th percentile needs 299")
+    assert (found["p99_ci95_low_ms"], found["p99_ci95_high_ms"]) == (None, None)  # 299 are too few for its interval
+
+
+def test_each_quantile_has_its_own_interval():
+    found = rounds_statistics([0.001 * number for number in range(1, 1001)])
+    for quantile, centre in (("p95", 950), ("p99", 990)):
+        low, high = found[f"{quantile}_ci95_low_ms"], found[f"{quantile}_ci95_high_ms"]
+        assert centre - 25 < low < centre < high < centre + 25
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=299, max_size=320))
 def test_quantiles_agree_with_the_standard_library(values):
-    summary = latency_statistics(values, batch_size=1, text_tokens=1)
+    found = measured(dataset(1, 0), [(value, FULL) for value in values])
     percentiles = statistics.quantiles([1000 * value for value in values], n=100, method="inclusive")
-    assert summary["median_ms"] == pytest.approx(percentiles[49])
-    assert summary["p95_ms"] == pytest.approx(percentiles[94])
-    assert summary["p99_ms"] == pytest.approx(percentiles[98])
+    assert found["median_ms"] == pytest.approx(percentiles[49])
+    assert found["p95_ms"] == pytest.approx(percentiles[94])
+    assert found["p99_ms"] == pytest.approx(percentiles[98])
 
 
-@given(durations, st.randoms(use_true_random=False))
-def test_the_order_of_rounds_does_not_matter(values, shuffler):
-    shuffled = values[:]
-    shuffler.shuffle(shuffled)
-    first, second = latency_statistics(values, 1, 1), latency_statistics(shuffled, 1, 1)
+@given(st.lists(timed_rounds, min_size=1, max_size=3), st.randoms(use_true_random=False))
+def test_neither_the_order_of_rounds_in_a_visit_nor_that_of_visits_matters(visits, shuffler):
+    shuffled = [shuffler.sample(visit, len(visit)) for visit in shuffler.sample(visits, len(visits))]
+    first, second = (measured(dataset(1, 2), *some) for some in (visits, shuffled))
+    assert sorted(first.pop("series_ms")) == sorted(second.pop("series_ms"))  # up to 200 rounds are shown one by one
+    assert first.pop("noise_rel") == pytest.approx(second.pop("noise_rel"), abs=1e-9)
     assert first == pytest.approx(second)
 
 
-def called(logits) -> Forward:
+def test_the_series_for_the_eye_is_in_milliseconds_and_in_the_order_of_the_visits():
+    run = latency_of(dataset(1, 0), of_ms(FULL, 3, 1), of_ms(FULL, 2))
+    assert Latency(Policies()).measure(run).as_json()["series_ms"] == pytest.approx([3, 1, 2])
+    run.timed = {2: run.timed[2], 1: run.timed[1]}
+    assert Latency(Policies()).measure(run).as_json()["series_ms"] == pytest.approx([3, 1, 2])
+    many = measured(dataset(1, 0), of_ms(FULL, *(1 + number // 10 for number in range(2000))))
+    assert many["series_ms"] == pytest.approx(list(range(1, 201)))
+
+
+def repeated(variant: str, centre: float, count: int) -> list[Round]:
+    """Rounds that scatter by a thousandth."""
+    return [(centre * (1 + 0.001 * (number % 3)), variant) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "share"),
+    [
+        (repeated(FULL, 1, 100), 0.0),
+        ([*repeated(FULL, 1, 99), (9.0, FULL)], 0.01),
+        ([*repeated(FULL, 1, 99), (0.1, FULL)], 0.01),
+        (repeated(FULL, 1, 90) + repeated(PADDED, 2, 10), 0.0),  # rare, and as their variant is
+        (repeated(FULL, 1, 50) + repeated(PADDED, 2, 49) + [(1.0, PADDED)], 0.01),  # ordinary for the other variant
+        ([*repeated(FULL, 1, 98), (2.0, FULL), (1.0, PADDED)], 0.01),
+        ([(1.0, FULL)], 0.0),
+    ],
+)
+def test_outliers_lie_far_from_the_rounds_of_their_variant(rounds, share):
+    assert outlier_share(*zip(*rounds, strict=True)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("length", "outliers"), [(1.0741, 0), (1.0742, 1), (0.9259, 0), (0.9258, 1)])
+def test_an_outlier_is_farther_than_five_robust_standard_deviations(length, outliers):
+    # The median is 1, and half of all lie within 0.01 of it: 5 x 1.4826 x 0.01 = 0.07413.
+    lengths = [0.99] * 10 + [1.0] * 2 + [1.01] * 10 + [length]
+    assert outlier_share(lengths, [FULL] * 23) == pytest.approx(outliers / 23)
+
+
+@given(timed_rounds, st.sampled_from([2.0**-10, 0.5, 2.0**20]))
+def test_outliers_do_not_depend_on_the_unit(rounds, factor):
+    lengths, variants = zip(*rounds, strict=True)
+    assert outlier_share([factor * length for length in lengths], variants) == outlier_share(lengths, variants)
+
+
+def calling(logits: Callable[..., Any]) -> Forward:
     """A forward that calls a function with the batch in place."""
-    return called_with_batch(logits, torch.zeros(1), torch.zeros(1))
+    return called_with_batch(logits, Batch(torch.zeros(1), torch.zeros(1), text_tokens=0))
 
 
-def batches(count: int) -> list[Batch]:
-    return [Batch(torch.tensor([[i]]), torch.ones(1, 1), text_tokens=10 + i) for i in range(count)]
+def until(count: int) -> Callable[[int], bool]:
+    """The function that tells to go on until so many rounds are done."""
+    return lambda done: done < count
 
 
-def test_warm_up_counts_up_to_the_first_batch_and_rounds_wrap_around():
+def numbers_read(count: int, first: int, *rounds: int) -> list[int]:
+    """Which of `count` batches a loop reads from number `first` on, in runs of so many rounds."""
     seen: list[int] = []
-    loop = ForwardLoop(called(lambda ids, mask: seen.append(int(ids))), batches(4), torch.device("cpu"))
-    loop.next_index = -2
-    for _ in range(7):
-        loop.run_one()
-    assert seen == [2, 3, 0, 1, 2, 3, 0]
+    loop = ForwardLoop(calling(lambda ids, mask: seen.append(int(ids[0, 0]))), batches(*[FULL] * count), CPU)
+    loop.next_index = first
+    for number in rounds:
+        loop.run_rounds(until(number))
+    return seen
 
 
-def test_text_tokens_are_those_of_the_batches_that_the_rounds_read():
-    loop = ForwardLoop(called(lambda ids, mask: ids), batches(3), torch.device("cpu"))
-    assert loop.text_tokens(0, 4) == 10 + 11 + 12 + 10
+def test_rounds_read_batches_in_their_order_and_wrap_around():
+    assert numbers_read(4, 0, 6) == [0, 1, 2, 3, 0, 1]
+    assert numbers_read(4, 2, 7) == [2, 3, 0, 1, 2, 3, 0]
+    assert numbers_read(3, 7, 2) == [1, 2]
+    assert numbers_read(4, 1, 2, 3) == [1, 2, 3, 0, 1]  # the second run begins where the first has ended
+
+
+@pytest.mark.parametrize(("told", "count"), [(0, 1), (1, 1), (2, 2), (5, 5)])
+def test_rounds_stop_when_told_and_are_one_at_least(told, count):
+    asked: list[int] = []
+    loop = ForwardLoop(calling(lambda ids, mask: ids), batches(FULL), CPU)
+    rounds = loop.run_rounds(lambda done: asked.append(done) or done < told)
+    assert asked == list(range(1, count + 1))
+    assert len(rounds) == len(rounds.start_s) == len(rounds.end_s) == count
+    assert loop.next_index == count
+
+
+def test_each_round_has_the_variant_of_the_batch_that_it_read():
+    loop = ForwardLoop(calling(lambda ids, mask: ids), batches(FULL, PADDED, PADDED), CPU)
+    loop.next_index = 5
+    assert loop.run_rounds(until(5)).variants == [PADDED, FULL, PADDED, PADDED, FULL]
 
 
 def test_a_batch_is_placed_as_a_view_of_the_dataset_not_a_copy():
-    data = batches(2)
-    loop = ForwardLoop(called(lambda ids, mask: ids), data, torch.device("cpu"))
+    data = batches(FULL, FULL)
+    loop = ForwardLoop(calling(lambda ids, mask: ids), data, CPU)
     loop.place_next()
     assert loop.forward_and_wait().data_ptr() == data[0].input_ids.data_ptr()
+    assert loop.run_on(data[1]).data_ptr() == data[1].input_ids.data_ptr()
 
 
-def test_while_a_batch_runs_ahead_the_next_one_is_placed():
+def recorded_loop(monkeypatch, count: int) -> tuple[ForwardLoop, list[str]]:
+    """A loop over so many batches, and what it has called: the clock, the forward and the device, in their order."""
     events: list[str] = []
-    forward = Forward(lambda ids, mask: events.append(f"place {int(ids)}"), lambda: events.append("run"))
-    loop = ForwardLoop(forward, batches(3), torch.device("cpu"))
-    loop.place_next()
-    loop.run_pipelined()
-    loop.run_pipelined()
-    assert events == ["place 0", "run", "place 1", "run", "place 2"]
+
+    def clock() -> float:
+        events.append("clock")
+        return float(len(events))
+
+    monkeypatch.setattr("benchmarks.loop.time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr("benchmarks.loop.synchronizer", lambda device: lambda: events.append("synchronize"))
+    monkeypatch.setattr("benchmarks.loop.waiter", lambda device: lambda: events.append("wait"))
+    forward = Forward(lambda batch: events.append(f"place {int(batch.input_ids[0, 0])}"), lambda: events.append("run"))
+    return ForwardLoop(forward, batches(*[FULL] * count), CPU), events
+
+
+def test_a_round_is_run_and_wait_between_two_clock_reads_and_the_next_batch_is_placed_after_them(monkeypatch):
+    loop, events = recorded_loop(monkeypatch, count=2)
+    rounds = loop.run_rounds(until(3))
+    timed = ["clock", "run", "wait", "clock"]
+    assert events == ["place 0", "synchronize", *timed, "place 1", *timed, "place 0", *timed]
+    # The clock told how many events there had been.
+    assert rounds.start_s == [3, 8, 13]
+    assert rounds.end_s == [6, 11, 16]
+    assert rounds.durations_s == [3, 3, 3]
+
+
+def test_an_untimed_forward_is_waited_for_and_reads_no_clock(monkeypatch):
+    loop, events = recorded_loop(monkeypatch, count=2)
+    loop.run_on(batches(FULL, FULL, FULL)[2])
+    assert events == ["place 2", "run", "wait"]
+    assert loop.next_index == 0
 
 
 def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads():
     ids = torch.arange(8)[None]
     data = [Batch(ids, torch.ones_like(ids), text_tokens=8)]
-    model = tiny_gpt2()
-    loop = ForwardLoop(EXECUTIONS["eager"].prepare(model, ids, data[0].attention_mask), data, torch.device("cpu"))
+    loop = ForwardLoop(EXECUTIONS["eager"].prepare(tiny_gpt2(), data), data, CPU)
     calls: list[str] = []
 
     def profile(frame, event, argument):
         if not OWN_FOLDERS & set(Path(frame.f_code.co_filename).parents):
             return  # hypothesis reads the clock too, wherever garbage is collected
-        if event == "c_call" and argument is time.perf_counter:
-            calls.append("clock")
+        if event == "c_call" and frame.f_code.co_name == "run_rounds":
+            calls.append("clock" if argument is time.perf_counter else argument.__name__)
         elif event == "call":
             calls.append(frame.f_code.co_name)
 
     with torch.no_grad():
         sys.setprofile(profile)
         try:
-            loop.timed_round()
+            loop.run_rounds(until(2))
         finally:
             sys.setprofile(None)
-    first, second = (index for index, call in enumerate(calls) if call == "clock")
-    assert calls[first + 1 : second] == ["forward_and_wait", "run", "logits", "<lambda>"]
+    first, second, third, fourth = (index for index, call in enumerate(calls) if call == "clock")
+    for begin, end in ((first, second), (third, fourth)):
+        assert calls[begin + 1 : end] == ["<lambda>", "logits", "<lambda>"]  # to run, and to wait
+    assert "_place_next" in calls[second:third]
 
 
-def test_each_quantile_has_its_own_interval():
-    figures = latency_statistics([0.001 * number for number in range(1, 1001)], batch_size=1, text_tokens=1)
-    for quantile, centre in (("p95", 950), ("p99", 990)):
-        low, high = figures[f"{quantile}_ci95_low_ms"], figures[f"{quantile}_ci95_high_ms"]
-        assert centre - 25 < low < centre < high < centre + 25
-    assert 450 < figures["ci95_low_ms"] < 500 < figures["ci95_high_ms"] < 550
+@pytest.fixture(params=[True, False])
+def collecting(request):
+    """Garbage is collected, or somebody else has switched that off."""
+    was = gc.isenabled()
+    (gc.enable if request.param else gc.disable)()
+    yield request.param
+    (gc.enable if was else gc.disable)()
+
+
+def test_garbage_is_not_collected_during_rounds_and_afterwards_as_before(collecting):
+    seen: list[bool] = []
+    loop = ForwardLoop(calling(lambda ids, mask: seen.append(gc.isenabled())), batches(FULL), CPU)
+    loop.run_rounds(lambda done: seen.append(gc.isenabled()) or done < 3)
+    assert seen == [False] * 6
+    assert gc.isenabled() is collecting
+
+
+def test_garbage_is_collected_again_after_a_round_that_raises(collecting):
+    def fail(ids: torch.Tensor, mask: torch.Tensor) -> None:
+        raise RuntimeError(f"collecting: {gc.isenabled()}")
+
+    with pytest.raises(RuntimeError, match="collecting: False"):
+        ForwardLoop(calling(fail), batches(FULL), CPU).run_rounds(until(3))
+    assert gc.isenabled() is collecting
+
+
+@pytest.mark.parametrize("end_s", [1.0, 0.5, math.nan])
+def test_a_clock_that_stands_still_or_goes_backwards_is_an_error(end_s):
+    rounds = Rounds(batches(FULL), 0, [0.0, 1.0], [0.25, end_s])
+    with pytest.raises(ClockError, match="expected more than 0"):
+        _ = rounds.durations_s
+    assert Rounds(batches(FULL), 0, [0.0, 1.0], [0.25, 1.5]).durations_s == [0.25, 0.5]
+
+
+#: From 10 to 11, 11.5 to 12 and 12 to 14 s.
+THREE = Rounds(batches(FULL), 0, [10.0, 11.5, 12.0], [11.0, 12.0, 14.0])
+
+
+@pytest.mark.parametrize(
+    ("moment_s", "count"),
+    [(-5, 0), (9, 0), (10, 0), (10.25, 0.25), (11, 1), (11.5, 1.5), (12, 2), (13.5, 2.75), (14, 3)],
+)
+def test_the_rounds_until_a_moment_are_none_before_the_first(moment_s, count):
+    assert THREE.until(moment_s) == count
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "count", "gap_share"),
+    [
+        (10.0, 14.0, 3.0, 0.125),
+        (8.0, 10.5, 0.5, 0.8),
+        (8.0, 9.0, 0.0, 1.0),
+        (10.5, 12.5, 1.75, 0.25),
+        (11.0, 11.5, 0.5, 1.0),
+        (12.5, 13.5, 0.5, 0.0),
+    ],
+)
+def test_rounds_and_gaps_between_two_moments(start_s, end_s, count, gap_share):
+    assert THREE.between(start_s, end_s) == count
+    assert THREE.gap_share(start_s, end_s) == pytest.approx(gap_share)
+
+
+steps = st.lists(st.integers(1, 9), min_size=2, max_size=20)
+reads = st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), max_size=5)
+
+
+@given(steps, reads)
+def test_a_round_is_undisturbed_where_no_read_has_a_moment_in_common_with_it(steps, reads):
+    moments = [float(sum(steps[:count])) for count in range(1, len(steps) + 1)]
+    rounds = Rounds(batches(FULL), 0, moments[0 : len(moments) // 2 * 2 : 2], moments[1::2])
+    reads_s = [(begin + 0.5, begin + 0.5 + length) for begin, length in reads]  # never exactly at a round's end
+    assert rounds.are_undisturbed(reads_s) == [
+        not any(begin < end_s and start_s < end for begin, end in reads_s)
+        for start_s, end_s in zip(rounds.start_s, rounds.end_s, strict=True)
+    ]
+
+
+def case_with_loop(forward: Callable[[], object], rounds: int, visits: int = 1) -> BenchmarkRun:
+    run = case_in_progress(SimpleNamespace(batches=batches(FULL, PADDED, PADDED, FULL)), rounds=rounds, visits=visits)
+    run.loop = ForwardLoop(Forward(lambda batch: None, forward), run.data.batches, CPU)
+    return run
+
+
+def test_rounds_that_were_disturbed_are_not_timed():
+    begun, read = threading.Event(), threading.Event()
+
+    def beside() -> None:
+        begun.wait(10)
+        assert run.read(lambda: "a power") == "a power"
+        read.set()
+
+    def forward() -> None:
+        begun.set()
+        read.wait(10)  # the first round lasts until the read is over
+
+    run = case_with_loop(forward, rounds=3)
+    run.measure_rounds(1, beside)
+    assert len(run.reads_s) == 1
+    assert run.timed[1].durations_s == run.rounds.durations_s[1:]
+    assert run.timed[1].variants == run.rounds.variants[1:]
+    assert len(run.rounds) >= 3
+
+
+def test_where_every_round_was_disturbed_others_run_alone():
+    threads: list[threading.Thread] = []
+    begun = threading.Event()
+
+    def beside() -> None:
+        threads.append(threading.current_thread())
+        begun.wait(10)
+        run.read(lambda: None)
+
+    def forward() -> None:
+        begun.set()
+        while not threads:
+            time.sleep(0.001)
+        threads[0].join(10)  # the first round outlasts everything that is read
+
+    run = case_with_loop(forward, rounds=1)
+    run.measure_rounds(1, beside)
+    assert len(run.rounds) == 1
+    assert run.rounds.are_undisturbed(run.reads_s) == [False]
+    assert run.timed[1].variants == [PADDED]  # of the second batch
+    assert run.timed[1].durations_s != run.rounds.durations_s
+
+
+def test_visits_share_the_rounds_that_were_asked_for_and_begin_all_over_the_dataset():
+    run = case_with_loop(lambda: None, rounds=9, visits=4)
+    assert run.rounds_a_visit == 3
+    assert [run.first_batch(number) for number in (1, 2, 3, 4)] == [0, 1, 2, 3]
+    assert [case_with_loop(lambda: None, 9, visits=2).first_batch(number) for number in (1, 2)] == [0, 2]
+    run.measure_rounds(3, lambda: None)
+    assert run.timed[3].variants[:3] == [PADDED, FULL, FULL]

@@ -21,6 +21,15 @@ CONDITIONS = {
     "CUDA": "environment.cuda",
     "the attention implementation": "numerics.attention_implementation",
 }
+#: The same of what runs of the first edition did not record, where it is known.
+CONDITIONS_IF_KNOWN = {
+    "the board": "environment.device_uuid",
+    "the power limit": "environment.power_limit_w",
+    "persistence mode": "environment.persistence_mode",
+    "error correction (ECC)": "environment.ecc",
+    "the CPU": "environment.cpu_model",
+    "cuDNN": "environment.cudnn",
+}
 STAND_IN = "provenance.stand_in"
 
 
@@ -39,10 +48,12 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
             f"STAND-IN against real: {', '.join(stand_in)} ran on generated text or seeded weights and "
             f"{', '.join(real)} did not; perplexities are not comparable."
         )
-    for condition, path in CONDITIONS.items():
+    for condition, path in (CONDITIONS | CONDITIONS_IF_KNOWN).items():
         sides_by_value: dict[str, list[str]] = {}
         for side, extra_info in own:
-            sides_by_value.setdefault(condition_text(lookup(extra_info, path)), []).append(side)
+            value = lookup(extra_info, path)
+            if value is not None or condition in CONDITIONS:
+                sides_by_value.setdefault(condition_text(value), []).append(side)
         if len(sides_by_value) > 1:
             values = (f"{value} in {', '.join(distinct(sides))}" for value, sides in sides_by_value.items())
             sentences.append(f"{condition} differs: {'; '.join(values)}.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.case import is_own
 from analysis.report.text_tables import markdown_table, number
-from analysis.table import table
+from analysis.storage.runs import Run
+from analysis.table import tables
 
 #: Column, heading, and format of the figure.
 COLUMNS = (
@@ -29,7 +31,14 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
     own = [item for item in benchmarks if is_own(item)]
     if not own:
         return None
-    frame = table(own).assign(source=[str(item.get("source", "")) for item in own])
+    sources = list(dict.fromkeys(str(item.get("source", "")) for item in own))
+    frame = tables(
+        [
+            Run(Path(source), tuple(item for item in own if str(item.get("source", "")) == source), {})
+            for source in sources
+        ]
+    )
+    frame = frame.assign(source=[sources[number] for number in frame["run"]])
     rows = []
     for _, of_name in frame.groupby("name", sort=False):
         rows += [benchmark_as_text(row, of_name.iloc[0]) for _, row in of_name.iterrows()]
@@ -42,8 +51,7 @@ def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any]) -> dict[str, s
     for column, heading, form in COLUMNS:
         cells[heading] = number(row[column], form) + difference(row[column], first[column])
     validity = str(row["validity"] or "unknown")
-    # pytest-benchmark hands over no machine_info, which has the timings that a drift shows in.
-    return cells | {"validity (without drift)": f"{validity}, stand-in" if row["stand_in"] else validity}
+    return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
 
 
 def difference(value: Any, first: Any) -> str:  # noqa: ANN401

@@ -65,7 +65,7 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
     ratio = row["speedup_vs_fp32"]
     low, high = row["speedup_vs_fp32_ci95_low"], row["speedup_vs_fp32_ci95_high"]
     low, high = (ratio if pd.isna(end) else end for end in (low, high))
-    if "invalid" in (baseline["validity"], row["validity"]):
+    if "invalid" in (baseline["paired_validity"], row["paired_validity"]):
         words = "not to be judged, for a measurement is invalid, against"
     elif low > 1 - SAME_REL and high < 1 + SAME_REL:
         words = "as fast as"
@@ -75,7 +75,7 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
         words = "slower than"
     else:
         words = "neither clearly faster nor slower than"
-    interval = f", {low:.2f} to {high:.2f} by the rounds of this run" if high > low else ""
+    interval = f", {low:.2f} to {high:.2f} by the visits of this session" if high > low else ""
     latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
     return f"{words} FP32 ({latencies}, {ratio:.2f}x{interval})"
 
@@ -112,7 +112,7 @@ def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
         return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
     width = max(median - low, high - median) / median
     noise_rel = finite_number(latency.get("noise_rel"))
-    spread = "" if noise_rel is None else f", blocks of rounds spread by {noise_rel:.1%}"
+    spread = "" if noise_rel is None else f", visits spread by {noise_rel:.1%}"
     remedy = ", raise --rounds, or quote the graph execution" if "cuda" in device else " or raise --rounds"
     return [
         f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: quiet the "

@@ -16,16 +16,19 @@ from analysis.metrics import CATALOGUE_KEY, lookup
 from analysis.report.notices import STAND_IN_NOTICE, TITLE
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
-from analysis.validity import TIMED_AGAIN_KEY, judgements
+from analysis.validity import judgements
 
 TEMPLATES = Path(__file__).parent
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, TIMED_AGAIN_KEY)
+OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE = {
     "rounds": "latency.rounds",
+    "full batches": "latency.full_share",
+    "full rounds ms": "latency.full_median_ms",
+    "padded rounds ms": "latency.padded_median_ms",
     "warm-up rounds": "latency.warmup_rounds",
     "median within 1%": "latency.converged",
     "energy meter": "energy.method",
@@ -37,6 +40,7 @@ PROCEDURE = {
     "logits in": "numerics.logits_dtype",
     "casts a forward": "numerics.casts",
     "difference from eager": "numerics.difference_from_eager",
+    "KL scored vs timed": "quality.scored_vs_timed.kl_nats",
 }
 VALIDITY = {
     "SM clock MHz": "validity.sm_clock_mhz",
@@ -86,14 +90,17 @@ def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:
 def validity_table(run: RunSummary) -> pd.DataFrame:
     """Return each benchmark's validity, the reasons, and what could not be read."""
     table = table_of_paths(run, VALIDITY)
-    judged = judgements(run.benchmarks, run.environment)
-    reasons = []
+    judged = judgements(run.benchmarks)
+    reasons, unreadable = [], []
     for benchmark, judgement in zip(run.benchmarks, judged, strict=True):
         unknown = distinct_texts(lookup(benchmark["extra_info"], "validity.unknown"))
         reasons.append("; ".join([*judgement.reasons, *unknown]) or "-")
+        lacking = lookup(benchmark["extra_info"], "validity.unreadable")
+        unreadable.append(", ".join(map(str, lacking)) if isinstance(lacking, dict) and lacking else "-")
     table.insert(1, "validity", [judgement.status or "-" for judgement in judged])
     table["drift"] = [number(judgement.drift and judgement.drift.change_rel, "{:+.1%}") for judgement in judged]
     table["why"] = reasons
+    table["not readable here"] = unreadable
     return table
 
 

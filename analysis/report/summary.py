@@ -63,7 +63,7 @@ class RunSummary:
     @cached_property
     def warnings(self) -> list[str]:
         """GPUs that PyTorch could not use, and caveats of the measurements, a line for each benchmark that has some."""
-        judged = judgements(self.benchmarks, self.environment)
+        judged = judgements(self.benchmarks)
         return [*unusable_gpus(self.environment), *caveats(self.benchmarks, judged)]
 
     @cached_property
@@ -91,8 +91,9 @@ class RunSummary:
             f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} {rows}, sha256 "
             f"{known(first, 'provenance.dataset_sha256')}); {self._shapes}",
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
-            "latency is the median of the timed rounds and its interval the 95% interval of this run's median, which "
-            "does not predict the next run; speed vs FP32 is the ratio of medians in the same execution and shape",
+            "latency is the median of the timed rounds, over several visits, and its interval that of this session's "
+            "mean, which does not predict the next run; speed vs FP32 is the ratio in the same execution and shape. "
+            "pytest-benchmark's own median is of all rounds together",
         ]
 
     @property
@@ -127,4 +128,6 @@ def missing_figures(frame: pd.DataFrame) -> list[str]:
     for figure in ("energy", "quality"):
         for reason, group in frame.groupby(f"{figure}_reason"):
             notes.append(f"no {figure} for {', '.join(group['name'])}: {reason}.")
+    for marks, group in frame.groupby("energy_marks") if "energy_marks" in frame else ():
+        notes.append(f"read the energy of {', '.join(group['name'])} with care: {marks}.")
     return notes

@@ -12,11 +12,14 @@ from typing import Any
 
 import psutil
 
+from analysis.metrics import lookup
 from analysis.storage.runs import STORAGE
 from data_prep.errors import InputError
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
 JOURNAL_FOLDER = "journal"
+#: The key of `machine_info` with the ids of all cases of a session, in their order.
+CASES_KEY = "cases"
 
 
 def append(path: Path, line: str) -> None:
@@ -51,10 +54,22 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     if not any(one["benchmarks"] for one in documents):
         raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged = documents[-1]  # its description of the session is the latest
-    merged["benchmarks"] = list({item["fullname"]: item for one in documents for item in one["benchmarks"]}.values())
+    latest = {item["fullname"]: item for one in documents for item in one["benchmarks"]}
+    merged["benchmarks"] = in_order(list(latest.values()), lookup(merged, f"machine_info.{CASES_KEY}"))
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
     return path, len(merged["benchmarks"])
+
+
+def in_order(benchmarks: list[dict[str, Any]], cases: object) -> list[dict[str, Any]]:
+    """Return benchmarks in the order of a session's cases, in which they were not visited; others follow."""
+    listed = cases if isinstance(cases, list) else []
+    places = {name: place for place, name in enumerate(listed) if isinstance(name, str)}
+
+    def place(benchmark: dict[str, Any]) -> int:
+        return places.get(str(lookup(benchmark, "params.case")), len(places))
+
+    return sorted(benchmarks, key=place)
 
 
 def read(journal: Path) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def checked(run: Run) -> Run:
         for item in run.benchmarks:
             if type(item["extra_info"].get("procedure", 1)) is not int:
                 raise InputError(f"The procedure is {ascii(item['extra_info']['procedure'])[:80]}; expected a number.")
-        judgements(run.benchmarks, run.environment)
+        judgements(run.benchmarks)
         _ = run.catalogue
     except InputError as error:
         raise InputError(f"{run.path} cannot be read: {error}") from error

@@ -13,12 +13,12 @@ from benchmarks.instruments.quality.instrument import Quality
 from benchmarks.instruments.size import Size
 
 #: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
-#: measure during a visit come first; the others would disturb it.
+#: measure in a visit come first; the others would disturb one, and run after the last visit of the session.
 INSTRUMENTS: tuple[type[Instrument], ...] = (
     Provenance,  # measures nothing
-    Validity,  # the machine's state directly before and after the rounds
     Latency,  # arithmetic on the rounds
-    Energy,
+    Energy,  # meters the rounds
+    Validity,  # reads clock and temperature beside the rounds, after the energy window
     Size,
     Quality,
     Numerics,

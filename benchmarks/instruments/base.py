@@ -121,11 +121,28 @@ class Instrument:
 
 
 class InVisit(Instrument):
-    """Measures during a visit. `measure` is called after the timed rounds, whose seconds are `run.durations_s`."""
+    """Measures in each visit. `measure` derives the case's record from the visits made so far, one at least.
+
+    It is called after each visit, and once more at the end; `run.visits` holds what `visited` returned each time, and
+    `run.durations_s` the seconds of all timed rounds.
+    """
 
     def prepared(self, run: BenchmarkRun) -> None:
-        """Called after the first forward, directly before the warm-up rounds."""
+        """Called after the visit's first forward, before its warm-up."""
+
+    def beside(self, run: BenchmarkRun) -> None:
+        """Called in a thread while the visit's rounds run, which go on until it returns.
+
+        What is read from the device here goes through `run.read`.
+        """
+
+    def visited(self, run: BenchmarkRun) -> Record:
+        """Return this instrument's part of the visit's record, from `run.rounds`; called after the rounds."""
+        return Record()
+
+    def closing(self, run: BenchmarkRun) -> None:
+        """Called once for each case after the last visit of the session, before the instruments of `AfterVisits`."""
 
 
 class AfterVisits(Instrument):
-    """Measures when a case has been timed and metered: what would disturb that, such as a profiler."""
+    """Measures once for each case after the last visit of the session: what would disturb one, such as a profiler."""

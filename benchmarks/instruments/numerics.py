@@ -34,6 +34,7 @@ class NumericsRecord(Record):
     casts: int = metric("", None, "conversions between floating-point dtypes in one forward")
     casts_by_dtype: Mapping[str, int]
     difference_from_eager: float
+    same_bits_as_eager: bool
 
 
 class Numerics(AfterVisits):
@@ -44,7 +45,8 @@ class Numerics(AfterVisits):
     def measure(self, run: BenchmarkRun) -> Record:
         """Return the observations; raise `CaptureError` where the timed execution computes something else."""
         observed = numerics(run.model, run.eager, run.data.batches[0])
-        return NumericsRecord(**observed, difference_from_eager=run.difference_from_eager())
+        difference = run.difference_from_eager()
+        return NumericsRecord(**observed, difference_from_eager=difference, same_bits_as_eager=difference == 0)
 
 
 def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
@@ -80,4 +82,4 @@ def count_casts(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str
             casts[f"{source} to {target}"] += 1
 
     with OperatorWatch(watch):
-        return eager(batch.input_ids, batch.attention_mask), casts
+        return eager(batch), casts

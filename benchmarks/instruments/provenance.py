@@ -43,7 +43,7 @@ class ProvenanceRecord(Record):
     batch_size: int
     sequence_length: int
     device: str = metric("", None, "where it ran")
-    order_seed: int | None
+    order_seed: int
     provenance: Sources
     integrity: Mapping[str, Any]
     #: pytest-benchmark's compare sees no machine_info.

@@ -13,10 +13,13 @@ import torch
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
-from data_prep.errors import InputError
+from data_prep.errors import InputError, first_line
 from fixtures.executions import CaptureError
 from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PrecisionError
+
+#: How the messages of PyTorch begin that pass on an error of CUDA, such as a GPU that is lost.
+CUDA_ERROR = "CUDA error"
 
 
 @contextmanager
@@ -26,13 +29,18 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
         yield
         return
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            is_gpu = isinstance(error, torch.OutOfMemoryError)
+            message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
+            release(error)
+            if is_gpu:
+                torch.cuda.empty_cache()
+        elif CUDA_ERROR in str(error):
+            message = gpu_failed(item.name, error)
+            release(error)
+            item.session.shouldstop = "the GPU failed"  # nothing works after an error of the CUDA context
+        else:
             raise
-        is_gpu = isinstance(error, torch.OutOfMemoryError)
-        message = out_of_gpu_memory(item.name, error) if is_gpu else out_of_cpu_memory(item.name, error)
-        release(error)
-        if is_gpu:
-            torch.cuda.empty_cache()
     except (InputError, PrecisionError, CaptureError, ClockError, EnergyRequiredError) as error:
         message = str(error)
         release(error)
@@ -42,6 +50,14 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
 def release(error: BaseException) -> None:
     """Drop what the functions that an error came from had allocated: pytest keeps the error to the end."""
     clear_frames(error.__traceback__)
+
+
+def gpu_failed(name: str, error: BaseException) -> str:
+    """Return what the GPU answered instead of a result."""
+    return (
+        f"The GPU failed in {name}: {first_line(error)}; expected a GPU that answers. Nothing more is measured, and "
+        "what was measured before is saved; `nvidia-smi` and the kernel's log (`dmesg`) tell more."
+    )
 
 
 def out_of_gpu_memory(name: str, error: BaseException) -> str:

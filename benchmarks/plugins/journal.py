@@ -1,7 +1,8 @@
-"""Writes each finished benchmark to disk at once: pytest-benchmark saves at the end, a killed run would lose all."""
+"""Writes each visit to disk at once: pytest-benchmark saves at the end, a killed run would lose all."""
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Generator
@@ -10,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from pytest_benchmark.stats import Metadata, Stats
 from pytest_benchmark.utils import safe_dumps
 
 from analysis.storage.journal import JOURNAL_FOLDER, append
-from analysis.validity import TIMED_AGAIN_KEY
-from benchmarks.plugins.session import SESSION
+from benchmarks.plugins.session import OWNERS, SESSION, name_of
 from fixtures.plugin import SETTINGS
 
 KEPT = "What was measured is kept in {path}; `python -m analysis recover` makes a saved run of it."
 
 
 class JournalPlugin:
-    """Appends a document of pytest-benchmark's format, with one benchmark in it, for each that has finished."""
+    """Appends a document of pytest-benchmark's format for each visit, with the case in it as it stands then."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -31,6 +33,7 @@ class JournalPlugin:
             / f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.jsonl"
         )
         self._environment: dict[str, Any] = {}
+        self._names: dict[str, str | None] = {}
         self._lines: list[str] = []
 
     def pytest_sessionstart(self) -> None:
@@ -39,24 +42,24 @@ class JournalPlugin:
         with suppress(OSError):  # reported where a line cannot be written
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Append a benchmark when its test has passed, and the timing of a sentinel."""
-        result = yield
-        benchmark = getattr(item, "funcargs", {}).get("benchmark")
-        if benchmark is not None and benchmark.stats is not None and not benchmark.has_error:
-            self._append([benchmark.stats])
-        elif getattr(item, "originalname", None) == "test_drift":
-            self._append([])
-        return result
+    @pytest.hookimpl(trylast=True)  # when the session has noted why a test failed
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Append a case as it stands after each of its visits, and after what follows them."""
+        name = self._names.get(report.nodeid)
+        owner = self._config.stash[OWNERS].get(name or "")
+        if report.when == "call" and owner is not None and not owner.has_error:
+            self._append(as_it_stands(owner))
 
-    def _append(self, measured: list[Any]) -> None:
-        timed_again = {TIMED_AGAIN_KEY: self._config.stash[SESSION].timed_again}
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which tests measure which cases."""
+        self._names = {item.nodeid: name_of(item) for item in session.items}
+
+    def _append(self, benchmark: Metadata) -> None:
         document = self._config.hook.pytest_benchmark_generate_json(
             config=self._config,
-            benchmarks=measured,
-            include_data=False,
-            machine_info=self._environment | timed_again,
+            benchmarks=[benchmark],
+            include_data=True,
+            machine_info=self._environment,
             commit_info={"id": self._environment["git_commit"]},
         )
         try:
@@ -79,6 +82,14 @@ class JournalPlugin:
         """Say what happened to the journal, where that matters."""
         for line in self._lines:
             terminalreporter.write_line(line, yellow=True)
+
+
+def as_it_stands(owner: BenchmarkFixture) -> Metadata:
+    """Return a benchmark with the rounds that it has by now; its own figures must not be computed before the last."""
+    benchmark = copy.copy(owner.stats)
+    benchmark.stats = Stats()
+    benchmark.stats.data = list(owner.stats.stats.data)
+    return benchmark
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Runs the integrity checks first, then the benchmarks in their order, then one sentinel for each execution."""
+"""Runs integrity checks first, then compilations, then the visits in the session's order, then what follows them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,66 @@ import random
 
 import pytest
 
-from fixtures.plugin import SETTINGS
+from analysis.case import EAGER, Case
+from benchmarks.order import visiting_order
+from benchmarks.plugins.session import (
+    AFTER_VISITS,
+    COMPILATION,
+    POSITIONS,
+    SESSION,
+    function_of,
+    name_of,
+    visit_of,
+)
+from benchmarks.session import Session
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has grouped the tests by session fixtures
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order this suite's tests; those of others keep their places behind them."""
-    seed = config.stash[SETTINGS].order_seed
-    forwards = named(items, "test_forward")
-    if seed is not None:
-        random.Random(seed).shuffle(forwards)  # noqa: S311
-    sentinels = named(items, "test_drift")
+    session = config.stash[SESSION]
+    items[:] = [item for item in items if name_of(item) in (None, *session.cases)]  # a test for no case is none
+    measuring = [item for item in items if name_of(item) is not None]
     integrity = [item for item in items if item.get_closest_marker("integrity")]
-    others = [
-        item for item in items if item not in integrity and function_of(item) not in ("test_forward", "test_drift")
+    visits = in_order([item for item in measuring if visit_of(item) is not None], session)
+    config.stash[POSITIONS] = {
+        (str(name_of(item)), visit_of(item) or 0): place for place, item in enumerate(visits, start=1)
+    }
+    # Energy's meter is checked on the first of these: on a loop that holds still, where there is one.
+    closing = sorted(named(measuring, AFTER_VISITS), key=lambda item: case_of(item, session).execution == EAGER)
+    others = [item for item in items if item not in integrity and item not in measuring]
+    items[:] = [*integrity, *named(measuring, COMPILATION), *visits, *closing, *others]
+    if config.option.benchmark_only:
+        for item in measuring:
+            let_run(item)
+
+
+def case_of(item: pytest.Item, session: Session) -> Case:
+    """Return the case that a test measures."""
+    return session.cases[str(name_of(item))]
+
+
+def in_order(visits: list[pytest.Item], session: Session) -> list[pytest.Item]:
+    """Return the tests that make visits, in the rows of the session's randomized Latin squares."""
+    by_visit = {(str(name_of(item)), visit_of(item)): item for item in visits}
+    names = {name for name, _ in by_visit}
+    cases = [case for name, case in session.cases.items() if name in names]
+    generator = random.Random(session.settings.order_seed)  # noqa: S311
+    rows = visiting_order(cases, session.settings.visits, generator)
+    places = [(case.id, number) for number, row in enumerate(rows, start=1) for case in row]
+    return [by_visit[place] for place in places if place in by_visit]
+
+
+def let_run(item: pytest.Item) -> None:
+    """Take back pytest-benchmark's mark, which --benchmark-only puts on whatever does not use its fixture.
+
+    A case's further visits are part of its benchmark.
+    """
+    item.own_markers = [
+        mark for mark in item.own_markers if "--benchmark-only" not in str(mark.kwargs.get("reason", ""))
     ]
-    items[:] = [*integrity, *forwards, *sentinels, *others]
 
 
-def named(items: list[pytest.Item], name: str) -> list[pytest.Function]:
-    """Return the parametrized tests of one function."""
-    return [item for item in items if isinstance(item, pytest.Function) and function_of(item) == name]
-
-
-def function_of(item: pytest.Item) -> str:
-    """Return the name of a test's function."""
-    return str(getattr(item, "originalname", item.name))
+def named(items: list[pytest.Item], name: str) -> list[pytest.Item]:
+    """Return the tests of one function."""
+    return [item for item in items if function_of(item) == name]

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from analysis.storage.files import exclusive_access
+from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
 from benchmarks.plugins.session import SESSION
+from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
 
 
 class SavingPlugin:
     """Stands around pytest-benchmark's own end of the session, which saves the run."""
 
-    def __init__(self, lock_timeout_s: float) -> None:
-        self._lock_timeout_s = lock_timeout_s
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock_timeout_s = session.policies.lock_timeout_s
         self._lines: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
+        self._save_rounds()
         try:
             folder, timeout_s = saving_places(session.config).get("--benchmark-storage"), self._lock_timeout_s
             with exclusive_access(folder, timeout_s) as obstacle:
@@ -33,6 +38,19 @@ class SavingPlugin:
             place = error.filename or " or ".join(map(str, saving_places(session.config).values()))
             self._lines.append(f"error: {place} cannot be written ({error.strerror}); the run was not saved.")
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _save_rounds(self) -> None:
+        """Write all rounds before the run that names their file."""
+        measured = [run for name, run in self._session.runs.items() if name in self._session.finished]
+        if not measured:
+            return
+        name = f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.npz"
+        path = self._session.settings.results_dir / FOLDER / name
+        try:
+            write_rounds(path, measured)
+            self._session.rounds_file = path
+        except OSError as error:
+            self._lines.append(f"error: {path} cannot be written ({error.strerror}); the single rounds were not saved.")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what went wrong while the run was saved."""
@@ -69,4 +87,4 @@ def require_writable(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the folders now, and stand around the saving later."""
     require_writable(config)
-    config.pluginmanager.register(SavingPlugin(config.stash[SESSION].policies.lock_timeout_s), "precision-saving")
+    config.pluginmanager.register(SavingPlugin(config.stash[SESSION]), "precision-saving")

@@ -1,11 +1,13 @@
-"""Opens the session, and notes what becomes of each benchmark that is to run."""
+"""Opens the session, and notes what becomes of each case that is to run."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
+from analysis.storage.journal import in_order
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
@@ -13,48 +15,82 @@ from fixtures.plugin import SETTINGS
 SESSION = pytest.StashKey[Session]()
 #: Other policies than the suite's own, put here before this plugin is configured.
 POLICIES = pytest.StashKey[Policies]()
+#: pytest-benchmark's benchmark of each case that has had its first visit, by the case's id.
+OWNERS = pytest.StashKey[dict[str, BenchmarkFixture]]()
+#: The place of each visit in the session's order, from 1 on, by the case's id and the visit's number.
+POSITIONS = pytest.StashKey[dict[tuple[str, int], int]]()
+#: The tests that measure, in the order in which they belong to a case.
+COMPILATION, FIRST_VISIT, FURTHER_VISIT, AFTER_VISITS = MEASURING = (
+    "test_compilation",
+    "test_forward",
+    "test_visit",
+    "test_after_visits",
+)
 
 
-def name_of(item: pytest.Function) -> str:
-    """Return the id of the case that a test is for; whatever else it is parametrized by plays no part."""
-    return str(item.callspec.params["case"])
+def function_of(item: pytest.Item) -> str:
+    """Return the name of a test's function."""
+    return str(getattr(item, "originalname", item.name))
+
+
+def name_of(item: pytest.Item) -> str | None:
+    """Return the id of the case that a test measures; whatever else it is parametrized by plays no part."""
+    is_measuring = isinstance(item, pytest.Function) and function_of(item) in MEASURING
+    return str(item.callspec.params["case"]) if is_measuring else None  # type: ignore[attr-defined]
+
+
+def visit_of(item: pytest.Item) -> int | None:
+    """Return the number of the visit that a test makes, or None for any other test."""
+    if name_of(item) is None or function_of(item) not in (FIRST_VISIT, FURTHER_VISIT):
+        return None
+    return int(item.callspec.params.get("number", 1))  # type: ignore[attr-defined]
 
 
 class SessionPlugin:
-    """Keeps the ledger of benchmarks that were to run and were not measured."""
+    """Keeps the ledger of cases that were to run and were not measured, or not wholly."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        #: Benchmarks by the id of their test.
-        self._names: dict[str, str] = {}
+        #: The tests that measure, by their id.
+        self._items: dict[str, pytest.Item] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run; where tests are only collected, nothing is."""
         if session.config.option.collectonly:
             return
-        functions = [item for item in session.items if isinstance(item, pytest.Function)]
-        self._names = {item.nodeid: name_of(item) for item in functions if item.originalname == "test_forward"}
-        self._session.outcomes = dict.fromkeys(self._names.values(), "was not run: the session ended before it")
+        self._items = {item.nodeid: item for item in session.items if name_of(item) is not None}
+        visited = [name_of(item) for item in self._items.values() if function_of(item) == FIRST_VISIT]
+        self._session.outcomes = {str(name): "was not run: the session ended before it" for name in visited}
+        visits = [name_of(item) for item in self._items.values() if visit_of(item) is not None]
+        self._session.planned_visits = {name: visits.count(name) for name in self._session.outcomes}
 
-    @pytest.hookimpl(tryfirst=True)  # before data and models are loaded for it
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip a sentinel that has nothing to be compared with."""
-        if isinstance(item, pytest.Function) and item.originalname == "test_drift":
-            execution = str(item.callspec.params["execution"])
-            if execution not in self._session.first_timed:
-                pytest.skip(f"nothing was timed in {execution} execution")
-
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note why a benchmark was not measured."""
-        name = self._names.get(report.nodeid)
-        if name is None:
+        """Note why a case was not measured, or what it lacks."""
+        item = self._items.get(report.nodeid)
+        name = name_of(item) if item is not None else None
+        if item is None or name is None:
             return
-        if report.skipped and isinstance(report.longrepr, tuple):
+        if report.skipped and isinstance(report.longrepr, tuple) and function_of(item) == FIRST_VISIT:
             self._session.outcomes[name] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
         elif report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            message = crash.message if crash else report.longreprtext
-            self._session.outcomes[name] = f"failed: {message.splitlines()[0].removeprefix('Failed: ')}"
+            self._failed(item, name, report)
+
+    def _failed(self, item: pytest.Item, name: str, report: pytest.TestReport) -> None:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        message = crash.message if crash else report.longreprtext
+        sentence = message.splitlines()[0].removeprefix("Failed: ")
+        if name not in self._session.finished:
+            self._session.outcomes[name] = f"failed: {sentence}"
+            return
+        number = visit_of(item)
+        what = "what follows the visits" if number is None else f"visit {number}"
+        self._session.failures.setdefault(name, []).append(f"{what} failed: {sentence}")
+        self._session.write(self._session.runs[name])
+
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Put this suite's benchmarks in the order of the cases; those of others follow."""
+        output_json["benchmarks"] = in_order(output_json["benchmarks"], list(self._session.cases))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
@@ -66,4 +102,5 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the session."""
     session = Session.open(config.stash[SETTINGS], config.stash.get(POLICIES, Policies()))
     config.stash[SESSION] = session
+    config.stash[OWNERS], config.stash[POSITIONS] = {}, {}
     config.pluginmanager.register(SessionPlugin(session), "precision-session")

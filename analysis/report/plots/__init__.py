@@ -37,7 +37,7 @@ PLOTS = (
     Plot("latency", "Median latency of a forward", partial(bars, column="median_latency_ms", form="{:.3f}")),
     Plot(
         "speedup",
-        "Speed against FP32 in the same execution and shape",
+        "Speed against FP32 in the same setting",
         partial(bars, column="speedup_vs_fp32", form="{:.2f}x"),
     ),
     Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),

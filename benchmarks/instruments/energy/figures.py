@@ -1,100 +1,126 @@
-"""From metered windows to energy per sample and its uncertainty."""
+"""From the metered windows of a case's visits to its energy and the uncertainty of that."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.intervals import student_t
-from benchmarks.instruments.energy.metered_loop import Window
 from benchmarks.instruments.energy.meters import Reading
+from benchmarks.policies import EnergyPolicy
 
-#: Error of the sensor itself, the same for all measurements on one board, so it cancels in their ratios: about 5% on 19
-#: boards (Yang, Adamek and Armour, 2023, arXiv 2312.02741).
+#: Error of the sensor itself, the same for all measurements on one board, so it cancels in their ratios as far as it is
+#: one of its gain: about 5% on 19 boards (Yang, Adamek and Armour, 2023, arXiv 2312.02741).
 SENSOR_REL_ERROR = 0.05
-#: What windows that lie within seconds cannot see: the machine's slow drift. One standard deviation of 20 windows of
-#: 5 s, spread over 136 s of an FP16 graph loop on a shared H100: 0.30%.
-SLOW_REL_SD = 0.003
+
+
+@dataclass(frozen=True)
+class MeteredWindow:
+    """One window of a case: energy of a sample in mJ, time of a round in ms, gaps as a share, mean power in W.
+
+    `rel_u` is the relative standard uncertainty that the meter's resolution in time leaves.
+    """
+
+    energy_mj: float
+    loop_ms: float
+    gap_share: float
+    power_w: float
+    window_s: float
+    rounds: float
+    ticks: int
+    rel_u: float
+
+    @classmethod
+    def of_visit(cls, visit: Mapping[str, Any]) -> MeteredWindow:
+        """Read the window of a visit's record whose energy is known."""
+        return cls(
+            **{name: visit[name] for name in ("energy_mj", "loop_ms", "gap_share", "power_w", "window_s", "ticks")},
+            rounds=visit["window_rounds"],
+            rel_u=visit["window_rel_u"],
+        )
 
 
 def figures(
-    windows: Sequence[Window], idle: tuple[Reading, Reading], samples_per_forward: int, tokens_per_forward: float
+    windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_size: int, tokens_per_forward: float
 ) -> dict[str, Any]:
-    """Return energy per sample, total and above idle, with its uncertainty.
+    """Return energy per sample, total and above idle, with the uncertainty of their means over the windows.
 
-    Energy per sample is the mean over windows of energy / forwards / samples. Its relative 95% uncertainty joins the
-    spread of the windows (Student's t), the meter's resolution in time, and what the machine does more slowly.
+    Energy per sample is the geometric mean of the windows. `idle` holds the readings of the power with the loop
+    stopped; without one there is no net energy.
     """
-    per_sample_mj = [window.reading.energy_mj / window.forwards / samples_per_forward for window in windows]
-    drifted, drift_u95 = drift(per_sample_mj)
-    powers_w = [window.reading.power_w for window in windows]
-    energy_mj, power_w = statistics.fmean(per_sample_mj), statistics.fmean(powers_w)
-    total_s = sum(window.reading.end_s - window.reading.start_s for window in windows)
-    samples = sum(window.forwards for window in windows) * samples_per_forward
-    idle_w = statistics.fmean(reading.power_w for reading in idle)
-    net_w = power_w - idle_w
-    # Idle power before and after differ by more than the meter's noise: half their difference stands for its error.
-    net_sd_w = math.hypot(statistics.stdev(powers_w), abs(idle[0].power_w - idle[1].power_w) / 2)
-    has_net = net_w > 3 * net_sd_w
+    energy_mj = statistics.geometric_mean([window.energy_mj for window in windows])
+    loop_ms = statistics.geometric_mean([window.loop_ms for window in windows])
+    drifted, drift_u95 = drift([window.energy_mj for window in windows])
     return {
-        "status": "ok",
-        "reason": None,
-        "code": None,
         "energy_per_sample_mj": energy_mj,
-        "energy_per_sample_net_mj": 1000 * net_w * total_s / samples if has_net else None,
-        "net_reason": None if has_net else f"{power_w:.0f} W is not clearly above the idle power of {idle_w:.0f} W",
-        "mean_power_w": power_w,
-        "idle_power_w": idle_w,
-        "idle_power_before_w": idle[0].power_w,
-        "idle_power_after_w": idle[1].power_w,
+        "rel_u95": relative_u95([w.energy_mj for w in windows], [w.rel_u for w in windows]),
+        **net_energy(windows, idle, batch_size),
+        "mean_power_w": statistics.fmean(window.power_w for window in windows),
+        "loop_ms": loop_ms,
+        "gap_share": statistics.fmean(window.gap_share for window in windows),
         "windows": len(windows),
-        "window_s": total_s,
-        "forwards": sum(window.forwards for window in windows),
-        "ticks": sum(window.reading.ticks for window in windows),
-        "window_energies_mj": per_sample_mj,
-        "power_series": power_series([idle[0], *(window.reading for window in windows), idle[1]]),
-        "rel_u95": energy_u95(windows),
+        "window_s": sum(window.window_s for window in windows),
+        "forwards": sum(window.rounds for window in windows),
+        "ticks": sum(window.ticks for window in windows),
         "drift_rel": drifted,
         "drift_u95_rel": drift_u95 if math.isfinite(drift_u95) else None,
         "sensor_rel_error": SENSOR_REL_ERROR,
         "samples_per_joule": 1000 / energy_mj,
-        "tokens_per_joule": 1000 / energy_mj * tokens_per_forward / samples_per_forward,
-        "energy_delay_product_mj_ms": energy_mj * 1000 * total_s / samples,
+        "tokens_per_joule": 1000 / energy_mj * tokens_per_forward / batch_size,
+        "energy_delay_product_mj_ms": energy_mj * loop_ms,
     }
 
 
-def power_series(readings: Sequence[Reading]) -> list[tuple[float, float]]:
-    """Return [seconds, watts] for each reading: its middle, counted from the start of the first, and its mean power."""
-    begun_s = readings[0].start_s
-    return [((reading.start_s + reading.end_s) / 2 - begun_s, reading.power_w) for reading in readings]
+def net_energy(windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_size: int) -> dict[str, Any]:
+    """Return the energy of a sample above idle: that of each window less idle power times the time of a sample.
+
+    Null where power is less than three standard deviations above idle. Its 95% interval joins the spread of the windows
+    and the change of idle power from before the visits to after them, half of which stands for its error.
+    """
+    if not idle:
+        return {"energy_per_sample_net_mj": None, "net_reason": "the idle power could not be read"}
+    idle_w = statistics.fmean(reading.power_w for reading in idle)
+    idle_error_w = abs(idle[-1].power_w - idle[0].power_w) / 2
+    power_w = statistics.fmean(window.power_w for window in windows)
+    spread_w = statistics.stdev(window.power_w for window in windows) if len(windows) > 1 else 0.0
+    described: dict[str, Any] = {"idle_power_w": idle_w}
+    if not power_w - idle_w > 3 * math.hypot(spread_w, idle_error_w):
+        reason = f"{power_w:.0f} W is not clearly above the idle power of {idle_w:.0f} W"
+        return {"energy_per_sample_net_mj": None, "net_reason": reason, **described}
+    net_mj = [window.energy_mj - idle_w * window.loop_ms / batch_size for window in windows]
+    centre = statistics.fmean(net_mj)
+    described |= {"energy_per_sample_net_mj": centre, "net_reason": None}
+    if len(windows) < 2:
+        return described
+    spread_mj = student_t(len(windows) - 1) * statistics.stdev(net_mj) / math.sqrt(len(windows))
+    idle_error_mj = 1.96 * idle_error_w * statistics.fmean(window.loop_ms for window in windows) / batch_size
+    half_width = math.hypot(spread_mj, idle_error_mj)
+    return {**described, "net_ci95_low_mj": centre - half_width, "net_ci95_high_mj": centre + half_width}
 
 
-def energy_u95(windows: Sequence[Window]) -> float:
-    """Return the relative 95% uncertainty of the energy of a forward."""
-    energies_mj = [window.reading.energy_mj / window.forwards for window in windows]
-    return relative_u95(energies_mj, [window.reading.rel_u for window in windows])
+def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float | None:
+    """Return the relative 95% uncertainty of the mean of K windows with relative resolution u; None for one window.
 
-
-def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float:
-    """Return the relative 95% uncertainty of the mean of K windows with relative resolution u.
-
-    sqrt((t(K-1, .975) s / (sqrt(K) mean))^2 + (1.96 u)^2 / K + (1.96 SLOW_REL_SD)^2): the first term is evaluated from
-    the windows, the others are known in advance (types A and B of the Guide to the Expression of Uncertainty in
-    Measurement, JCGM 100:2008).
+    sqrt((t(K-1, .975) s / sqrt(K))^2 + (1.96 u)^2 / K), with s the standard deviation of the logarithms: the first term
+    is evaluated from the windows, the other is known in advance (types A and B of the Guide to the Expression of
+    Uncertainty in Measurement, JCGM 100:2008).
     """
     count = len(values)
-    standard_error = statistics.stdev(values) / math.sqrt(count) / statistics.fmean(values)
-    spread = student_t(count - 1) * standard_error
+    if count < 2:
+        return None
+    spread = student_t(count - 1) * statistics.stdev(map(math.log, values)) / math.sqrt(count)
     resolution = 1.96 * math.sqrt(statistics.fmean(u**2 for u in resolutions) / count)
-    return math.hypot(spread, resolution, 1.96 * SLOW_REL_SD)
+    return math.hypot(spread, resolution)
 
 
 def drift(values: Sequence[float]) -> tuple[float, float]:
     """Return the change from the first to the last window, and its 95% half-width, both relative to their mean.
 
-    Of a straight line by least squares; with two windows nothing is known of its error, which is infinite then.
+    Of a straight line by least squares; with one window nothing changes, and of fewer than three nothing is known of
+    the error, which is infinite then.
     """
     count, mean = len(values), statistics.fmean(values)
     if count < 3:
@@ -105,3 +131,16 @@ def drift(values: Sequence[float]) -> tuple[float, float]:
     standard_error = math.sqrt(sum(residual**2 for residual in residuals) / (count - 2) / positions_spread)
     steps = (count - 1) / mean
     return slope * steps, student_t(count - 2) * standard_error * steps
+
+
+def marks(record: Mapping[str, Any], policy: EnergyPolicy) -> list[str]:
+    """Return what a reader of the figure has to know: a wide interval, a drift, gaps between the rounds."""
+    sentences = []
+    if record["rel_u95"] is not None and record["rel_u95"] > policy.marked_u95:
+        sentences.append(f"the visits scatter by ± {record['rel_u95']:.1%} (95%, of their mean)")
+    drift_u95 = math.inf if record["drift_u95_rel"] is None else record["drift_u95_rel"]
+    if abs(record["drift_rel"]) > max(policy.marked_drift, drift_u95):
+        sentences.append(f"energy changed by {record['drift_rel']:+.1%} from the first visit to the last")
+    if record["gap_share"] > policy.marked_gap_share:
+        sentences.append(f"for {record['gap_share']:.0%} of the time no forward ran, between one round and the next")
+    return sentences

@@ -47,21 +47,29 @@ class Meter(Protocol):
 
     method: str
     scope: str
-    #: Seconds of one window, and how many windows there are.
-    window_s: float
-    windows: int
     tick_period_s: float | None
+    #: Beginning and end of each read that takes so long that a round beside it would notice, until they are cleared.
+    reads_s: list[tuple[float, float]]
 
     @property
     def read_cost_s(self) -> float | None:
         """Seconds that one read takes on this device, or None before the first."""
         ...
 
-    def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Return the energy of `count` windows, one after another, each of about `duration_s`.
+    @property
+    def needs_long_window(self) -> bool:
+        """Whether a visit is too short for this meter: it then gets one long window a case, after the last visit."""
+        ...
+
+    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+        """Return how long the window of a visit is, where so many remain, this one among them, after so many ticks.
 
         Raises `NvmlError` or `MeterError`.
         """
+        ...
+
+    def measure(self, duration_s: float) -> Reading:
+        """Return the energy of a window of about `duration_s`. Raises `NvmlError` or `MeterError`."""
         ...
 
     def second_meter(self) -> Meter | None:
@@ -74,15 +82,17 @@ class EnergyCounter:
 
     method = "nvml_energy_counter"
     scope = "gpu"
+    needs_long_window = False
     TICKS_FOR_PERIOD = 4
 
     def __init__(self, gpu: Gpu, policy: EnergyPolicy) -> None:
         self._gpu = gpu
         self._energy_policy = policy
         self._policy: CounterPolicy = policy.counter
-        self.window_s, self.windows = policy.counter.window_s, policy.counter.windows
         self._read_costs_s: list[float] = []
+        self.reads_s: list[tuple[float, float]] = []
         self.tick_period_s: float | None = None
+        self._ticks_s: tuple[float, float] | None = None
         gpu.total_energy_mj()  # probing: a GPU without a counter raises here
 
     @property
@@ -94,37 +104,49 @@ class EnergyCounter:
         """Return the instantaneous power: another register of the same sensor."""
         return instant_power(self._gpu, self._energy_policy)
 
-    def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Wait for a tick, then for the number of ticks nearest to `duration_s`; the next window begins there.
+    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+        """Return the seconds of some ticks, or one more at random: so many that the visits but one have enough."""
+        needed = math.ceil((self._energy_policy.fewest_ticks - ticks) / max(1, remaining_visits - 1))
+        jitter = random.randint(0, self._policy.tick_jitter)  # noqa: S311
+        return (max(self._policy.ticks, needed) + jitter) * self._period_s()
+
+    def measure(self, duration_s: float) -> Reading:
+        """Wait for a tick, then for the number of ticks nearest to `duration_s`.
 
         The loop keeps running. Between the ends nothing is read: the sensor samples at its own period, and a read of 3
         ms at the same period would be seen by every sample or by none.
         """
-        if self.tick_period_s is None:
-            self.tick_period_s = self._find_tick_period()
-        readings: list[Reading] = []
-        start_mj, start_s, _ = self._next_tick()
-        for _ in range(count):
-            due_s = start_s + max(1, round(duration_s / self.tick_period_s)) * self.tick_period_s
-            time.sleep(max(0.0, due_s - self._policy.early_s - time.perf_counter()))
-            end_mj, end_s, spacing_s = self._next_tick()
-            if end_mj <= start_mj:
-                raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
-            elapsed_s = end_s - start_s
-            # Each end is known to lie between two reads; the difference of two such uniform errors.
-            rel_u = spacing_s / math.sqrt(6) / elapsed_s
-            ticks = round(elapsed_s / self.tick_period_s)
-            readings.append(Reading(start_s, end_s, end_mj - start_mj, ticks, rel_u))
-            start_mj, start_s = end_mj, end_s
-        return readings
+        period_s = self._period_s()
+        start_mj, start_s, _ = self._tick_after(time.perf_counter())
+        ticks = max(1, round(duration_s / period_s))
+        end_mj, end_s, spacing_s = self._tick_after(start_s + (ticks - 0.5) * period_s)
+        if end_mj <= start_mj:
+            raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
+        elapsed_s = end_s - start_s
+        # Each end is known to lie between two reads; the difference of two such uniform errors.
+        rel_u = spacing_s / math.sqrt(6) / elapsed_s
+        return Reading(start_s, end_s, end_mj - start_mj, round(elapsed_s / period_s), rel_u)
 
-    def _find_tick_period(self) -> float:
-        """Return the mean time between a few ticks: one pair would be off by the time that a read takes."""
-        _, first_s, _ = self._next_tick()
-        last_s = first_s
-        for _ in range(self.TICKS_FOR_PERIOD):
-            _, last_s, _ = self._next_tick()
-        return (last_s - first_s) / self.TICKS_FOR_PERIOD
+    def _period_s(self) -> float:
+        """Return the time between two ticks: at first the mean of a few, later that between the first and the last."""
+        if self.tick_period_s is None or self._ticks_s is None:
+            _, first_s, _ = self._next_tick()
+            for _ in range(self.TICKS_FOR_PERIOD):
+                _, last_s, _ = self._next_tick()
+            self._ticks_s = first_s, last_s
+            self.tick_period_s = (last_s - first_s) / self.TICKS_FOR_PERIOD
+        return self.tick_period_s
+
+    def _tick_after(self, moment_s: float) -> tuple[int, float, float]:
+        """Wait for the first tick after a moment, polling only when it is due."""
+        period_s = self._period_s()
+        first_s, last_s = self._ticks_s or (moment_s, moment_s)
+        due_s = last_s + math.ceil((moment_s + self._policy.early_s - last_s) / period_s) * period_s
+        time.sleep(max(0.0, due_s - self._policy.early_s - time.perf_counter()))
+        value, tick_s, spacing_s = self._next_tick()
+        self._ticks_s = first_s, tick_s
+        self.tick_period_s = (tick_s - first_s) / round((tick_s - first_s) / period_s)
+        return value, tick_s, spacing_s
 
     def _next_tick(self) -> tuple[int, float, float]:
         """Poll until the counter changes; return its value, the moment, and the seconds between the last two reads."""
@@ -146,6 +168,7 @@ class EnergyCounter:
         value = self._gpu.total_energy_mj()
         after_s = time.perf_counter()
         self._read_costs_s.append(after_s - before_s)
+        self.reads_s.append((before_s, after_s))
         return value, (before_s + after_s) / 2
 
 
@@ -158,7 +181,7 @@ class PowerSensor:
         self.method = method
         self._read_power_w = read_power_w
         self._policy = policy
-        self.window_s, self.windows = policy.window_s, policy.windows
+        self.reads_s: list[tuple[float, float]] = []  # a read takes some microseconds
         self.tick_period_s: float | None = policy.tick_period_s
         self.read_cost_s: float | None = None
         read_power_w()  # probing: a GPU without the sensor raises here
@@ -167,11 +190,17 @@ class PowerSensor:
         """Return None: nothing better is at hand."""
         return None
 
-    def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Sample at irregular moments and integrate by trapezoids."""
-        return [self._window(duration_s) for _ in range(count)]
+    @property
+    def needs_long_window(self) -> bool:
+        """Whether the sensor has to settle first."""
+        return self._policy.settling_s > 0
 
-    def _window(self, duration_s: float) -> Reading:
+    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+        """Return the policy's window, however many visits there are."""
+        return self._policy.window_s
+
+    def measure(self, duration_s: float) -> Reading:
+        """Sample at irregular moments and integrate by trapezoids."""
         time.sleep(self._policy.settling_s)
         moments, powers = [time.perf_counter()], [self._read_power_w()]
         self.read_cost_s = time.perf_counter() - moments[0]

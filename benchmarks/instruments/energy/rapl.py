@@ -15,11 +15,13 @@ class Rapl:
 
     method = "rapl_powercap"
     scope = "machine: all CPU packages, every program on them included"
-    window_s, windows = 0.4, 6
+    window_s = 0.5
+    needs_long_window = False
     tick_period_s: float | None = 0.001
     read_cost_s: float | None = None
 
     def __init__(self, folder: Path = POWERCAP) -> None:
+        self.reads_s: list[tuple[float, float]] = []  # a read takes some microseconds
         self._domains = [path for path in sorted(folder.glob("*-rapl:*")) if is_package(path)]
         if not self._domains:
             raise MeterError(
@@ -32,11 +34,12 @@ class Rapl:
         """Return None: the machine has no other."""
         return None
 
-    def measure(self, duration_s: float, count: int) -> list[Reading]:
-        """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""
-        return [self._window(duration_s) for _ in range(count)]
+    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+        """Return half a second, however many visits there are."""
+        return self.window_s
 
-    def _window(self, duration_s: float) -> Reading:
+    def measure(self, duration_s: float) -> Reading:
+        """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""
         start_s, start_uj = time.perf_counter(), self._read_uj()
         time.sleep(duration_s)
         end_s, end_uj = time.perf_counter(), self._read_uj()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.instruments.latency.flops import count_flops
-from benchmarks.instruments.latency.kernels import kernel_time
+from benchmarks.instruments.latency.kernels import Kernels, profiled_kernels
 from benchmarks.policies import CeilingPolicy, Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
@@ -25,8 +26,14 @@ class RooflineRecord(Record):
     """Further figures of latency: what the device itself spends on a forward, and the least that it could."""
 
     section: ClassVar[str] = "latency"
-    kernel_time_ms: float | None = metric("ms", "lower", "summed time of the kernels of one forward")
-    kernels: int | None = metric("", None, "kernels of one forward")
+    kernel_time_ms: float | None = metric(
+        "ms", "lower", "summed time of the kernels of one forward, weighted like the median"
+    )
+    kernels: int | None = metric("", None, "kernels of one forward of the more frequent variant")
+    full_kernel_time_ms: float | None
+    padded_kernel_time_ms: float | None
+    full_kernels: int | None
+    padded_kernels: int | None
     kernel_time_reason: str | None
     roofline_fraction: float | None = metric("", "higher", "the device's own limit over the latency")
     roofline_reason: str | None
@@ -39,7 +46,7 @@ class RooflineRecord(Record):
 
 
 class Roofline(AfterVisits):
-    """Profiles one forward, and compares its latency with the device's ceilings.
+    """Profiles forwards of each variant, and compares the latency with the device's ceilings.
 
     The ceilings are measured once in a session, that of arithmetic once for each dtype.
     """
@@ -59,11 +66,32 @@ class Roofline(AfterVisits):
                 self._peak_flops[compute] = peak_flops(compute, device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
-            kernels = kernel_time(run.loop.forward_and_wait, device)
+            kernels = kernel_figures(run)
             work = forward_work(run.model, run.eager, run.data.batches[0], run.precision.autocast)
-            latency_ms = 1000 * statistics.median(run.durations_s)
+            latency_ms = statistics.geometric_mean(visit["median_ms"] for visit in run.done)
             limits = roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency_ms)
             return RooflineRecord(**kernels, **limits)
+
+
+def kernel_figures(run: BenchmarkRun) -> dict[str, Any]:
+    """Return time and number of the kernels of a forward by variant; null with a reason on a CPU and without CUPTI."""
+    figures: dict[str, Any] = dict.fromkeys(
+        ("kernel_time_ms", "kernels", "full_kernel_time_ms", "padded_kernel_time_ms", "full_kernels", "padded_kernels")
+    )
+    if run.settings.device.type != "cuda":
+        return {**figures, "kernel_time_reason": "no CUDA kernels on a CPU"}
+    by_variant: dict[str, Kernels] = {}
+    for example in run.data.examples:
+        kernels = profiled_kernels(partial(run.loop.run_on, example), run.settings.device)
+        if kernels is None:
+            return {**figures, "kernel_time_reason": "the profiler saw no kernel (CUPTI)"}
+        by_variant[example.variant] = kernels
+        figures[f"{example.variant}_kernel_time_ms"] = kernels.time_ms
+        figures[f"{example.variant}_kernels"] = kernels.count
+    shares = run.data.variant_shares
+    figures["kernel_time_ms"] = sum(shares[variant] * kernels.time_ms for variant, kernels in by_variant.items())
+    figures["kernels"] = by_variant[max(shares, key=lambda variant: shares[variant])].count
+    return {**figures, "kernel_time_reason": None}
 
 
 def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
@@ -96,7 +124,7 @@ def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast:
     Weights count as they are stored, and under `autocast` in its dtype, since autocast keeps its casts. `flops` are
     those of matrix products, convolutions and attention (a multiply-add is two), or None with a `flops_reason`.
     """
-    logits, flops, reason = count_flops(lambda: eager(batch.input_ids, batch.attention_mask))
+    logits, flops, reason = count_flops(lambda: eager(batch))
     return {
         "flops": flops,
         "flops_reason": reason,

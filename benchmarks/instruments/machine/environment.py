@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,9 @@ import transformers
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
 from fixtures.device.requirements import cpu_info
 from fixtures.device.unusable import unusable_gpus
+
+#: What of a board's state decides its figures, and the method of `Gpu` that reads it.
+STATE = {"power_limit_w": "power_limit_w", "persistence_mode": "is_persistent", "ecc": "has_ecc"}
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -34,8 +38,20 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def essentials(device: torch.device) -> dict[str, Any]:
     """Return what two figures must have in common to be compared: the device, its driver, the libraries."""
-    where = gpu(device) if device.type == "cuda" else {"name": cpu_info().get("brand_raw"), "driver": None}
-    return {"device_name": where["name"], "driver": where["driver"], **versions()}
+    cpu = cpu_info().get("brand_raw")
+    where = gpu(device) if device.type == "cuda" else {"name": cpu}
+    return {
+        "device_name": where["name"],
+        "device_uuid": where.get("uuid"),
+        "driver": where.get("driver"),
+        "power_limit_w": where.get("power_limit_w"),
+        "persistence_mode": where.get("persistence_mode"),
+        "ecc": where.get("ecc"),
+        "cpu_model": cpu,
+        **versions(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "suite_commit": git_commit(Path(__file__).parent),
+    }
 
 
 def versions() -> dict[str, str | None]:
@@ -43,11 +59,18 @@ def versions() -> dict[str, str | None]:
     return {"torch": torch.__version__, "transformers": transformers.__version__, "cuda": torch.version.cuda}
 
 
+@cache  # one board, in one state, for the session
 def gpu(device: torch.device) -> dict[str, Any]:
-    """Return the GPU's name, UUID, capability and memory, and the driver's version or why it is not known."""
+    """Return the GPU's name, UUID, capability and memory, the driver's version or why it is not known, and its state.
+
+    A state that NVML does not tell is None.
+    """
     properties = torch.cuda.get_device_properties(device)
+    state: dict[str, Any] = dict.fromkeys(STATE)
     try:
-        driver, driver_reason = open_gpu(device).driver_version(), None
+        board = open_gpu(device)
+        driver, driver_reason = board.driver_version(), None
+        state = {name: told(getattr(board, method)) for name, method in STATE.items()}
     except NvmlError as error:
         driver, driver_reason = None, str(error)
     return {
@@ -58,7 +81,16 @@ def gpu(device: torch.device) -> dict[str, Any]:
         "memory_mb": properties.total_memory / 10**6,
         "driver": driver,
         "driver_reason": driver_reason,
+        **state,
     }
+
+
+def told(reader: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Return what NVML tells, or None."""
+    try:
+        return reader()
+    except NvmlError:
+        return None
 
 
 def flags() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,24 +13,45 @@ from benchmarks.instruments.machine.readings import (
     Snapshot,
     other_processes,
     others_load,
-    snapshot,
+    pressure_share,
+    steal_share,
     violation_share,
+    while_running,
 )
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.precisions import emulation_reason
 
-#: Longer than this share of the measurement, a violation is a reason not to trust it.
+#: Longer than this share of a visit, a violation is a reason not to trust it.
 LONGEST_VIOLATION = 0.01
-#: The SM clock may fall by this much between the beginning and the end.
+#: The SM clock may be lower in one visit than in another by this much.
 CLOCK_CHANGE = 0.05
-#: Share of the machine's cores that other programs may use during a measurement.
+#: Share of the machine's cores that other programs, or other machines on its host, may use during a visit.
 OTHERS_LOAD = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisitState(Record):
+    """The state of the machine in one visit: clock, temperature and power are read while the rounds run."""
+
+    sm_clock_mhz: int | None
+    temperature_c: int | None
+    instant_power_w: float | None
+    power_limit_w: float | None
+    violation_share: Mapping[str, float | None]
+    throttle_reasons: Sequence[str] | None
+    other_processes: int | None
+    other_cpu_load: float
+    cpu_steal_share: float | None
+    cpu_pressure_share: float | None
+    reasons: Sequence[str]
+    unknown: Mapping[str, str]
+    unreadable: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidityRecord(Record):
-    """The state of the machine before and after the rounds, and the judgement of this benchmark alone.
+    """What the visits' states say of this benchmark alone.
 
     What only several benchmarks show, such as a drift, is judged by `analysis.validity`.
     """
@@ -40,48 +61,45 @@ class ValidityRecord(Record):
     status: str
     reasons: Sequence[str]
     unknown: Mapping[str, str]
+    unreadable: Mapping[str, str]
     native: bool = metric("", None, "false where the hardware emulates the precision")
     throttle: Mapping[str, Any]
-    sm_clock_mhz: int | None = metric("MHz", None, "SM clock after the rounds")
-    sm_clock_before_mhz: int | None
-    temperature_c: int | None = metric("C", None, "GPU temperature after the rounds")
-    temperature_before_c: int | None
+    sm_clock_mhz: int | None = metric("MHz", None, "lowest SM clock seen while rounds ran")
+    temperature_c: int | None = metric("C", None, "highest GPU temperature seen while rounds ran")
     power_limit_w: float | None
     other_processes: int | None
     other_cpu_load: float
+    cpu_steal_share: float | None = metric("", None, "share of the cores that the host gave to other machines")
+    cpu_pressure_share: float | None
 
 
 class Validity(InVisit):
-    """Reads the machine's state directly before the warm-up and directly after the rounds, and judges."""
+    """Reads the machine's state beside the rounds and judges each visit."""
 
     record = ValidityRecord
 
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
-        self._before: Snapshot | None = None
+        self._running: dict[str, Any] = {}
 
-    def prepared(self, run: BenchmarkRun) -> None:
-        """Read the machine's state."""
-        self._before = snapshot(run.settings.device)
+    def beside(self, run: BenchmarkRun) -> None:
+        """Read clock, temperature and power while the rounds run."""
+        self._running = run.read(lambda: while_running(run.settings.device))
+
+    def visited(self, run: BenchmarkRun) -> Record:
+        """Judge the visit."""
+        return VisitState(**visit_state(run.before, run.after, self._running))
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Read it again and judge."""
-        device = run.settings.device
-        after = snapshot(device)
-        return ValidityRecord(**validity(self._before or after, after, emulation_reason(run.precision, device)))
+        """Judge the case by its visits."""
+        return ValidityRecord(**validity(run.done, emulation_reason(run.precision, run.settings.device)))
 
 
-def validity(before: Snapshot, after: Snapshot, emulated: str | None) -> dict[str, Any]:
-    """Judge a measurement by the machine's state before and after it.
-
-    `valid` is True, False, or None (`status` "unknown") where there is no reason against it but not everything could be
-    read. `emulated` is why the precision is not native, or None.
-    """
-    elapsed_s = after.time_s - before.time_s
-    violations = {policy: violation_share(before, after, f"{policy}_ns", elapsed_s) for policy in POLICIES}
-    others = other_processes(after)
-    load = others_load(before, after, elapsed_s)
-    reasons = [emulated] if emulated else []
+def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two snapshots, and what was read between them, say of a visit."""
+    violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in POLICIES}
+    others, load, stolen = other_processes(after), others_load(before, after), steal_share(before, after)
+    reasons = []
     for policy in DISQUALIFYING_POLICIES:
         share = violations[policy]
         if share is not None and share > LONGEST_VIOLATION:
@@ -89,34 +107,86 @@ def validity(before: Snapshot, after: Snapshot, emulated: str | None) -> dict[st
                 f"clocks were held down by {policy} for {share:.1%} of the time (expected below "
                 f"{LONGEST_VIOLATION:.0%}): cool the GPU or raise its limit"
             )
-    reasons += clock_reasons(before.gpu.get("sm_clock_mhz"), after.gpu.get("sm_clock_mhz"))
     if others:
         reasons.append(f"{others} other process(es) compute on this GPU: stop them (nvidia-smi lists them)")
     if load > OTHERS_LOAD:
         reasons.append(f"other programs keep {load:.0%} of the CPU busy: stop them")
-    unknown = {**before.unknown, **after.unknown}
+    if stolen is not None and stolen > OTHERS_LOAD:
+        reasons.append(f"the host gives {stolen:.0%} of the CPU to other machines: use a host that is not shared")
+    return {
+        "sm_clock_mhz": running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
+        "temperature_c": running.get("temperature_c", after.gpu.get("temperature_c")),
+        "instant_power_w": running.get("instant_power_w"),
+        "power_limit_w": after.gpu.get("power_limit_w"),
+        "violation_share": violations,
+        "throttle_reasons": after.gpu.get("throttle_reasons"),
+        "other_processes": others,
+        "other_cpu_load": load,
+        "cpu_steal_share": stolen,
+        "cpu_pressure_share": pressure_share(before, after),
+        "reasons": reasons,
+        "unknown": {**before.unknown, **after.unknown},
+        "unreadable": {**before.unreadable, **after.unreadable},
+    }
+
+
+def validity(visits: Sequence[Mapping[str, Any]], emulated: str | None) -> dict[str, Any]:
+    """Judge a case by the states of its visits, one at least: what speaks against one visit speaks against the case.
+
+    `valid` is True, False, or None (`status` "unknown") where there is no reason against it but not everything that
+    decides could be read. Readings that the platform does not have decide nothing. `emulated` is why the precision is
+    not native, or None.
+    """
+    reasons = [emulated] if emulated else []
+    reasons += list(dict.fromkeys(reason for visit in visits for reason in visit["reasons"]))
+    clocks = known(visits, "sm_clock_mhz")
+    reasons += clock_reasons(clocks)
+    unknown = joined(visits, "unknown")
     valid = None if unknown else True
     if reasons:
         valid = False
+    shares = {policy: [visit["violation_share"][policy] for visit in visits] for policy in POLICIES}
     return {
         "valid": valid,
         "status": {True: "valid", False: "invalid", None: "unknown"}[valid],
         "reasons": reasons,
         "unknown": unknown,
+        "unreadable": joined(visits, "unreadable"),
         "native": emulated is None,
-        "throttle": {"violation_share": violations, "reasons_after": after.gpu.get("throttle_reasons")},
-        "sm_clock_mhz": after.gpu.get("sm_clock_mhz"),
-        "sm_clock_before_mhz": before.gpu.get("sm_clock_mhz"),
-        "temperature_c": after.gpu.get("temperature_c"),
-        "temperature_before_c": before.gpu.get("temperature_c"),
-        "power_limit_w": after.gpu.get("power_limit_w"),
-        "other_processes": others,
-        "other_cpu_load": load,
+        "throttle": {
+            "violation_share": {policy: largest(values) for policy, values in shares.items()},
+            "reasons_after": visits[-1]["throttle_reasons"],
+        },
+        "sm_clock_mhz": min(clocks, default=None),
+        "temperature_c": largest(visit["temperature_c"] for visit in visits),
+        "power_limit_w": visits[-1]["power_limit_w"],
+        "other_processes": largest(visit["other_processes"] for visit in visits),
+        "other_cpu_load": max(visit["other_cpu_load"] for visit in visits),
+        "cpu_steal_share": largest(visit["cpu_steal_share"] for visit in visits),
+        "cpu_pressure_share": largest(visit["cpu_pressure_share"] for visit in visits),
     }
 
 
-def clock_reasons(before_mhz: int | None, after_mhz: int | None) -> list[str]:
-    """Return a reason where the SM clock fell; the warm-up takes care of its rise from idle."""
-    if before_mhz is None or after_mhz is None or after_mhz >= before_mhz * (1 - CLOCK_CHANGE):
+def clock_reasons(clocks_mhz: Sequence[int]) -> list[str]:
+    """Return a reason where the SM clock was lower in one visit than in another."""
+    if not clocks_mhz or min(clocks_mhz) >= max(clocks_mhz) * (1 - CLOCK_CHANGE):
         return []
-    return [f"the SM clock fell from {before_mhz} to {after_mhz} MHz: cool the GPU or raise its power limit"]
+    return [
+        f"the SM clock was {min(clocks_mhz)} MHz in one visit and {max(clocks_mhz)} MHz in another: cool the GPU or "
+        "raise its power limit"
+    ]
+
+
+def known(visits: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    """Return a reading of each visit that has it."""
+    return [visit[name] for visit in visits if visit[name] is not None]
+
+
+def largest(values: Iterable[Any]) -> Any:  # noqa: ANN401
+    """Return the largest of the values that are known, or None."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def joined(visits: Iterable[Mapping[str, Any]], name: str) -> dict[str, str]:
+    """Return the reasons of all visits by their reading."""
+    return {reading: reason for visit in visits for reading, reason in visit[name].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -12,87 +12,159 @@ import torch
 import transformers
 
 from benchmarks.instruments.quality.perplexity import Scores, Tally, count_nonfinite
-from benchmarks.instruments.quality.scoring import Scorer, chunks, target_batches
+from benchmarks.instruments.quality.scoring import Scorer, TargetBatch, chunks, target_batches
 
 WORST_SEQUENCES = 5
+#: Log-probabilities are FP32 numbers below 32, which are 2e-6 apart: two of them differ by rounding alone as if the
+#: divergence were up to 1e-12 nats.
+SMALLEST_KL_NATS = 1e-12
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model to score, and the context in which it computes."""
+
+    model: transformers.PreTrainedModel
+    running: Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two models' scores of the same targets, and how their predictions differ at each of them.
 
-    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `same_top` bool [targets]: whether both give
-    the same token the highest probability; `sample` int64 [targets]: the row that the target is in. All on the CPU.
+    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `same_top` bool [targets]: whether the
+    reference's most likely token is among the model's; `tied` bool [targets]: whether the model has several of those;
+    `sample` int64 [targets]: the row that the target is in. All on the CPU.
     """
 
     scores: Scores
     reference: Scores
     kl_nats: torch.Tensor
     same_top: torch.Tensor
+    tied: torch.Tensor
     sample: torch.Tensor
 
 
-def compare(
-    model: transformers.PreTrainedModel,
-    reference: transformers.PreTrainedModel,
-    in_reference: Callable[[], AbstractContextManager[None]],
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-) -> Comparison:
-    """Score two models in one pass, so that no logits are ever kept.
+class Predictions:
+    """Compares a model's log-probabilities with the reference's, given chunk by chunk: [positions, vocabulary] each.
 
-    Called in the model's context; `in_reference` opens the reference's. `input_ids`, `attention_mask`: int64
-    [samples, tokens] on both models' device, padded at the right. Log-softmax and divergence are in FP32.
+    What comes out is kept on the device until the end: handing over each chunk's would mean waiting for the GPU.
     """
-    scorer = Scorer.from_model(model, input_ids)
-    with in_reference():
-        reference_scorer = Scorer.from_model(reference, input_ids)
-    candidate_tally, reference_tally, vocabulary = Tally(), Tally(), scorer.vocabulary
+
+    def __init__(self, device: torch.device) -> None:
+        self._kl = [torch.zeros(0, device=device)]
+        self._same_top = [torch.zeros(0, dtype=torch.bool, device=device)]
+        self._tied = [torch.zeros(0, dtype=torch.bool, device=device)]
+
+    def add(self, candidate: torch.Tensor, reference: torch.Tensor) -> None:
+        """Take the log-probabilities of the same positions, FP32.
+
+        KL(p || q) as the sum of p (expm1(d) - d) with d = log q - log p: equal to the sum of -p d, for both
+        distributions sum to 1, but a sum of terms that are not negative, in which small differences do not cancel.
+        """
+        difference = (candidate - reference).clamp_(max=80)  # exp() of more is beyond FP32; p is 0 there
+        self._kl.append((reference.exp() * (torch.expm1(difference) - difference)).sum(dim=-1))
+        best = candidate.max(dim=-1, keepdim=True).values
+        self._same_top.append((candidate.gather(1, reference.argmax(dim=-1, keepdim=True)) == best)[:, 0])
+        self._tied.append((candidate == best).sum(dim=-1) > 1)
+
+    @property
+    def kl_nats(self) -> torch.Tensor:
+        """The divergence at each position, on the CPU."""
+        return torch.cat(self._kl).cpu()
+
+    @property
+    def same_top(self) -> torch.Tensor:
+        """Whether the reference's most likely token is among the model's, at each position, on the CPU."""
+        return torch.cat(self._same_top).cpu()
+
+    @property
+    def tied(self) -> torch.Tensor:
+        """Whether the model has several most likely tokens, at each position, on the CPU."""
+        return torch.cat(self._tied).cpu()
+
+
+class Candidate:
+    """A model in the course of a pass over the text: its parts, its losses, and its distance from the reference."""
+
+    def __init__(self, scored: Scored, input_ids: torch.Tensor) -> None:
+        self.running, self.tally, self.predictions = scored.running, Tally(), Predictions(input_ids.device)
+        with self.running():
+            self.scorer = Scorer.from_model(scored.model, input_ids)
+        self._features = torch.zeros(0)
+
+    def read(self, batch: TargetBatch) -> None:
+        """Compute what the output layer makes a batch's logits from."""
+        with self.running():
+            self._features = self.scorer.features(batch)
+
+    def log_probabilities(self, part: slice, target_ids: torch.Tensor) -> torch.Tensor:
+        """Score a part of the batch's targets; return its log-probabilities [positions, vocabulary]."""
+        with self.running():
+            logits = self.scorer.output_layer(self._features[part])
+        return self.tally.add(logits, target_ids[part])[:, : self.scorer.vocabulary]
+
+    def scores(self, samples: list[torch.Tensor], targets: torch.Tensor, batches: Iterable[TargetBatch]) -> Scores:
+        """Return the losses of each sequence; where logits are not finite they are counted in a pass of its own."""
+        nonfinite = 0
+        if self.tally.has_nonfinite():
+            with self.running():
+                nonfinite = count_nonfinite(self.scorer, batches)
+        return Scores(self.tally.nll_nats(samples, len(targets)), targets, nonfinite)
+
+
+def compare(
+    models: Mapping[str, Scored], reference: Scored, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> dict[str, Comparison]:
+    """Score several models and a reference in one pass, chunk by chunk, so that no logits are ever kept.
+
+    The reference is computed once. `input_ids`, `attention_mask`: int64 [samples, tokens] on the models' device, padded
+    at the right. Log-softmax and divergence are in FP32.
+    """
+    expected = Candidate(reference, input_ids)
+    candidates = {name: Candidate(scored, input_ids) for name, scored in models.items()}
+    everyone = [expected, *candidates.values()]
     samples = [torch.zeros(0, dtype=torch.int64)]
-    # Kept on the device until the end: handing over each chunk's would mean waiting for the GPU.
-    kl = [torch.zeros(0, device=input_ids.device)]
-    same_top = [torch.zeros(0, dtype=torch.bool, device=input_ids.device)]
-    # Half as many as for one model: six tensors of positions x vocabulary exist at once, two for one model.
-    positions_per_chunk = -(-min(scorer.positions_per_chunk, reference_scorer.positions_per_chunk) // 2)
-    tokens_per_batch = min(scorer.tokens_per_batch, reference_scorer.tokens_per_batch)
+    # Half as many as for one model: more tensors of positions x vocabulary exist at once.
+    positions_per_chunk = -(-min(one.scorer.positions_per_chunk for one in everyone) // 2)
+    tokens_per_batch = min(one.scorer.tokens_per_batch for one in everyone)
     batches = partial(target_batches, input_ids, attention_mask, tokens_per_batch)
     for batch in batches():
         samples.append(batch.sample)
-        features = scorer.features(batch)
-        with in_reference():
-            reference_features = reference_scorer.features(batch)
-        for part in chunks(len(features), positions_per_chunk):
-            candidate = candidate_tally.add(scorer.output_layer(features[part]), batch.target_ids[part])
-            with in_reference():
-                logits = reference_scorer.output_layer(reference_features[part])
-                expected = reference_tally.add(logits, batch.target_ids[part])
-            candidate, expected = candidate[:, :vocabulary], expected[:, :vocabulary]
-            same_top.append(candidate.argmax(dim=-1) == expected.argmax(dim=-1))
-            kl.append(torch.nn.functional.kl_div(candidate, expected, log_target=True, reduction="none").sum(-1))
-    targets, count = attention_mask[:, 1:].sum(dim=1).cpu(), len(input_ids)
-    nonfinite = count_nonfinite(scorer, batches()) if candidate_tally.has_nonfinite() else 0
-    with in_reference():
-        reference_nonfinite = count_nonfinite(reference_scorer, batches()) if reference_tally.has_nonfinite() else 0
-    return Comparison(
-        Scores(candidate_tally.nll_nats(samples, count), targets, nonfinite),
-        Scores(reference_tally.nll_nats(samples, count), targets, reference_nonfinite),
-        torch.cat(kl).cpu(),
-        torch.cat(same_top).cpu(),
-        torch.cat(samples),
-    )
+        for one in everyone:
+            one.read(batch)
+        for part in chunks(len(batch.target_ids), positions_per_chunk):
+            reference_log_p = expected.log_probabilities(part, batch.target_ids)
+            for candidate in candidates.values():
+                candidate.predictions.add(candidate.log_probabilities(part, batch.target_ids), reference_log_p)
+    targets = attention_mask[:, 1:].sum(dim=1).cpu()
+    reference_scores = expected.scores(samples, targets, batches())
+    return {
+        name: Comparison(
+            candidate.scores(samples, targets, batches()),
+            reference_scores,
+            candidate.predictions.kl_nats,
+            candidate.predictions.same_top,
+            candidate.predictions.tied,
+            torch.cat(samples),
+        )
+        for name, candidate in candidates.items()
+    }
 
 
 def divergence_figures(comparison: Comparison) -> dict[str, Any]:
     """Return the Kullback-Leibler divergence from FP32 a token (mean, p99, largest), and the agreement on the best.
 
-    Null with a reason where either side has logits that are not finite, or there are no targets. Below some 1e-6 nats
-    the divergence is rounding in FP32, and may even be negative.
+    Null with a reason where either side has logits that are not finite, there are no targets, or the divergence is
+    below what FP32 can tell from none.
     """
     reason = None
     if comparison.scores.nonfinite_logits or comparison.reference.nonfinite_logits:
         reason = "logits are NaN or infinite"
     elif not len(comparison.kl_nats):
         reason = "the sequences hold no text target"
+    elif float(comparison.kl_nats.double().mean()) < SMALLEST_KL_NATS:
+        reason = f"the divergence is below {SMALLEST_KL_NATS:g} nats, the rounding of FP32"
     if reason is not None:
         return no_divergence(reason)
     return {
@@ -100,6 +172,7 @@ def divergence_figures(comparison: Comparison) -> dict[str, Any]:
         "kl_vs_fp32_p99_nats": float(torch.quantile(comparison.kl_nats.double(), 0.99)),
         "kl_vs_fp32_max_nats": float(comparison.kl_nats.max()),
         "top1_agreement_vs_fp32": float(comparison.same_top.double().mean()),
+        "top1_tied_share": float(comparison.tied.double().mean()),
         "divergence_reason": None,
         "worst_sequences": worst_sequences(comparison),
     }
@@ -107,7 +180,13 @@ def divergence_figures(comparison: Comparison) -> dict[str, Any]:
 
 def no_divergence(reason: str) -> dict[str, Any]:
     """Return the record of a divergence that could not be measured."""
-    keys = ("kl_vs_fp32_nats", "kl_vs_fp32_p99_nats", "kl_vs_fp32_max_nats", "top1_agreement_vs_fp32")
+    keys = (
+        "kl_vs_fp32_nats",
+        "kl_vs_fp32_p99_nats",
+        "kl_vs_fp32_max_nats",
+        "top1_agreement_vs_fp32",
+        "top1_tied_share",
+    )
     return {**dict.fromkeys(keys), "divergence_reason": reason, "worst_sequences": []}
 
 

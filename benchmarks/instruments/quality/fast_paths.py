@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from transformers import AttentionInterface, GPT2Model
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers import GPT2Model
+
+from fixtures.model.attention import mask_left_out
 
 #: Tensor cores take a matrix whose rows begin at multiples of 16 bytes; for GPT-2's 50,257 columns of FP16 cuBLAS falls
 #: back to a kernel that needed 3.0 ms for 4,096 positions on an H100 where 50,264 columns took 0.57 ms.
 ALIGNED_COLUMNS = 64
-
-#: PyTorch's attention, under a name for which transformers prepares no mask: to learn that none is needed it reads the
-#: mask from the GPU, so at every batch the CPU waits for the GPU and then the GPU for the CPU.
-WITHOUT_MASK = "sdpa_without_mask"
-AttentionInterface.register(WITHOUT_MASK, sdpa_attention_forward)
 
 #: From features [positions, …] to logits [positions, columns].
 Layer = Callable[[torch.Tensor], torch.Tensor]
@@ -43,11 +39,8 @@ def faster_output_layer(output_layer: torch.nn.Module, device: str, computed_in:
 @contextmanager
 def without_mask(body: torch.nn.Module) -> Iterator[None]:
     """Prepare no mask while open, where the model is known to need none but the causal one that attention applies."""
-    if not isinstance(body, GPT2Model) or body.config._attn_implementation != "sdpa":
+    if not isinstance(body, GPT2Model):
         yield
         return
-    body.set_attn_implementation(WITHOUT_MASK)
-    try:
+    with mask_left_out(body):
         yield
-    finally:
-        body.set_attn_implementation("sdpa")

@@ -8,20 +8,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from traceback import clear_frames
 from typing import Any, ClassVar
 
 import numpy as np
 
 from analysis.storage.files import write
 from benchmarks.instruments.base import AfterVisits, Record, metric
-from benchmarks.instruments.quality.divergence import compare, divergence_figures, no_divergence
+from benchmarks.instruments.quality.divergence import Scored, compare, divergence_figures, no_divergence
 from benchmarks.instruments.quality.paired import no_difference, perplexity_difference
 from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, quality_figures, score
 from benchmarks.instruments.quality.strided import strided_figures
+from benchmarks.instruments.quality.timed import TimedRecord, require_same_predictions, timed_figures
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.decoding import decoder
-from fixtures.precisions import baseline
+from fixtures.model.loading import is_out_of_memory
+from fixtures.precisions import PRECISIONS, Precision, baseline
 
 FOLDER = "per_sequence"
 
@@ -90,12 +93,16 @@ class QualityRecord(Record):
     kl_vs_fp32_nats: float | None = metric("nats", "lower", "mean divergence from FP32 a token")
     kl_vs_fp32_p99_nats: float | None = metric("nats", "lower", "its 99th percentile")
     kl_vs_fp32_max_nats: float | None = metric("nats", "lower", "the largest")
-    top1_agreement_vs_fp32: float | None = metric("", "higher", "same most likely token as FP32")
+    top1_agreement_vs_fp32: float | None = metric(
+        "", "higher", "FP32's most likely token is among this one's most likely"
+    )
+    top1_tied_share: float | None = metric("", None, "targets with several most likely tokens")
     divergence_reason: str | None
     worst_sequences: Sequence[Mapping[str, Any]]
     per_sequence_file: str | None
     per_sequence_reason: str | None
     strided: StridedRecord | None
+    scored_vs_timed: TimedRecord
     meaningful: bool = metric("", None, "false with generated text or seeded weights", column="quality_meaningful")
     meaningful_reason: str | None
 
@@ -103,7 +110,8 @@ class QualityRecord(Record):
 class Quality(AfterVisits):
     """Perplexity, and how predictions differ from the baseline's.
 
-    It is the same in every execution and for every batch size: a precision is scored once for each sequence length.
+    It is the same in every execution and for every batch size: all precisions are scored together, once for each
+    sequence length. What was timed is then compared with what was scored.
     """
 
     record = QualityRecord
@@ -112,49 +120,88 @@ class Quality(AfterVisits):
         super().__init__(policies)
         # With the process number: of two sessions begun in one second neither overwrites the other's file.
         self._session = f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}"
-        self._scored: dict[tuple[str, int], QualityRecord] = {}
+        self._scored: dict[tuple[str, int], dict[str, Any]] = {}
+        #: Whether memory has sufficed to score all precisions in one pass.
+        self._together = True
         self._strided: dict[str, StridedRecord | None] = {}
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Return the figures; those of another case with the same precision and sequence length where it was scored."""
-        key = (run.case.precision, run.case.sequence_length)
-        if key not in self._scored:
-            with run.phase("quality"):
-                if run.case.precision not in self._strided:
-                    self._strided[run.case.precision] = strided(run)
-                self._scored[key] = QualityRecord(
-                    **self._score(run),
-                    **perplexity_validity(run.is_stand_in, run.checkpoint.config["vocab_size"]),
-                    strided=self._strided[run.case.precision],
-                )
-        return self._scored[key]
+        """Return the figures; those of another case with the same precision and sequence length where it was scored.
 
-    def _score(self, run: BenchmarkRun) -> dict[str, Any]:
-        rows = slice(run.settings.quality_rows(run.dataset.num_samples))
+        Raises `CaptureError` where the timed execution predicts something else than what was scored.
+        """
+        key = (run.case.precision, run.case.sequence_length)
+        with run.phase("quality"):
+            if key not in self._scored:
+                self._score_all(run)
+            if run.case.precision not in self._strided:
+                self._strided[run.case.precision] = strided(run)
+            figures = self._scored[key]
+            timed = timed_figures(run, no_logits_reason=figures["reason"])
+            require_same_predictions(timed, figures["kl_vs_fp32_nats"], run.case.id)
+        return QualityRecord(
+            **figures,
+            **perplexity_validity(run.is_stand_in, run.checkpoint.config["vocab_size"]),
+            strided=self._strided[run.case.precision],
+            scored_vs_timed=timed,
+        )
+
+    def _score_all(self, run: BenchmarkRun) -> None:
+        """Score the precisions of all cases with this sequence length; in turn where memory does not hold them all."""
+        names = dict.fromkeys(
+            [case.precision for case in run.cases if case.sequence_length == run.case.sequence_length]
+            + [run.case.precision]
+        )
+        others = [PRECISIONS[name] for name in names if not PRECISIONS[name].is_baseline]
+        if self._together and run.models.hold_together([baseline(), *others]):
+            try:
+                self._score(run, others, with_baseline=baseline().name in names)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or len(others) < 2:
+                    raise
+                clear_frames(error.__traceback__)  # which holds what had been allocated
+        self._together = False
+        own = [] if run.precision.is_baseline else [run.precision]
+        self._score(run, own, with_baseline=run.precision.is_baseline)
+
+    def _score(self, run: BenchmarkRun, precisions: Sequence[Precision], *, with_baseline: bool) -> None:
+        rows, length = slice(run.settings.quality_rows(run.dataset.num_samples)), run.case.sequence_length
         tensors = run.data.input_ids[rows], run.data.attention_mask[rows]
-        if run.precision.is_baseline:
-            scores = score(run.model, *tensors)
-            reason = f"{run.precision.name} is what the others are compared with"
-            return {
+        reference = Scored(run.baseline_model(), partial(baseline().running, run.settings.device))
+        models = {
+            precision.name: Scored(
+                run.models.get(precision, beside=baseline()).model, partial(precision.running, run.settings.device)
+            )
+            for precision in precisions
+        }
+        comparisons = compare(models, reference, *tensors) if models else {}
+        for name, comparison in comparisons.items():
+            divergence = divergence_figures(comparison)
+            for sequence in divergence["worst_sequences"]:
+                sequence.update(text_of(run, sequence["sample"]))
+            self._scored[name, length] = {
+                **quality_figures(comparison.scores),
+                **perplexity_difference(comparison.scores, comparison.reference),
+                **divergence,
+                **self._save(run, name, comparison.scores),
+            }
+        if with_baseline:
+            if comparisons:
+                scores = next(iter(comparisons.values())).reference
+            else:
+                with reference.running():
+                    scores = score(reference.model, *tensors)
+            reason = f"{baseline().name} is what the others are compared with"
+            self._scored[baseline().name, length] = {
                 **quality_figures(scores),
                 **no_difference(reason),
                 **no_divergence(reason),
-                **self._save(run, scores),
+                **self._save(run, baseline().name, scores),
             }
-        in_baseline = partial(baseline().running, run.settings.device)
-        comparison = compare(run.model, run.baseline_model(), in_baseline, *tensors)
-        divergence = divergence_figures(comparison)
-        for sequence in divergence["worst_sequences"]:
-            sequence.update(text_of(run, sequence["sample"]))
-        return {
-            **quality_figures(comparison.scores),
-            **perplexity_difference(comparison.scores, comparison.reference),
-            **divergence,
-            **self._save(run, comparison.scores),
-        }
 
-    def _save(self, run: BenchmarkRun, scores: Scores) -> dict[str, Any]:
-        name = run.case.precision + (f"_{run.data.sequence_length}" if run.data.is_cut else "")
+    def _save(self, run: BenchmarkRun, precision: str, scores: Scores) -> dict[str, Any]:
+        name = precision + (f"_{run.data.sequence_length}" if run.data.is_cut else "")
         path = run.settings.results_dir / FOLDER / f"{self._session}_{name}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

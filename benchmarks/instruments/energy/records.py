@@ -1,0 +1,106 @@
+"""What is recorded of energy: a visit's window, and a case's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from benchmarks.instruments.base import Record, metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitEnergy(Record):
+    """One visit's window: energy of a sample, and the loop in it. Without a window, the loop over all rounds."""
+
+    energy_mj: float | None = None
+    energy_reason: str | None = None
+    energy_code: str | None = None
+    loop_ms: float
+    gap_share: float
+    power_w: float | None = None
+    window_s: float | None = None
+    window_middle_s: float | None = None
+    window_rounds: float | None = None
+    window_rel_u: float | None = None
+    ticks: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyRecord(Record):
+    """Energy over the visits. Where it could not be measured all figures are null, with `reason` and `code`."""
+
+    section: ClassVar[str] = "energy"
+    mean_power_w: float | None = metric(
+        "W", None, "mean power while the loop ran", heading="power W", form=".0f", default=None
+    )
+    energy_per_sample_mj: float | None = metric(
+        "mJ",
+        "lower",
+        "energy of one sample, idle included: geometric mean of the visits",
+        reason_column="energy_reason",
+        interval_of="the mean of this session's visits",
+        relative_column="energy_rel_u95",
+        heading="energy mJ",
+        in_terminal=True,
+        form=".1f",
+        default=None,
+    )
+    method: str = metric("", None, "what measured the energy", column="energy_method", default="none")
+    rel_u95: float | None = metric(
+        "", None, "relative 95% uncertainty of the energy", column="energy_rel_u95", default=None
+    )
+    status: str = metric("", None, "ok, marked, disputed, unavailable or off", column="energy_status")
+    marks: str | None = metric(
+        "", None, "what must be known of the energy to read it", column="energy_marks", default=None
+    )
+    energy_per_token_mj: float | None = metric(
+        "mJ", "lower", "energy of one token, for workloads that count tokens", default=None
+    )
+    energy_per_sample_net_mj: float | None = metric(
+        "mJ",
+        "lower",
+        "energy of one sample above idle",
+        column="energy_net_mj",
+        interval_of="the mean of this session's visits, with the change of idle power",
+        low_column="energy_net_ci95_low_mj",
+        high_column="energy_net_ci95_high_mj",
+        heading="net energy mJ",
+        form=".1f",
+        default=None,
+    )
+    net_ci95_low_mj: float | None = metric(
+        "mJ", None, "lower end of its 95% interval", column="energy_net_ci95_low_mj", default=None
+    )
+    net_ci95_high_mj: float | None = metric(
+        "mJ", None, "upper end of its 95% interval", column="energy_net_ci95_high_mj", default=None
+    )
+    net_reason: str | None = None
+    idle_power_w: float | None = metric("W", None, "power with the models loaded and no loop running", default=None)
+    idle_power_before_w: float | None = None
+    idle_power_after_w: float | None = None
+    idle_temperature_c: int | None = None
+    loop_ms: float | None = metric(
+        "ms", "lower", "time from one round to the next while energy was metered", column="loop_ms", default=None
+    )
+    gap_share: float | None = metric(
+        "", "lower", "share of that time in which no forward ran", column="loop_gap_share", default=None
+    )
+    samples_per_joule: float | None = metric("samples/J", "higher", "samples for one joule", default=None)
+    tokens_per_joule: float | None = metric("tokens/J", "higher", "text tokens for one joule", default=None)
+    energy_delay_product_mj_ms: float | None = metric("mJ ms", "lower", "energy times time", default=None)
+    cross_check_rel: float | None = metric("", None, "integrated power against the counter", default=None)
+    cross_check_reason: str | None = None
+    reason: str | None = metric("", None, "why there is no energy", column="energy_reason", default=None)
+    code: str | None = None
+    scope: str | None = None
+    windows: int = 0
+    window_s: float | None = None
+    power_series: Sequence[tuple[float, float]] = ()
+    forwards: float | None = None
+    ticks: int | None = None
+    tick_period_ms: float | None = None
+    read_cost_ms: float | None = None
+    drift_rel: float | None = None
+    drift_u95_rel: float | None = None
+    sensor_rel_error: float | None = None

@@ -1,0 +1,35 @@
+"""All rounds of a session in one compact file beside its tables: what every figure of time was computed from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from analysis.storage.files import write
+from benchmarks.run import BenchmarkRun
+from fixtures.dataset.batches import FULL
+
+#: Below the results folder.
+FOLDER = "rounds"
+
+
+def write_rounds(path: Path, runs: Iterable[BenchmarkRun]) -> None:
+    """Write the timed rounds of each case, one compressed .npz file for all. Raises `OSError`.
+
+    For a case such as fp16-graph the file has `fp16-graph/seconds` (float64), `fp16-graph/visit` (int16, from 1 on) and
+    `fp16-graph/full` (bool, whether every mask was all ones), an entry a round in their order. The archive is made in
+    memory: one that is written to a full disk raises again when it is garbage-collected, where no caller can catch it.
+    """
+    arrays = {}
+    for run in runs:
+        visits = [number for number, timed in sorted(run.timed.items()) for _ in timed.durations_s]
+        arrays[f"{run.case.id}/seconds"] = np.array(run.durations_s, dtype=np.float64)
+        arrays[f"{run.case.id}/visit"] = np.array(visits, dtype=np.int16)
+        arrays[f"{run.case.id}/full"] = np.array([variant == FULL for variant in run.variants], dtype=np.bool_)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, file.getvalue())
