@@ -13,6 +13,7 @@ from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import write_history
 from analysis.comparison.noise_floor import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
+from analysis.comparison.variance import variance_markdown
 from analysis.metrics import Catalogue
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.summary import RunSummary
@@ -44,6 +45,12 @@ def report(options: argparse.Namespace) -> int:
 def noise(options: argparse.Namespace) -> int:
     """Print the run-to-run spread of every metric."""
     print(noise_markdown([load(path) for path in select(options.runs)]))
+    return 0
+
+
+def variance(options: argparse.Namespace) -> int:
+    """Print how much visits and sessions of one board differ, from several runs of it."""
+    print(variance_markdown([load(path) for path in select(options.runs)]))
     return 0
 
 
@@ -107,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     runs_help = "paths, numbers such as 0001, or globs"
     options = argparse.ArgumentParser(prog="python -m analysis", description="Tables and comparisons of saved runs.")
     commands = options.add_subparsers(required=True)
-    for command in (report, noise, compare, history, recover):
+    for command in (report, noise, variance, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         if command is recover:
             added.add_argument("runs", nargs="*", type=Path, metavar="JOURNAL", help="default: all of killed runs")
