@@ -78,6 +78,19 @@ def test_models_are_loaded_once_for_all_shapes(run_suite, monkeypatch):
     assert "fp16" in loaded
 
 
+def test_models_that_do_not_fit_together_are_loaded_again_for_each_visit(run_suite, monkeypatch, saved_run):
+    from fixtures.model import resident
+
+    loaded, load_model = [], resident.load_model
+    monkeypatch.setattr(resident, "load_model", lambda *args: loaded.append(args[1].name) or load_model(*args))
+    monkeypatch.setattr(resident, "free_and_total_bytes", lambda device: (0, 1000))
+    assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
+    assert len(loaded) > 4  # at least one of the two in each of four visits
+    saved = saved_run()
+    assert [len(item["extra_info"]["visits"]) for item in saved["benchmarks"]] == [2, 2]
+    assert [item["extra_info"]["quality"]["verdict"] for item in saved["benchmarks"]] == [None, "equal"]
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
