@@ -1,8 +1,8 @@
 """Faults tried for real, at random moments: `python -m tests.faults` (a quarter of an hour on two cores; no network).
 
 Data preparation and the benchmarks are killed (SIGKILL) again and again, and sessions run two at once in one folder.
-After each, what is on the disk has to be whole or refused, and every benchmark that had finished has to be saved or in
-the journal. Prints a table of what was found; exits with 1 and the reason where something was not as it has to be.
+After each, what is on the disk has to be whole or refused, and every visit that had passed has to be saved or in the
+journal. Prints a table of what was found; exits with 1 and the reason where something was not as it has to be.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from analysis.case import case_of
 from analysis.storage.journal import orphaned_journals, recover
 from analysis.storage.runs import Run, load
 from data_prep.errors import InputError
@@ -142,26 +143,32 @@ def benchmark_command(folder: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def passed(folder: Path) -> set[str]:
-    """Return the benchmarks that a killed session had reported as passed."""
+    """Return the visits that a killed session had reported as passed, such as fp32-eager-v1."""
     output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
-    return set(re.findall(r"(test_forward\[[a-z0-9-]+\]) PASSED", output))
+    first = {f"{name}-v1" for name in re.findall(r"test_forward\[([a-z0-9-]+)\] PASSED", output)}
+    return first | set(re.findall(r"test_visit\[([a-z0-9-]+)\] PASSED", output))
 
 
-def names(run: Run) -> set[str]:
-    """Return the names of a saved run's benchmarks."""
-    return {item["name"] for item in run.benchmarks}
+def visits(run: Run) -> set[str]:
+    """Return the visits of a saved run."""
+    return {
+        f"{case_of(item).id}-v{visit['number']}" for item in run.benchmarks for visit in item["extra_info"]["visits"]
+    }
 
 
 def require_whole_results(folder: Path) -> None:
-    """Raise `FaultError` unless every table and every sequence's losses can be read whole."""
+    """Raise `FaultError` unless every table, every sequence's losses and all rounds can be read whole."""
     for path in folder.rglob("*"):
         try:
             if path.suffix == ".csv" and not len(pd.read_csv(path)):
                 raise FaultError(f"{path} has no row")
             if path.suffix == ".npz" and not path.name.startswith("."):
                 with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                    if len(arrays["nll_nats"]) != len(arrays["targets"]):
-                        raise FaultError(f"{path} holds half of its losses")
+                    lengths = {name.rpartition("/")[0]: [] for name in arrays}
+                    for name in arrays:
+                        lengths[name.rpartition("/")[0]].append(len(arrays[name]))
+                    if any(len(set(of_case)) > 1 for of_case in lengths.values()):
+                        raise FaultError(f"{path} holds half of its losses or rounds")
         except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
             raise FaultError(f"{path} cannot be read: {error}") from error
 
@@ -173,21 +180,21 @@ def after_kill(folder: Path) -> str:
     saved, half = set(), ""
     for path in storage.rglob("*.json"):
         try:
-            saved |= names(load(path))
+            saved |= visits(load(path))
         except InputError:
             half = ", half a saved run refused"
             path.unlink()
     recovered = set()
     for journal in orphaned_journals(folder / "results"):
-        recovered |= names(load(recover(journal, storage)[0]))
+        recovered |= visits(load(recover(journal, storage)[0]))
     if not finished <= saved | recovered:
         raise FaultError(f"{sorted(finished - saved - recovered)} had finished; they are in no run and no journal")
-    return f"{len(finished)} finished, {'saved' if saved else f'{len(recovered)} recovered'}{half}"
+    return f"{len(finished)} visits, {'saved' if saved else f'{len(recovered)} recovered'}{half}"
 
 
 def kill_benchmarks(kills: int, generator: random.Random, folder: Path) -> Tallies:
-    """Kill sessions at any moment, and between the first finished benchmark and the end."""
-    tallies = {"kill a session at any moment": Counter(), "kill a session after its first benchmark": Counter()}
+    """Kill sessions at any moment, and between the first visit and the end."""
+    tallies = {"kill a session at any moment": Counter(), "kill a session after its first visit": Counter()}
     write_inputs(folder)
 
     def has_journal() -> bool:

@@ -33,13 +33,15 @@ def test_half_a_result_is_seen(tmp_path, name):
         require_whole_results(tmp_path)
 
 
-def test_a_finished_benchmark_that_is_lost_is_seen(tmp_path):
-    item = benchmark("fp32", 1.0) | {"name": "test_forward[fp32-eager-b1x16]", "fullname": "fp32"}
+def test_a_visit_that_is_lost_is_seen(tmp_path):
+    item = benchmark("fp32", 1.0) | {"name": "test_forward[fp32-eager]", "fullname": "fp32"}
+    item["extra_info"]["visits"] = [{"number": 1}, {"number": 2}]
     append(tmp_path / "results" / "journal" / f"1-{GONE}.jsonl", json.dumps({"benchmarks": [item]}))
-    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp32-eager-b1x16] PASSED [ 91%]\n")
-    assert after_kill(tmp_path) == "1 finished, 1 recovered"
-    (tmp_path / "output.txt").write_text("test_forward.py::test_forward[fp16-eager-b1x16] PASSED [ 91%]\n")
-    with pytest.raises(FaultError, match=r"fp16-eager-b1x16.* in no run and no journal"):
+    output = tmp_path / "output.txt"
+    output.write_text("x.py::test_forward[fp32-eager] PASSED [ 9%]\nx.py::test_visit[fp32-eager-v2] PASSED [ 19%]\n")
+    assert after_kill(tmp_path) == "2 visits, 2 recovered"
+    output.write_text("x.py::test_visit[fp32-eager-v3] PASSED [ 91%]\n")
+    with pytest.raises(FaultError, match=r"fp32-eager-v3.* in no run and no journal"):
         after_kill(tmp_path)
 
 

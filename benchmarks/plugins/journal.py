@@ -42,7 +42,7 @@ class JournalPlugin:
         with suppress(OSError):  # reported where a line cannot be written
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    @pytest.hookimpl(trylast=True)  # when the session has noted why a test failed
+    @pytest.hookimpl(tryfirst=True)  # before the terminal says that a visit has passed
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a case as it stands after each of its visits, and after what follows them."""
         name = self._names.get(report.nodeid)

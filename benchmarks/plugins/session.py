@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -64,13 +65,16 @@ class SessionPlugin:
         visits = [name_of(item) for item in self._items.values() if visit_of(item) is not None]
         self._session.planned_visits = {name: visits.count(name) for name in self._session.outcomes}
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True)  # before any other plugin reads what is noted
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Note why a case was not measured, or what it lacks."""
         item = self._items.get(report.nodeid)
         name = name_of(item) if item is not None else None
-        if item is None or name is None:
-            return
+        if item is not None and name is not None:
+            self._note(item, name, report)
+        yield
+
+    def _note(self, item: pytest.Item, name: str, report: pytest.TestReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple) and function_of(item) == FIRST_VISIT:
             self._session.outcomes[name] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
         elif report.failed:
