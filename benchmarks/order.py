@@ -11,9 +11,9 @@ from analysis.case import EAGER, Case
 def visiting_order(cases: Sequence[Case], visits: int, generator: random.Random) -> list[list[Case]]:
     """Return a row for each visit, with every case in it once.
 
-    The rows are those of randomized Latin squares: within one square each case has each position once, so that what
-    changes in the course of a session falls on all cases alike. Eager cases of one shape, whose times follow the host's
-    state, keep side by side, in an order that rotates in the same way.
+    The rows are those of randomized Latin squares of units: within one square each unit has each place once, so that
+    what changes in the course of a session falls on all alike. A unit is a case, or the eager cases of one shape: their
+    times follow the host's state, so they keep side by side, in an order that rotates in the same way.
     """
     blocks: dict[Case, list[Case]] = {}
     for case in cases:

@@ -105,5 +105,6 @@ class ProgressPlugin:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Show the progress, unless pytest is asked for more lines, or fewer."""
-    if config.option.verbose == 0 and not config.option.benchmark_disable:
+    has_terminal = config.pluginmanager.has_plugin("terminalreporter")  # a worker of pytest-xdist has none
+    if has_terminal and config.option.verbose == 0 and not config.option.benchmark_disable:
         config.pluginmanager.register(ProgressPlugin(config, config.stash[SESSION]), "precision-progress")

@@ -30,6 +30,6 @@ def write_rounds(path: Path, runs: Iterable[BenchmarkRun]) -> None:
         arrays[f"{run.case.id}/visit"] = np.array(visits, dtype=np.int16)
         arrays[f"{run.case.id}/full"] = np.array([variant == FULL for variant in run.variants], dtype=np.bool_)
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, file.getvalue())

@@ -99,6 +99,27 @@ def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -
     """Return what two snapshots, and what was read between them, say of a visit."""
     violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in POLICIES}
     others, load, stolen = other_processes(after), others_load(before, after), steal_share(before, after)
+    return {
+        "sm_clock_mhz": running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
+        "temperature_c": running.get("temperature_c", after.gpu.get("temperature_c")),
+        "instant_power_w": running.get("instant_power_w"),
+        "power_limit_w": after.gpu.get("power_limit_w"),
+        "violation_share": violations,
+        "throttle_reasons": after.gpu.get("throttle_reasons"),
+        "other_processes": others,
+        "other_cpu_load": load,
+        "cpu_steal_share": stolen,
+        "cpu_pressure_share": pressure_share(before, after),
+        "reasons": reasons_of(violations, others, load, stolen),
+        "unknown": {**before.unknown, **after.unknown},
+        "unreadable": {**before.unreadable, **after.unreadable},
+    }
+
+
+def reasons_of(
+    violations: Mapping[str, float | None], others: int | None, load: float, stolen: float | None
+) -> list[str]:
+    """Return what speaks against a measurement in the state of the machine."""
     reasons = []
     for policy in DISQUALIFYING_POLICIES:
         share = violations[policy]
@@ -113,39 +134,27 @@ def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -
         reasons.append(f"other programs keep {load:.0%} of the CPU busy: stop them")
     if stolen is not None and stolen > OTHERS_LOAD:
         reasons.append(f"the host gives {stolen:.0%} of the CPU to other machines: use a host that is not shared")
-    return {
-        "sm_clock_mhz": running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
-        "temperature_c": running.get("temperature_c", after.gpu.get("temperature_c")),
-        "instant_power_w": running.get("instant_power_w"),
-        "power_limit_w": after.gpu.get("power_limit_w"),
-        "violation_share": violations,
-        "throttle_reasons": after.gpu.get("throttle_reasons"),
-        "other_processes": others,
-        "other_cpu_load": load,
-        "cpu_steal_share": stolen,
-        "cpu_pressure_share": pressure_share(before, after),
-        "reasons": reasons,
-        "unknown": {**before.unknown, **after.unknown},
-        "unreadable": {**before.unreadable, **after.unreadable},
-    }
+    return reasons
 
 
 def validity(visits: Sequence[Mapping[str, Any]], emulated: str | None) -> dict[str, Any]:
-    """Judge a case by the states of its visits, one at least: what speaks against one visit speaks against the case.
+    """Judge a case by the states of its visits, one at least: the worst of them speaks for the case.
 
     `valid` is True, False, or None (`status` "unknown") where there is no reason against it but not everything that
     decides could be read. Readings that the platform does not have decide nothing. `emulated` is why the precision is
     not native, or None.
     """
-    reasons = [emulated] if emulated else []
-    reasons += list(dict.fromkeys(reason for visit in visits for reason in visit["reasons"]))
+    violations = {policy: largest(visit["violation_share"][policy] for visit in visits) for policy in POLICIES}
+    others, load, stolen = (
+        largest(visit[name] for visit in visits) for name in ("other_processes", "other_cpu_load", "cpu_steal_share")
+    )
     clocks = known(visits, "sm_clock_mhz")
-    reasons += clock_reasons(clocks)
+    reasons = [emulated] if emulated else []
+    reasons += [*reasons_of(violations, others, load, stolen), *clock_reasons(clocks)]
     unknown = joined(visits, "unknown")
     valid = None if unknown else True
     if reasons:
         valid = False
-    shares = {policy: [visit["violation_share"][policy] for visit in visits] for policy in POLICIES}
     return {
         "valid": valid,
         "status": {True: "valid", False: "invalid", None: "unknown"}[valid],
@@ -154,15 +163,15 @@ def validity(visits: Sequence[Mapping[str, Any]], emulated: str | None) -> dict[
         "unreadable": joined(visits, "unreadable"),
         "native": emulated is None,
         "throttle": {
-            "violation_share": {policy: largest(values) for policy, values in shares.items()},
+            "violation_share": violations,
             "reasons_after": visits[-1]["throttle_reasons"],
         },
         "sm_clock_mhz": min(clocks, default=None),
         "temperature_c": largest(visit["temperature_c"] for visit in visits),
         "power_limit_w": visits[-1]["power_limit_w"],
-        "other_processes": largest(visit["other_processes"] for visit in visits),
-        "other_cpu_load": max(visit["other_cpu_load"] for visit in visits),
-        "cpu_steal_share": largest(visit["cpu_steal_share"] for visit in visits),
+        "other_processes": others,
+        "other_cpu_load": load,
+        "cpu_steal_share": stolen,
         "cpu_pressure_share": largest(visit["cpu_pressure_share"] for visit in visits),
     }
 
