@@ -57,8 +57,8 @@ class Session:
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
     outcomes: dict[str, str] = field(default_factory=dict)
-    #: When the first case was made, by `time.perf_counter`.
-    start_s: float | None = None
+    #: When the session began, by `time.perf_counter`.
+    start_s: float = field(default_factory=time.perf_counter)
     #: The file with all rounds, once it has been written.
     rounds_file: Path | None = None
     #: Called with a case's id, the number of its visit and the phase, as a phase begins.
@@ -111,7 +111,6 @@ class Session:
         Writes the visit's record. Call it inside the precision's context. Raises what makes a benchmark fail; the visit
         is then recorded with its error, and the visits before it stand.
         """
-        self.start_s = self.start_s or run.session_start_s
         visit: dict[str, Any] = {"number": number, "position": position}
         run.on_phase = lambda phase: self.on_phase(run.case.id, number, phase)
         try:
@@ -149,13 +148,14 @@ class Session:
         Call it inside the precision's context. Raises what makes a benchmark fail.
         """
         run.on_phase = lambda phase: self.on_phase(run.case.id, 0, phase)
-        self.closing_records[run.case.id] = records = []
+        records = self.closing_records[run.case.id] = []
         try:
             run.prepare()
             with run.phase("closing"):
                 for instrument in self._of(InVisit):
                     instrument.closing(run)
-            records += [instrument.measure(run) for instrument in self._of(AfterVisits)]
+            for instrument in self._of(AfterVisits):
+                records.append(instrument.measure(run))
         finally:
             run.release()
             self.write(run)
@@ -170,7 +170,7 @@ class Session:
         add(written, SecondsRecord(**run.seconds))
         extra_info = self.finished.setdefault(run.case.id, {})
         extra_info.clear()
-        extra_info.update(written, visits=run.visits, incomplete=self.incomplete(run))
+        extra_info.update(written, visits=list(run.visits), incomplete=self.incomplete(run))
 
     def incomplete(self, run: BenchmarkRun) -> str | None:
         """Return what has not been measured of a case and why, or None."""

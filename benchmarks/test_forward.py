@@ -6,8 +6,6 @@ and `test_after_visits[CASE]` measures what would disturb a visit. benchmarks/pl
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -93,7 +91,7 @@ def run(
             dataset,
             models,
             whole_text,
-            session_start_s=session.start_s or time.perf_counter(),
+            session_start_s=session.start_s,
         )
     found = session.runs[case.id]
     _ = found.resident, found.data  # loaded now, not in a phase that is timed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def write_rounds(path: Path, runs: Iterable[BenchmarkRun]) -> None:
     `fp16-graph/full` (bool, whether every mask was all ones), an entry a round in their order. The archive is made in
     memory: one that is written to a full disk raises again when it is garbage-collected, where no caller can catch it.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for run in runs:
         visits = [number for number, timed in sorted(run.timed.items()) for _ in timed.durations_s]
         arrays[f"{run.case.id}/seconds"] = np.array(run.durations_s, dtype=np.float64)

@@ -1,0 +1,104 @@
+"""What the committed sessions say of the order of visits, and of intervals: `python -m docs.variance.checks FOLDER`.
+
+FOLDER holds sessions of one board as saved runs, and in `rounds/` their single rounds. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import linregress
+
+from analysis.case import case_of
+from analysis.intervals import quantile_interval, student_t
+from analysis.report.text_tables import markdown_table
+from analysis.storage.runs import Run, load
+
+#: The ends of an interval, and the figure that those of other sessions should hold.
+Interval = tuple[float, float, float]
+
+
+def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return by how much a visit's time changes from the first place of a session to the last, with its 95% interval.
+
+    One slope over all sessions of a case, on logarithms, each session around its own mean.
+    """
+    rows = []
+    for name in [case_of(item).id for item in runs[0].benchmarks]:
+        places, logs = [], []
+        for run in runs:
+            (visits,) = [item["extra_info"]["visits"] for item in run.benchmarks if case_of(item).id == name]
+            of_run = np.log([visit["median_ms"] for visit in visits])
+            places += [visit["position"] for visit in visits]
+            logs += (of_run - of_run.mean()).tolist()
+        fit, span = linregress(places, logs), max(places) - min(places)
+        half_width = student_t(len(places) - len(runs) - 1) * fit.stderr
+        change, low, high = (
+            math.expm1(span * slope) for slope in (fit.slope, fit.slope - half_width, fit.slope + half_width)
+        )
+        rows.append({"benchmark": name, "first to last place": f"{change:+.2%} ({low:+.2%} to {high:+.2%})"})
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
+
+
+def of_rounds(seconds: np.ndarray[Any, np.dtype[np.float64]]) -> Interval:
+    """Return the first edition's interval: of the median of rounds, as if they were independent."""
+    low, high = quantile_interval(seconds.tolist(), 0.5)
+    if low is None or high is None:
+        raise SystemExit(f"{len(seconds)} rounds are too few for an interval of the median; expected 6 or more")
+    return low, float(np.median(seconds)), high
+
+
+def intervals(runs: Sequence[Run], rounds: Sequence[Path]) -> dict[str, dict[str, list[Interval]]]:
+    """Return, by kind of interval and benchmark, each session's interval and figure."""
+    archives = [np.load(path, allow_pickle=False) for path in rounds]
+    kinds: dict[str, Callable[[Any, str], Any]] = {
+        "of the median of one visit's rounds (first edition)": lambda file, name: file[f"{name}/visit"] == 1,
+        "of the median of all visits' rounds": lambda file, name: file[f"{name}/visit"] > 0,
+    }
+    names = [case_of(item).id for item in runs[0].benchmarks]
+    found = {
+        kind: {name: [of_rounds(file[f"{name}/seconds"][chosen(file, name)]) for file in archives] for name in names}
+        for kind, chosen in kinds.items()
+    }
+    latencies = [{case_of(item).id: item["extra_info"]["latency"] for item in run.benchmarks} for run in runs]
+    keys = ("ci95_low_ms", "median_ms", "ci95_high_ms")
+    found["of the mean over visits"] = {
+        name: [tuple(of_run[name][key] for key in keys) for of_run in latencies] for name in names
+    }
+    return found
+
+
+def coverage(of_sessions: Sequence[Interval]) -> tuple[int, int]:
+    """Return in how many ordered pairs one session's interval holds the other's figure, and how many there are."""
+    pairs = list(permutations(of_sessions, 2))
+    return sum(low <= other[1] <= high for (low, _, high), other in pairs), len(pairs)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    runs = [load(path) for path in sorted(folder.glob("*.json"))]
+    print(markdown_table(order_bias(runs)), end="\n\n")
+    rows = []
+    for kind, by_name in intervals(runs, sorted(folder.glob("rounds/*.npz"))).items():
+        row = {"interval": kind}
+        for execution in ("graph", "eager"):
+            counts = [coverage(of) for name, of in by_name.items() if name.endswith(execution)]
+            held, pairs = sum(count for count, _ in counts), sum(count for _, count in counts)
+            row[execution] = f"{held} of {pairs} ({held / pairs:.0%})"
+        rows.append(row)
+    print(markdown_table(pd.DataFrame(rows)))
+
+
+if __name__ == "__main__":
+    main()
