@@ -37,6 +37,7 @@ MUTATED = (
     "analysis/comparison/*.py",
     "analysis/report/[dr]*.py",
     "benchmarks/loop.py",
+    "benchmarks/order.py",
     "benchmarks/steady_state.py",
     "benchmarks/instruments/**/*.py",
     "data_prep/[lst]*.py",

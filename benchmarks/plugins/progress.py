@@ -44,7 +44,7 @@ class ProgressPlugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the line of a visit that was made, in a log."""
         item = self._items.get(report.nodeid)
-        if item is None or report.when != "call":
+        if item is None or report.when != "call" or self._terminal is None:
             return
         number = visit_of(item)
         self._visited += number is not None
@@ -65,7 +65,7 @@ class ProgressPlugin:
 
     def _on_phase(self, name: str, number: int, phase: str) -> None:
         """Change the line on a terminal."""
-        if not self._terminal.isatty:
+        if self._terminal is None or not self._terminal.isatty:
             return
         planned = self._session.planned_visits.get(name, 1)
         where = f"visit {number} of {planned}" if number else "after the visits"
@@ -95,6 +95,7 @@ class ProgressPlugin:
 
     @property
     def _terminal(self) -> Any:  # noqa: ANN401 - pytest does not export its type's attributes
+        """pytest's reporter, or None in a worker of pytest-xdist."""
         return self._config.pluginmanager.getplugin("terminalreporter")
 
     def _uncaptured(self) -> AbstractContextManager[None]:
@@ -105,6 +106,5 @@ class ProgressPlugin:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Show the progress, unless pytest is asked for more lines, or fewer."""
-    has_terminal = config.pluginmanager.has_plugin("terminalreporter")  # a worker of pytest-xdist has none
-    if has_terminal and config.option.verbose == 0 and not config.option.benchmark_disable:
+    if config.option.verbose == 0 and not config.option.benchmark_disable:
         config.pluginmanager.register(ProgressPlugin(config, config.stash[SESSION]), "precision-progress")
