@@ -95,7 +95,7 @@ class ProgressPlugin:
 
     @property
     def _terminal(self) -> Any:  # noqa: ANN401 - pytest does not export its type's attributes
-        """pytest's reporter, or None in a worker of pytest-xdist."""
+        """The reporter of pytest, or None in a worker of pytest-xdist."""
         return self._config.pluginmanager.getplugin("terminalreporter")
 
     def _uncaptured(self) -> AbstractContextManager[None]:
