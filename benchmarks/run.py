@@ -39,10 +39,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class TimedRounds:
-    """The rounds of one visit that count: their seconds, and the variant of each."""
+    """The rounds of one visit that count: their seconds, and the variant of each; and how many ran and do not."""
 
     durations_s: list[float]
     variants: list[str]
+    disturbed: int = 0
 
 
 @dataclass
@@ -52,8 +53,6 @@ class BenchmarkRun:
     settings: Settings
     timing: TimingPolicy
     case: Case
-    #: The session's cases that are measured, this one among them.
-    cases: tuple[Case, ...]
     planned_visits: int
     checkpoint: Checkpoint
     dataset: TokenizedDataset
@@ -65,6 +64,8 @@ class BenchmarkRun:
     on_phase: Callable[[str], None] = lambda _: None
     #: The visits' records, in their order; one that failed has its `error`.
     visits: list[dict[str, Any]] = field(default_factory=list)
+    #: After the last visit: the session's cases that have been measured, this one among them.
+    cases: tuple[Case, ...] = ()
     #: The rounds of each visit that was made, by its number.
     timed: dict[int, TimedRounds] = field(default_factory=dict)
     #: Where the time went, by phase.
@@ -222,10 +223,13 @@ class BenchmarkRun:
             self.rounds.durations_s, self.rounds.variants, self.rounds.are_undisturbed(self.reads_s), strict=True
         )
         kept = [(duration, variant) for duration, variant, undisturbed in everything if undisturbed]
+        disturbed = len(self.rounds) - len(kept)
         if not kept:  # the rounds are longer than what is read beside them
             alone = self.loop.run_rounds(at_least(0.0, self.rounds_a_visit))
             kept = list(zip(alone.durations_s, alone.variants, strict=True))
-        self.timed[number] = TimedRounds([duration for duration, _ in kept], [variant for _, variant in kept])
+        self.timed[number] = TimedRounds(
+            [duration for duration, _ in kept], [variant for _, variant in kept], disturbed
+        )
 
     def read(self, reader: Callable[[], Result]) -> Result:
         """Read something beside the rounds, and note when: rounds that it disturbs are not timed."""

@@ -148,6 +148,7 @@ class Session:
         Call it inside the precision's context. Raises what makes a benchmark fail.
         """
         run.on_phase = lambda phase: self.on_phase(run.case.id, 0, phase)
+        run.cases = tuple(self.runs[name].case for name in self.finished)
         records = self.closing_records[run.case.id] = []
         try:
             run.prepare()

@@ -80,12 +80,10 @@ def run(
         if whole_text is not None:
             shorter = "have a shorter window with --quality-context {positions}."
             checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
-        measured = [session.cases[name] for name in session.planned_visits]
         session.runs[case.id] = BenchmarkRun(
             settings,
             session.policies.timing[settings.device.type],
             case,
-            tuple(one for one in measured if why_skipped(one, settings) is None),
             session.planned_visits.get(case.id, 1),
             checkpoint,
             dataset,
@@ -102,6 +100,7 @@ def test_compilation(run: BenchmarkRun) -> None:
     """Compile the forward before anything is timed."""
     with run.precision.running(run.settings.device), run.phase("preparation"):
         run.prepare()
+    run.keep_peak_memory()  # a visit will find what was compiled allocated
     run.release()
 
 

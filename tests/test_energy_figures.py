@@ -177,6 +177,13 @@ def test_net_energy_by_hand():
     assert found["net_ci95_high_mj"] == pytest.approx(1000 + spread_mj, rel=1e-5)
 
 
+@pytest.mark.parametrize("readings", [1, 0])
+def test_without_both_readings_of_idle_power_net_energy_has_no_interval(readings):
+    found = net_energy(FOUR, [idle(100)] * readings, batch_size=1)
+    assert "net_ci95_low_mj" not in found
+    assert (found["energy_per_sample_net_mj"] is None) == (found["net_reason"] is not None) == (readings == 0)
+
+
 def test_half_the_change_of_idle_power_widens_the_interval_of_net_energy():
     # From 98 W to 102 W: an error of 2 W, times 1.96 and 10 ms.
     half_width = math.hypot(T_3 * math.sqrt(800 / 3) / 2, 1.96 * 2 * 10)
@@ -245,7 +252,7 @@ SCATTER, DRIFTED, GAPS = "the visits scatter by", "from the first visit to the l
     [
         ({}, []),
         ({"rel_u95": 0.0501}, [SCATTER]),
-        ({"rel_u95": None}, []),  # of one visit
+        ({"rel_u95": None}, ["one window has no spread"]),
         ({"drift_rel": 0.0199}, []),
         ({"drift_rel": 0.0201}, [DRIFTED]),
         ({"drift_rel": -0.0201}, [DRIFTED]),

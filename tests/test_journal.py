@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.storage.journal import append, orphaned_journals, read, recover
+from benchmarks.run import BenchmarkRun
 from data_prep.errors import InputError
+from fixtures.executions import CaptureError
 from tests.tiny import REPOSITORY
 
 GONE = 2**22 + 1  # above the largest number that Linux gives to a process
@@ -113,6 +115,32 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
         "what follows the visits was not measured",
         None,
     ]
+
+
+def test_a_case_that_computes_something_else_is_not_recovered_from_what_was_written_before(
+    run_suite, monkeypatch, tmp_path
+):
+    def differs(run):
+        if run.case.precision == "fp16":
+            raise CaptureError("the logits differ")
+        return 0.0
+
+    monkeypatch.setattr(BenchmarkRun, "difference_from_eager", differs)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
+    assert run_suite("--precisions=fp32,fp16").ret == pytest.ExitCode.TESTS_FAILED
+    (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")
+    recovered, _ = recover(path, tmp_path / "saved")
+    assert [item["params"]["case"] for item in json.loads(recovered.read_text())["benchmarks"]] == ["fp32-eager-b1x16"]
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "names"), [("fp32", ["fp16"]), (["fp32"], ["fp32", "fp16"]), (7, ["fp32", "fp16"])]
+)
+def test_a_withdrawn_benchmark_is_left_out(journal, tmp_path, withdrawn, names):
+    append(journal, json.dumps({"benchmarks": [], "withdrawn": withdrawn}))
+    document = json.loads(recover(journal, tmp_path / "saved")[0].read_text())
+    assert [item["fullname"] for item in document["benchmarks"]] == names
+    assert "withdrawn" not in document
 
 
 def test_a_journal_says_of_a_case_what_the_saved_run_says(run_suite, monkeypatch, tmp_path, saved_run):

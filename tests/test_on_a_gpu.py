@@ -203,7 +203,7 @@ class SizedRun(BenchmarkRun):
 def test_sizes_are_in_megabytes_and_the_peak_is_without_what_is_others(statistics, device, peak, peak_mb, reason):
     statistics["requested_bytes.all.peak"] = peak
     settings, checkpoint = SimpleNamespace(device=device), SimpleNamespace(size_bytes=3_000_000)
-    run = SizedRun(settings, None, None, (), 1, checkpoint, None, None, None, session_start_s=0.0)
+    run = SizedRun(settings, None, None, 1, checkpoint, None, None, None, session_start_s=0.0)
     run._others_bytes = 4
     run.keep_peak_memory()
     if peak:

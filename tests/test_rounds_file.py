@@ -14,7 +14,7 @@ from fixtures.dataset.batches import FULL, PADDED
 from tests.test_timing import case_in_progress
 
 PARTS = ("seconds", "visit", "full")
-#: Not to be had in fewer bits.
+#: Not exactly representable in fewer than 64 bits, nor in 64.
 THIRD = 1 / 3
 
 

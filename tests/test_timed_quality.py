@@ -13,23 +13,11 @@ from benchmarks.instruments.quality.timed import TimedRecord, require_same_predi
 from benchmarks.loop import ForwardLoop
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
-from tests.tiny import LENGTHS, tiny_gpt2, tiny_tensors
+from tests.test_divergence import two_models
+from tests.tiny import LENGTHS, tiny_tensors
 
 CPU = torch.device("cpu")
 TARGETS = sum(LENGTHS) - len(LENGTHS)
-
-
-def models():
-    """A model whose predictions differ between tokens, and one that computes something else."""
-    scored = tiny_gpt2()
-    with torch.no_grad():
-        for parameter in scored.parameters():
-            parameter.mul_(4)
-        other = copy.deepcopy(scored)
-        generator = torch.Generator().manual_seed(3)
-        for parameter in other.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    return scored, other
 
 
 def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others: Case) -> SimpleNamespace:
@@ -44,7 +32,7 @@ def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others
 @torch.no_grad()
 @pytest.mark.parametrize(("batch_size", "rows"), [(1, 6), (2, 6), (4, 8)])
 def test_the_same_computation_predicts_the_same(batch_size, rows):
-    scored, _ = models()
+    _, scored = two_models()
     found = timed_figures(run_of(scored, scored, batch_size), no_logits_reason=None)
     assert 0 <= found.kl_nats < 1e-9
     assert abs(found.loss_difference_nats) < 1e-6
@@ -56,7 +44,7 @@ def test_the_same_computation_predicts_the_same(batch_size, rows):
 
 @torch.no_grad()
 def test_another_computation_is_measured_against_plain_code_and_refused():
-    scored, other = models()
+    other, scored = two_models()
     found = timed_figures(run_of(scored, other), no_logits_reason=None)
     kl, loss = [], []
     for ids, length in zip(tiny_tensors()["input_ids"], LENGTHS, strict=True):
@@ -96,17 +84,28 @@ def test_the_limit_is_a_millionth_of_a_nat_or_three_times_the_precisions_own_div
 
 
 def test_eager_is_not_run_again_where_its_graph_was_measured():
-    scored, other = models()
+    other, scored = two_models()
     graph = Case("fp16", "graph", sequence_length=16)
     found = timed_figures(run_of(scored, other, 1, "eager", graph), no_logits_reason=None)
     assert found.kl_nats is None
-    assert found.reason == "compared through fp16-graph-b1x16, whose logits are compared with eager ones"
+    assert found.reason == "fp16-graph-b1x16 has this comparison, and its logits are compared with eager ones"
     with torch.no_grad():
         other_precision = timed_figures(run_of(scored, other, 1, "eager", graph.partner(precision="fp32")), None)
     assert other_precision.kl_nats > 0
 
 
 def test_without_logits_to_compare_there_is_the_reason():
-    scored, _ = models()
+    _, scored = two_models()
     found = timed_figures(run_of(scored, scored), no_logits_reason="3 logits are NaN or infinite")
     assert (found.kl_nats, found.targets, found.reason) == (None, 0, "3 logits are NaN or infinite")
+
+
+@torch.no_grad()
+def test_rows_without_a_target_are_null_with_a_reason():
+    _, scored = two_models()
+    run = run_of(scored, scored)
+    run.data.attention_mask[:, 1:] = 0
+    for batch in run.data.batches:
+        batch.attention_mask[:, 1:] = 0
+    found = timed_figures(run, no_logits_reason=None)
+    assert (found.kl_nats, found.targets, found.reason) == (None, 0, "the rows hold no text target")

@@ -109,11 +109,11 @@ def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     if latency.get("converged") is not False or not median:
         return []
     if low is None or high is None:
-        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --rounds"]
+        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --visits"]
     width = max(median - low, high - median) / median
     noise_rel = finite_number(latency.get("noise_rel"))
     spread = "" if noise_rel is None else f", visits spread by {noise_rel:.1%}"
-    remedy = ", raise --rounds, or quote the graph execution" if "cuda" in device else " or raise --rounds"
+    remedy = ", raise --visits, or quote the graph execution" if "cuda" in device else " or raise --visits"
     return [
         f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: quiet the "
         f"machine{remedy}"

@@ -20,6 +20,9 @@ from data_prep.errors import InputError
 JOURNAL_FOLDER = "journal"
 #: The key of `machine_info` with the ids of all cases of a session, in their order.
 CASES_KEY = "cases"
+#: The key of a journal's document with the full names of benchmarks that must not be recovered: what they had timed was
+#: found to be something else.
+WITHDRAWN_KEY = "withdrawn"
 
 
 def append(path: Path, line: str) -> None:
@@ -51,11 +54,14 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     the run cannot be written; the journal stays then.
     """
     documents = read(journal)
-    if not any(one["benchmarks"] for one in documents):
-        raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
-    merged = documents[-1]  # its description of the session is the latest
+    merged = documents[-1] if documents else {}  # its description of the session is the latest
+    withdrawn = [one[WITHDRAWN_KEY] for one in documents if isinstance(one.get(WITHDRAWN_KEY), str)]
     latest = {item["fullname"]: item for one in documents for item in one["benchmarks"]}
-    merged["benchmarks"] = in_order(list(latest.values()), lookup(merged, f"machine_info.{CASES_KEY}"))
+    kept = [item for name, item in latest.items() if name not in withdrawn]
+    if not kept:
+        raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
+    merged.pop(WITHDRAWN_KEY, None)
+    merged["benchmarks"] = in_order(kept, lookup(merged, f"machine_info.{CASES_KEY}"))
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
     return path, len(merged["benchmarks"])

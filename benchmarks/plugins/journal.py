@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.stats import Metadata, Stats
 from pytest_benchmark.utils import safe_dumps
 
-from analysis.storage.journal import JOURNAL_FOLDER, append
+from analysis.storage.journal import JOURNAL_FOLDER, WITHDRAWN_KEY, append
 from benchmarks.plugins.session import OWNERS, SESSION, name_of
 from fixtures.plugin import SETTINGS
 
@@ -44,17 +44,18 @@ class JournalPlugin:
 
     @pytest.hookimpl(tryfirst=True)  # before the terminal says that a visit has passed
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Append a case as it stands after each of its visits, and after what follows them."""
+        """Append a case as it stands after each of its visits, and after what follows them; or withdraw it."""
         name = self._names.get(report.nodeid)
         owner = self._config.stash[OWNERS].get(name or "")
-        if report.when == "call" and owner is not None and not owner.has_error:
-            self._append(as_it_stands(owner))
+        if report.when == "call" and owner is not None:
+            self._append(owner)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which tests measure which cases."""
         self._names = {item.nodeid: name_of(item) for item in session.items}
 
-    def _append(self, benchmark: Metadata) -> None:
+    def _append(self, owner: BenchmarkFixture) -> None:
+        benchmark = as_it_stands(owner)
         document = self._config.hook.pytest_benchmark_generate_json(
             config=self._config,
             benchmarks=[benchmark],
@@ -62,6 +63,8 @@ class JournalPlugin:
             machine_info=self._environment,
             commit_info={"id": self._environment["git_commit"]},
         )
+        if owner.has_error:  # pytest-benchmark leaves it out
+            document[WITHDRAWN_KEY] = benchmark.fullname
         try:
             append(self._path, safe_dumps(document))
         except OSError as error:

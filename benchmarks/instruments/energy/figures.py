@@ -78,7 +78,8 @@ def net_energy(windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_
     """Return the energy of a sample above idle: that of each window less idle power times the time of a sample.
 
     Null where power is less than three standard deviations above idle. Its 95% interval joins the spread of the windows
-    and the change of idle power from before the visits to after them, half of which stands for its error.
+    and the change of idle power from before the visits to after them, half of which stands for its error: without both
+    there is none.
     """
     if not idle:
         return {"energy_per_sample_net_mj": None, "net_reason": "the idle power could not be read"}
@@ -93,7 +94,7 @@ def net_energy(windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_
     net_mj = [window.energy_mj - idle_w * window.loop_ms / batch_size for window in windows]
     centre = statistics.fmean(net_mj)
     described |= {"energy_per_sample_net_mj": centre, "net_reason": None}
-    if len(windows) < 2:
+    if len(windows) < 2 or len(idle) < 2:
         return described
     spread_mj = student_t(len(windows) - 1) * statistics.stdev(net_mj) / math.sqrt(len(windows))
     idle_error_mj = 1.96 * idle_error_w * statistics.fmean(window.loop_ms for window in windows) / batch_size
@@ -136,7 +137,9 @@ def drift(values: Sequence[float]) -> tuple[float, float]:
 def marks(record: Mapping[str, Any], policy: EnergyPolicy) -> list[str]:
     """Return what a reader of the figure has to know: a wide interval, a drift, gaps between the rounds."""
     sentences = []
-    if record["rel_u95"] is not None and record["rel_u95"] > policy.marked_u95:
+    if record["rel_u95"] is None:
+        sentences.append("one window has no spread, so there is no interval")
+    elif record["rel_u95"] > policy.marked_u95:
         sentences.append(f"the visits scatter by ± {record['rel_u95']:.1%} (95%, of their mean)")
     drift_u95 = math.inf if record["drift_u95_rel"] is None else record["drift_u95_rel"]
     if abs(record["drift_rel"]) > max(policy.marked_drift, drift_u95):

@@ -25,7 +25,7 @@ class Kernels:
 
     time_ms: float
     count: int
-    names: Mapping[str, int]
+    names: Mapping[str, float]
 
 
 def profiled_kernels(forward: Callable[[], object], device: torch.device) -> Kernels | None:
@@ -48,4 +48,5 @@ def profiled_kernels(forward: Callable[[], object], device: torch.device) -> Ker
     times_ms = [sum(event.device_time for event in group) / 1000 for group in groups]
     names = Counter(event.name for event in groups[-1] if not event.name.startswith(COPIES))
     shared = FORWARDS if rest else 1
-    return Kernels(statistics.median(times_ms) / shared, sum(names.values()) // shared, dict(names))
+    of_one = {name: count / shared for name, count in names.items()}
+    return Kernels(statistics.median(times_ms) / shared, names.total() // shared, of_one)

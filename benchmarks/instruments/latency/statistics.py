@@ -130,7 +130,7 @@ class Latency(InVisit):
             mean_ms=weighted(variant_means_ms(timed), run.data.variant_shares),
             rounds=len(timed.durations_s),
             full_rounds=timed.variants.count(FULL),
-            disturbed_rounds=max(0, len(run.rounds) - len(timed.durations_s)),
+            disturbed_rounds=timed.disturbed,
             warmup_rounds=run.warm_up.rounds,
             warmup_steady=run.warm_up.steady,
         )

@@ -49,14 +49,15 @@ def timed_figures(run: BenchmarkRun, no_logits_reason: str | None) -> TimedRecor
     graph = run.case.partner(execution="graph")
     reason = no_logits_reason
     if reason is None and run.case.execution == EAGER and graph in run.cases:
-        reason = f"compared through {graph.id}, whose logits are compared with eager ones"
+        reason = f"{graph.id} has this comparison, and its logits are compared with eager ones"
     if reason is not None:
         return TimedRecord(
             kl_nats=None, loss_difference_nats=None, top1_agreement=None, rows=0, targets=0, reason=reason
         )
     batches = run.data.batches[: max(1, ROWS[run.settings.device.type] // run.case.batch_size)]
     scorer = Scorer.from_model(run.model, run.data.input_ids)
-    predictions, differences = Predictions(run.settings.device), []
+    predictions = Predictions(run.settings.device)
+    differences = [torch.zeros(0, device=run.settings.device)]
     for group in groups(batches, max(1, scorer.tokens_per_batch // batches[0].input_ids.numel())):
         scored = in_order(group)
         features, done = scorer.features(scored), 0
