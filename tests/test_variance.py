@@ -18,7 +18,7 @@ from tests.test_runs import save
 from tests.tiny import REPOSITORY
 
 FP32, FP16 = Case("fp32", "graph"), Case("fp16", "graph")
-COMMITTED = sorted((REPOSITORY / "results" / "reference" / "sessions" / "h100_0fc80ab7").glob("*.json"))
+SESSIONS = REPOSITORY / "results" / "reference" / "sessions"
 
 
 def numbered(*values: float) -> dict[int, float]:
@@ -102,8 +102,9 @@ def test_one_session_is_too_few_and_says_so(tmp_path):
         variance_markdown([session_of(tmp_path, "a", [1.0, 1.1])])
 
 
-def test_the_committed_sessions_say_what_the_documentation_says(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, COMMITTED)])
+@pytest.mark.parametrize("board", ["h100_0fc80ab7", "h100_c846fd5f", "h200_82042529"])
+def test_the_committed_sessions_say_what_the_documentation_says(board, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted((SESSIONS / board).glob("*.json")))])
     assert main() == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 8

@@ -1,6 +1,7 @@
-"""What the committed sessions say of the order of visits, and of intervals: `python -m docs.variance.checks FOLDER`.
+"""What sessions say of order, temperature, other options, intervals: `python -m docs.variance.checks FOLDER`.
 
-FOLDER holds sessions of one board as saved runs, and in `rounds/` their single rounds. Prints Markdown.
+FOLDER holds sessions of one board at the default options as saved runs, in `rounds/` their single rounds, and in other
+folders sessions at other options. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from scipy.stats import linregress
 
 from analysis.case import case_of
+from analysis.comparison.variance import FIGURES
 from analysis.intervals import quantile_interval, student_t
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run, load
@@ -34,7 +36,7 @@ def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
     for name in [case_of(item).id for item in runs[0].benchmarks]:
         places, logs = [], []
         for run in runs:
-            (visits,) = [item["extra_info"]["visits"] for item in run.benchmarks if case_of(item).id == name]
+            visits = visits_of_case(run, name)
             of_run = np.log([visit["median_ms"] for visit in visits])
             places += [visit["position"] for visit in visits]
             logs += (of_run - of_run.mean()).tolist()
@@ -46,6 +48,55 @@ def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
         rows.append({"benchmark": name, "first to last place": f"{change:+.2%} ({low:+.2%} to {high:+.2%})"})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def temperature(runs: Sequence[Run]) -> str:
+    """Return how a graph's energy changes with the board's temperature, over all visits, each case around its mean."""
+    degrees, logs = [], []
+    for name in graph_names(runs):
+        visits = [visit for run in runs for visit in visits_of_case(run, name)]
+        of_case = np.log([visit["energy_mj"] for visit in visits])
+        celsius = np.array([visit["temperature_c"] for visit in visits])
+        logs += (of_case - of_case.mean()).tolist()
+        degrees += (celsius - celsius.mean()).tolist()
+    fit = linregress(degrees, logs)
+    half_width = student_t(len(logs) - len(graph_names(runs)) - 1) * fit.stderr
+    return (
+        f"energy a degree: {fit.slope:+.2%} ({fit.slope - half_width:+.2%} to {fit.slope + half_width:+.2%}); spread "
+        f"of the visits {np.std(logs):.2%}, at one temperature {np.std(logs - fit.slope * np.array(degrees)):.2%}"
+    )
+
+
+def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
+    """Return by how much the session figures of another folder differ from these, in standard errors.
+
+    The spread is that of `runs`, for three sessions tell little of their own.
+    """
+    others = [load(path) for path in sorted(folder.glob("*.json"))]
+    rows = []
+    for figure, visits in FIGURES.items():
+        first, second = ([visits(run) for run in side] for side in (runs, others))
+        for case in [case for case in second[0] if case in first[0]]:
+            before, after = (
+                [np.mean(list(one[case].values())) for one in side if case in one] for side in (first, second)
+            )
+            error = np.std(before, ddof=1) * math.sqrt(1 / len(before) + 1 / len(after))
+            change = np.mean(after) - np.mean(before)
+            rows.append({"figure": figure, "benchmark": case.id, "change": f"{change:+.2%}", "z": change / error})
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
+
+
+def graph_names(runs: Sequence[Run]) -> list[str]:
+    """Return the names of the benchmarks that replay a graph."""
+    return [case.id for case in map(case_of, runs[0].benchmarks) if case.execution == "graph"]
+
+
+def visits_of_case(run: Run, name: str) -> list[dict[str, Any]]:
+    """Return the records of a benchmark's visits."""
+    (visits,) = [item["extra_info"]["visits"] for item in run.benchmarks if case_of(item).id == name]
+    found: list[dict[str, Any]] = visits
+    return found
 
 
 def of_rounds(seconds: np.ndarray[Any, np.dtype[np.float64]]) -> Interval:
@@ -83,12 +134,22 @@ def coverage(of_sessions: Sequence[Interval]) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     runs = [load(path) for path in sorted(folder.glob("*.json"))]
     print(markdown_table(order_bias(runs)), end="\n\n")
+    print(temperature(runs), end="\n\n")
+    for other in sorted(path.parent for path in folder.glob("*/0001.json")):
+        table = other_options(runs, other)
+        beyond = table[table["z"].abs() > 2]
+        print(f"{other.name}: {len(beyond)} of {len(table)} figures differ by more than two standard errors")
+        print(
+            *(f"- {row.figure} of {row.benchmark}: {row.change}, {row.z:+.1f}" for row in beyond.itertuples()),
+            sep="\n",
+            end="\n\n",
+        )
     rows = []
     for kind, by_name in intervals(runs, sorted(folder.glob("rounds/*.npz"))).items():
         row = {"interval": kind}
