@@ -11,10 +11,10 @@ from typing import TypeVar
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import write_history
-from analysis.comparison.noise_floor import noise_markdown
+from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
-from analysis.comparison.variance import variance_markdown
 from analysis.metrics import Catalogue
+from analysis.repeat.variance import variance_markdown
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report

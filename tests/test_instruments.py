@@ -14,7 +14,7 @@ import torch
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import failures, parse_gate
 from analysis.comparison.history import values_over_runs
-from analysis.comparison.noise_floor import noise_markdown
+from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.metrics import first_edition
 from analysis.storage.runs import load

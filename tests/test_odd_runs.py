@@ -17,7 +17,7 @@ from analysis.__main__ import main
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, failures
 from analysis.comparison.history import overview, values_over_runs
-from analysis.comparison.noise_floor import noise_markdown
+from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.side_by_side import side_by_side
 from analysis.report.deployment import Tariff

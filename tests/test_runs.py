@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.comparison.history import overview
-from analysis.comparison.noise_floor import noise_floor, noise_markdown
+from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import load, select

@@ -12,7 +12,7 @@ import torch
 from analysis.case import Case
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
-from analysis.comparison.noise_floor import noise_floor
+from analysis.comparison.noise import noise_floor
 from analysis.metrics import first_edition
 from analysis.report.diagnosis import explanations
 from analysis.report.plots.bars import bars

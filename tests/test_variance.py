@@ -10,7 +10,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.case import Case
-from analysis.comparison.variance import FIGURES, Spread, components, gains, variance_markdown, visits_of
+from analysis.repeat.variance import FIGURES, Spread, components, gains, variance_markdown, visits_of
 from analysis.storage.runs import load
 from data_prep.errors import InputError
 from tests.test_results import benchmark

@@ -18,8 +18,8 @@ import pandas as pd
 from scipy.stats import linregress
 
 from analysis.case import case_of
-from analysis.comparison.variance import FIGURES
 from analysis.intervals import quantile_interval, student_t
+from analysis.repeat.variance import FIGURES
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run, load
 

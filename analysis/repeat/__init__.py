@@ -1,0 +1,1 @@
+"""How far a repeat of a session may differ, and what says so."""
