@@ -14,12 +14,12 @@ from analysis.comparison.history import write_history
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.metrics import Catalogue
-from analysis.repeat.variance import variance_markdown
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
+from analysis.uncertainty.variance import variance_markdown
 from data_prep.errors import InputError
 
 Value = TypeVar("Value")

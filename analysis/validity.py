@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.case import case_of
-from analysis.intervals import student_t
 from analysis.metrics import lookup
+from analysis.uncertainty.intervals import student_t
 from data_prep.untrusted import LIMITS, finite_number
 
 #: A change over the session by less than this moves no conclusion.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.intervals import quantile_interval
+from analysis.uncertainty.intervals import quantile_interval
 from benchmarks.loop import ForwardLoop, Rounds
 from benchmarks.policies import TimingPolicy
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from analysis.comparison.changes import Change, change
 from analysis.comparison.gates import Gate, failures, parse_gate
-from analysis.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from analysis.metrics import first_edition
+from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from benchmarks.instruments.energy.figures import relative_u95
 from benchmarks.instruments.latency.statistics import medians
 from fixtures.dataset.batches import FULL

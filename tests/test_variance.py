@@ -10,8 +10,8 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.case import Case
-from analysis.repeat.variance import FIGURES, Spread, components, gains, variance_markdown, visits_of
 from analysis.storage.runs import load
+from analysis.uncertainty.variance import FIGURES, Spread, components, gains, variance_markdown, visits_of
 from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save

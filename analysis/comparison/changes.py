@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.intervals import welch
 from analysis.metrics import SAME_REL, Catalogue, Direction
 from analysis.storage.runs import Run
 from analysis.table import tables
+from analysis.uncertainty.intervals import welch
 from data_prep.untrusted import LIMITS
 
 #: Fewer runs a side show a tendency and no more.

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from analysis.intervals import quantile_interval
+from analysis.uncertainty.intervals import quantile_interval
 from benchmarks.loop import ForwardLoop
 from fixtures.dataset.batches import PADDED, Batch, ShapedDataset, TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder

@@ -18,10 +18,10 @@ import pandas as pd
 from scipy.stats import linregress
 
 from analysis.case import case_of
-from analysis.intervals import quantile_interval, student_t
-from analysis.repeat.variance import FIGURES
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run, load
+from analysis.uncertainty.intervals import quantile_interval, student_t
+from analysis.uncertainty.variance import FIGURES
 
 #: The ends of an interval, and the figure that those of other sessions should hold.
 Interval = tuple[float, float, float]

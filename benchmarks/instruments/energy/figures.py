@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.intervals import student_t
+from analysis.uncertainty.intervals import student_t
 from benchmarks.instruments.energy.meters import Reading
 from benchmarks.policies import EnergyPolicy
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.intervals import block_medians, mean_interval, quantile_interval
+from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval
 from benchmarks.instruments.base import InVisit, Record, metric
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.run import BenchmarkRun, TimedRounds

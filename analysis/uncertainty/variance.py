@@ -12,10 +12,10 @@ import pandas as pd
 from scipy.special import chdtri
 
 from analysis.case import BASELINE, Case, case_of, is_own
-from analysis.intervals import TAIL
 from analysis.metrics import lookup
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
+from analysis.uncertainty.intervals import TAIL
 from data_prep.errors import InputError
 from data_prep.untrusted import finite_number
 

@@ -1,1 +1,0 @@
-"""How far a repeat of a session may differ, and what says so."""
