@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import TypeVar
 
 from analysis.comparison.changes import changes
-from analysis.comparison.gates import failures, parse_gate
+from analysis.comparison.gates import judge, parse_gate
 from analysis.comparison.history import write_history
+from analysis.comparison.latest import LAST, last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
+from analysis.comparison.variance import variance_markdown
 from analysis.metrics import Catalogue
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
-from analysis.uncertainty.variance import variance_markdown
 from data_prep.errors import InputError
 
 Value = TypeVar("Value")
+#: The exit code where a limit lies within the interval and `--undecided fail` is given.
+UNDECIDED = 3
 
 
 def report(options: argparse.Namespace) -> int:
@@ -61,16 +64,24 @@ def compare(options: argparse.Namespace) -> int:
             f"compare got {len(options.runs)} run(s) and no --to; expected two, or `compare A… --to B…` for several a "
             "side."
         )
-    selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
-    before, after = ([load(path) for path in select(side)] for side in selectors)
+    if options.to is not None and len(options.to) == 1 and options.to[0].startswith(LAST):
+        after = [load(path) for path in select(options.runs)]
+        before = last_comparable(after, options.to[0].removeprefix(LAST))
+    else:
+        selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
+        before, after = ([load(path) for path in select(side)] for side in selectors)
     catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
     gates = [gate.resolved(catalogue) for gate in options.fail]
     compared = changes(before, after)
     print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
-    lines = failures(compared, gates, allow_missing=options.allow_missing)
-    for line in lines:
+    outcome = judge(compared, gates, allow_missing=options.allow_missing)
+    for line in outcome.undecided:
+        print(f"undecided: {line}", file=sys.stderr)
+    for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
-    return 1 if lines else 0
+    if outcome.failed:
+        return 1
+    return UNDECIDED if outcome.undecided and options.undecided == "fail" else 0
 
 
 def history(options: argparse.Namespace) -> int:
@@ -140,7 +151,12 @@ def add_report_options(command: argparse.ArgumentParser) -> None:
 
 def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> None:
     """Add the options of `compare`."""
-    command.add_argument("--to", nargs="+", metavar="RUN", help=f"the other side: {runs_help}")
+    command.add_argument(
+        "--to",
+        nargs="+",
+        metavar="RUN",
+        help=f"the other side: {runs_help}; last:N makes the last N other runs of the same conditions the earlier side",
+    )
     command.add_argument(
         "--fail",
         action="append",
@@ -148,6 +164,12 @@ def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> Non
         type=argument(parse_gate),
         metavar="METRIC:PERCENT%",
         help="exit code 1 beyond",
+    )
+    command.add_argument(
+        "--undecided",
+        choices=("pass", "fail"),
+        default="pass",
+        help=f"what a limit that lies within the interval does; fail: exit code {UNDECIDED} (default: %(default)s)",
     )
     command.add_argument("--allow-missing", action="store_true", help="a metric may be missing on a side")
     command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from data_prep.errors import InputError
 from data_prep.untrusted import LIMITS, finite_number
 
 #: Figures within this share of each other are called the same, on one run as between runs.
 SAME_REL = 0.01
+ColumnType = TypeVar("ColumnType", bound="Column")
 #: The key of `machine_info` with a run's metrics.
 CATALOGUE_KEY = "metrics"
 Direction = Literal["lower", "higher"]
@@ -23,6 +24,17 @@ PATH = re.compile(r"[a-z][a-z0-9_]{0,79}(\.[a-z][a-z0-9_]{0,79}){0,3}", re.ASCII
 FORM = re.compile(r"\+?,?(\.\d[efg%])?", re.ASCII)
 #: What a case consists of beside precision and execution, as columns.
 CASE_COLUMNS = ("task", "workload", "batch_size", "sequence_length")
+#: For each figure whose repeats are predicted (`FIGURES` of `analysis.uncertainty.variance`), the columns of a table
+#: with the ends of the interval of a repeat.
+REPEAT_COLUMNS = {
+    "latency": ("latency_repeat95_low_ms", "latency_repeat95_high_ms"),
+    "energy": ("energy_repeat95_low_mj", "energy_repeat95_high_mj"),
+    "speedup": ("speedup_repeat95_low", "speedup_repeat95_high"),
+    "energy saving": ("energy_saving_repeat95_low", "energy_saving_repeat95_high"),
+}
+#: What `Column.repeat` is of a figure that is the same in every session on one machine.
+SAME = "same"
+A_REPEAT = "a repeat of this session"
 #: Columns of a table that are no metrics.
 RESERVED = ("run", "case", "name", "setting", "precision", "execution", *CASE_COLUMNS)
 
@@ -46,6 +58,8 @@ class Column:
     low_column: str | None = None
     high_column: str | None = None
     relative_column: str | None = None
+    #: How the figure of another session may differ: a key of `REPEAT_COLUMNS`, `SAME`, or None where nothing says it.
+    repeat: str | None = None
     #: What heads the figure in the summary; it is left out there where this is None.
     heading: str | None = None
     #: Whether the short table of the terminal has it as well.
@@ -100,6 +114,7 @@ class Metric(Column):
             and PATH.fullmatch(known["path"])
             and FORM.fullmatch(known.get("form") or "")
             and known.get("better") in (None, *get_args(Direction))
+            and known.get("repeat") in (None, SAME, *REPEAT_COLUMNS)
             and all(len(text) <= LIMITS.name_characters for text in texts)
         )
 
@@ -115,47 +130,69 @@ class Ratio(Column):
     kind: Literal["gain", "saving"] = "gain"
 
 
-def ratio(column: str, of: str, kind: Literal["gain", "saving"], description: str, **more: Any) -> Ratio:  # noqa: ANN401
-    """Return a ratio, whose interval is made of those of the two figures."""
-    return Ratio(
-        column,
-        "",
-        "higher",
-        description,
-        interval_of="the quotient of both figures' intervals",
-        low_column=f"{column}_ci95_low",
-        high_column=f"{column}_ci95_high",
-        of=of,
-        kind=kind,
-        **more,
+def with_repeat(column: ColumnType) -> ColumnType:
+    """Return a column with the interval of a repeat for its interval, where its figure has one."""
+    if column.repeat not in REPEAT_COLUMNS:
+        return column
+    low, high = REPEAT_COLUMNS[column.repeat]
+    return replace(column, interval_of=A_REPEAT, low_column=low, high_column=high, relative_column=None)
+
+
+RATIOS = tuple(
+    map(
+        with_repeat,
+        (
+            Ratio(
+                "speedup_vs_fp32",
+                "",
+                "higher",
+                "median latency of FP32 over this one's, in the same setting, visit by visit",
+                repeat="speedup",
+                heading="speed vs FP32",
+                in_terminal=True,
+                form=".2f",
+                sign="x",
+                of="median_latency_ms",
+            ),
+            Ratio(
+                "energy_reduction_vs_fp32",
+                "",
+                "higher",
+                "share of FP32's energy that is saved, visit by visit",
+                repeat="energy saving",
+                of="energy_per_sample_mj",
+                kind="saving",
+            ),
+            Ratio(
+                "size_reduction_vs_fp32",
+                "",
+                "higher",
+                "share of FP32's size that is saved",
+                repeat=SAME,
+                of="model_size_mb",
+                kind="saving",
+            ),
+        ),
     )
-
-
-RATIOS = (
-    ratio(
-        "speedup_vs_fp32",
-        "median_latency_ms",
-        "gain",
-        "median latency of FP32 over this one's, in the same setting",
-        heading="speed vs FP32",
-        in_terminal=True,
-        form=".2f",
-        sign="x",
-    ),
-    ratio("energy_reduction_vs_fp32", "energy_per_sample_mj", "saving", "share of FP32's energy that is saved"),
-    ratio("size_reduction_vs_fp32", "model_size_mb", "saving", "share of FP32's size that is saved"),
 )
 VALIDITY = Column("validity", "", None, "valid, invalid or unknown", is_number=False)
 PAIRED_VALIDITY = Column(
     "paired_validity", "", None, "the same apart from drift, which falls on both sides of a ratio", is_number=False
 )
+INTERVAL_ASSUMED = Column(
+    "interval_assumed",
+    "",
+    None,
+    "whether the interval of a repeat rests on an assumed noise floor",
+    is_number=False,
+)
 LAUNCH_BOUND = Column("launch_bound_share", "", "lower", "1 - graph / eager, of the median latencies")
-DERIVED: tuple[Column, ...] = (*RATIOS, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
+DERIVED: tuple[Column, ...] = (*RATIOS, INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
 
 
 def derived_columns() -> set[str]:
     """Return the names of all columns that are derived, the ends of ratios' intervals among them."""
-    ends = {str(name) for ratio in RATIOS for name in (ratio.low_column, ratio.high_column)}
+    ends = {name for names in REPEAT_COLUMNS.values() for name in names}
     return ends | {column.column for column in DERIVED}
 
 
@@ -203,7 +240,17 @@ class Catalogue:
             if metric.column in first and metric.is_number != first[metric.column].is_number:
                 kind = "a number" if first[metric.column].is_number else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        return cls.joined([first_edition(), own])
+        return cls.joined([first_edition(), own]).with_repeats(first)
+
+    def with_repeats(self, known: Mapping[str, Metric]) -> Catalogue:
+        """Return the metrics with the interval of a repeat; a run that says nothing of repeats has those of `known`."""
+        told = (
+            metric
+            if metric.repeat or metric.column not in known
+            else replace(metric, repeat=known[metric.column].repeat)
+            for metric in self.metrics
+        )
+        return Catalogue(tuple(map(with_repeat, told)))
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:
@@ -218,7 +265,7 @@ class Catalogue:
             yield metric
             if metric.column in ratios:
                 yield ratios[metric.column]
-        yield from (VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
+        yield from (INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
 
     def __getitem__(self, column: str) -> Column:
         """Return a column by its name. Raises `KeyError`."""
@@ -234,7 +281,7 @@ class Catalogue:
 def first_edition() -> Catalogue:
     """Return the metrics of runs that say nothing of theirs."""
     path = Path(__file__).parent / "storage" / "first_edition_metrics.json"
-    return Catalogue.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Catalogue.from_json(json.loads(path.read_text(encoding="utf-8"))).with_repeats({})
 
 
 def lookup(extra_info: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401

@@ -11,15 +11,18 @@ import pandas as pd
 from analysis.case import BASELINE, EAGER, Case, case_of, is_own
 from analysis.metrics import (
     CASE_COLUMNS,
+    INTERVAL_ASSUMED,
     LAUNCH_BOUND,
     LEADING_COLUMNS,
     PAIRED_VALIDITY,
     RATIOS,
+    REPEAT_COLUMNS,
     VALIDITY,
     Catalogue,
     Ratio,
 )
 from analysis.storage.runs import Run
+from analysis.uncertainty.repeat import Repeat, repeats
 from analysis.validity import judgements
 
 
@@ -39,6 +42,8 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     """
     catalogue = Catalogue.joined(run.catalogue for run in runs)
     rows = [{"run": number, **row} for number, run in enumerate(runs) for row in rows_of(run)]
+    repeated = {column: None for names in REPEAT_COLUMNS.values() for column in names}
+    paired = [paired_column(ratio) for ratio in RATIOS if ratio.repeat in REPEAT_COLUMNS]
     columns = [
         "run",
         "case",
@@ -48,12 +53,16 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
         "execution",
         *(entry.column for entry in catalogue.metrics),
     ]
-    frame = pd.DataFrame(rows, columns=[*columns, VALIDITY.column, PAIRED_VALIDITY.column, *CASE_COLUMNS])
+    marks = [INTERVAL_ASSUMED.column, VALIDITY.column, PAIRED_VALIDITY.column]
+    frame = pd.DataFrame(rows, columns=[*columns, *repeated, *paired, *marks, *CASE_COLUMNS])
+    for column in repeated:
+        frame[column] = pd.to_numeric(frame[column])
     for metric in catalogue.metrics:
         if metric.is_number:
             frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
     for ratio in RATIOS:
-        add_ratio(frame, ratio, catalogue)
+        add_ratio(frame, ratio)
+    frame = frame.drop(columns=paired)
     add_launch_bound_share(frame)
     ordered: pd.DataFrame = frame.reindex(
         columns=[*LEADING_COLUMNS, *(name for name in frame.columns if name not in LEADING_COLUMNS)]
@@ -64,6 +73,8 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
 def rows_of(run: Run) -> list[dict[str, Any]]:
     """Return a row for each of a run's benchmarks that is this suite's, with the metrics that the run describes."""
     own = [item for item in run.benchmarks if is_own(item)]
+    found = repeats(run)
+    by_figure = {ratio.repeat: paired_column(ratio) for ratio in RATIOS}
     rows = []
     for item, judgement in zip(own, judgements(own), strict=True):
         case, extra_info = case_of(item), item["extra_info"]
@@ -76,6 +87,7 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
                 "setting": case.setting,
                 **parts,
                 **figures,
+                **repeat_columns(found, case, by_figure),
                 VALIDITY.column: judgement.status,
                 PAIRED_VALIDITY.column: judgement.paired_status,
             }
@@ -83,22 +95,37 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def add_ratio(frame: pd.DataFrame, ratio: Ratio, catalogue: Catalogue) -> None:
-    """Add a column with a ratio against FP32, and two with the ends of its interval where its figure has one.
+def repeat_columns(
+    found: Mapping[str, Mapping[Case, Repeat]], case: Case, paired: Mapping[str | None, str]
+) -> dict[str, Any]:
+    """Return the ends of a case's intervals of a repeat, its ratios by visits, and whether an interval is assumed."""
+    columns: dict[str, Any] = {}
+    of_case = {figure: by_case[case] for figure, by_case in found.items() if case in by_case}
+    for figure, repeat in of_case.items():
+        columns |= dict(zip(REPEAT_COLUMNS[figure], repeat.ends(figure), strict=True))
+        if figure in paired:
+            columns[paired[figure]] = repeat.value(figure)
+    return columns | {INTERVAL_ASSUMED.column: any(repeat.assumed for repeat in of_case.values()) if of_case else None}
 
-    The interval reaches from the quotient of one pair of ends to that of the other; it is no better than the intervals
-    of this run's medians that it is made of. FP32's own ratio is exact. A figure that is not above 0 has no ratio.
+
+def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:
+    """Add a column with a ratio against FP32. FP32's own is exact; a figure that is not above 0 has no ratio.
+
+    Of what was measured in visits it is the mean over the visits that both made, whose interval is in the table.
     """
-    value, of = positive(frame[ratio.of]), catalogue[ratio.of]
-    quotients = {ratio.column: of_partner(frame, value, precision=BASELINE) / value}
-    if of.interval_of is not None and ratio.low_column and ratio.high_column:
-        low, high = (positive(end) for end in known_interval(frame, ratio.of, catalogue))
-        quotients[ratio.low_column] = of_partner(frame, low, precision=BASELINE) / high
-        quotients[ratio.high_column] = of_partner(frame, high, precision=BASELINE) / low
-    is_baseline = (frame["precision"] == BASELINE) & value.notna()
-    for column, quotient in quotients.items():
-        gain = quotient.mask(is_baseline, 1.0)
-        frame[column] = gain if ratio.kind == "gain" else 1 - 1 / gain
+    value = positive(frame[ratio.of])
+    quotient = (of_partner(frame, value, precision=BASELINE) / value).mask(
+        (frame["precision"] == BASELINE) & value.notna(), 1.0
+    )
+    frame[ratio.column] = quotient if ratio.kind == "gain" else 1 - 1 / quotient
+    if ratio.repeat in REPEAT_COLUMNS:
+        paired = pd.to_numeric(frame[paired_column(ratio)])
+        frame[ratio.column] = frame[ratio.column].mask(paired.notna() & frame[ratio.column].notna(), paired)
+
+
+def paired_column(ratio: Ratio) -> str:
+    """Return the column, for as long as the table is made, with a ratio over the visits that both sides made."""
+    return f"{ratio.column} by visits"
 
 
 def add_launch_bound_share(frame: pd.DataFrame) -> None:

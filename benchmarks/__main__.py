@@ -1,29 +1,61 @@
-"""The whole measurement several times, each in a fresh process: `python -m benchmarks --repeats 5 [pytest options]`."""
+"""The whole measurement several times, each in a fresh process: `python -m benchmarks --repeats 5 [pytest options]`.
+
+The runs together say how much sessions differ on this machine: their noise floor is written to the folder of results,
+and later runs make their intervals with it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from pathlib import Path
+
+from analysis.storage.runs import STORAGE, load
+from analysis.uncertainty.floor import FEWEST_SESSIONS, FOLDER, add_series
+from data_prep.errors import InputError
 
 
 def main() -> int:
     """Run pytest on the benchmarks `--repeats` times, saving each run; stop at the first that fails."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure several times in fresh processes and save each run; every other option goes to pytest.",
+        description="Measure several times in fresh processes, save each run, and write the noise floor of this "
+        "machine; every other option goes to pytest.",
         epilog="`python -m analysis noise` then shows how much the runs differ.",
     )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs (default: %(default)s)")
+    parser.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
+    parser.add_argument("--benchmark-storage", default=str(STORAGE), help="default: %(default)s")
     options, pytest_options = parser.parse_known_args()
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}; expected 1 or more")
+    storage = Path(options.benchmark_storage.removeprefix("file://"))
+    earlier = set(storage.glob("*/*.json"))
+    places = [f"--results-dir={options.results_dir}", f"--benchmark-storage={options.benchmark_storage}"]
     for number in range(1, options.repeats + 1):
         print(f"run {number} of {options.repeats}", flush=True)
-        command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-autosave", *pytest_options]
+        command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-autosave", *places, *pytest_options]
         code = subprocess.run(command, check=False).returncode
         if code:
             return code
+    return write_floor(sorted(set(storage.glob("*/*.json")) - earlier), options.results_dir / FOLDER)
+
+
+def write_floor(saved: list[Path], folder: Path) -> int:
+    """Write the noise floor of runs; return the exit code."""
+    if len(saved) < FEWEST_SESSIONS:
+        print(f"{len(saved)} run(s) make no noise floor; expected --repeats {FEWEST_SESSIONS} or more.")
+        return 0
+    try:
+        path = add_series(folder, [load(path) for path in saved])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {folder} cannot be written ({error.strerror}); the noise floor was not saved.", file=sys.stderr)
+        return 1
+    print(f"wrote {path}: the noise floor of {len(saved)} runs, which later runs make their intervals with.")
     return 0
 
 

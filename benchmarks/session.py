@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from analysis.case import Case
 from analysis.metrics import CATALOGUE_KEY
 from analysis.storage.journal import CASES_KEY
+from analysis.storage.runs import Run
+from analysis.uncertainty.floor import FOLDER as FLOORS_FOLDER
+from analysis.uncertainty.floor import Conditions, host_name
+from analysis.uncertainty.floors import FLOORS_KEY, Floors, find_floors
+from analysis.uncertainty.repeat import written
 from benchmarks.instruments import INSTRUMENTS
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, Record, catalogue, metric
-from benchmarks.instruments.machine.environment import environment
+from benchmarks.instruments.machine.environment import environment, essentials
 from benchmarks.instruments.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
@@ -102,8 +108,28 @@ class Session:
             CASES_KEY: list(self.cases),
             "order_seed": self.settings.order_seed,
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
+            FLOORS_KEY: self.floors.as_json(),
             CATALOGUE_KEY: self.catalogue,
         }
+
+    @cached_property
+    def floors(self) -> Floors:
+        """The noise floors that this session's intervals of a repeat are made with."""
+        device, facts = self.settings.device, essentials(self.settings.device)
+        return find_floors(
+            Conditions.of(facts, PROCEDURE),
+            host_name(platform.node(), facts),
+            device.type,
+            dict.fromkeys(case.execution for case in self.cases.values()),
+            [self.settings.results_dir / FLOORS_FOLDER],
+        )
+
+    def predict_repeats(self) -> None:
+        """Write the interval of a repeat to each case's `extra_info`, once the last visit has been made."""
+        run = Run(Path(), tuple(self.benchmarks), self.environment)
+        for name, sections in written(run).items():
+            for section, values in sections.items():
+                self.finished[name].setdefault(section, {}).update(values)
 
     def visit(self, run: BenchmarkRun, number: int, position: int, timed: Callable[[], None]) -> None:
         """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.

@@ -10,8 +10,9 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.case import Case
+from analysis.comparison.variance import variance_markdown
 from analysis.storage.runs import load
-from analysis.uncertainty.variance import FIGURES, Spread, components, gains, variance_markdown, visits_of
+from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save
@@ -78,7 +79,7 @@ def test_simulated_components_are_found():
 
 
 def test_a_spread_is_shown_in_percent_with_its_interval():
-    assert str(Spread(0.0015, 0.0011, 0.0028)) == "0.15% (0.11% to 0.28%)"
+    assert str(Spread(0.0015, 0.0011, 0.0028, 9)) == "0.15% (0.11% to 0.28%)"
 
 
 def session_of(tmp_path, name: str, medians_ms: list[float]):

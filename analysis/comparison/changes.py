@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -11,18 +11,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.metrics import SAME_REL, Catalogue, Direction
+from analysis.case import BASELINE, Case
+from analysis.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
 from analysis.storage.runs import Run
 from analysis.table import tables
-from analysis.uncertainty.intervals import welch
+from analysis.uncertainty.intervals import CONFIDENCE, welch
+from analysis.uncertainty.repeat import SAVING, Repeat, joined, repeats
 from data_prep.untrusted import LIMITS
 
-#: Fewer runs a side show a tendency and no more.
+#: Of a metric whose repeats nothing predicts, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
-#: In place of a verdict where the runs were measured by different procedures.
+#: In place of a verdict, for the reason that goes with it.
 NO_VERDICT = "no verdict"
 #: In place of a verdict where a side lacks the metric.
 MISSING = "missing"
+#: In place of a verdict where a metric has no interval.
+INDICATIVE = "indicative"
+OTHER_PROCEDURE = "the runs were measured by different procedures"
+#: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
+MOVED_BY_DRIFT = ("latency", "energy")
+
+
+class Interval(NamedTuple):
+    """The 95% interval of a relative change, and what it is of; the ends are None beyond what a float can hold."""
+
+    low_rel: float | None
+    high_rel: float | None
+    of: str
+    #: How probable so large a change is where nothing changed.
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -35,12 +52,11 @@ class Change:
     before: float | None
     after: float | None
     change_rel: float | None
-    ci95_low: float | None
-    ci95_high: float | None
-    #: Run-to-run standard deviation within the sides, relative: what a change has to exceed.
-    noise_floor_rel: float | None
+    interval: Interval | None
     runs: tuple[int, int]
     verdict: str
+    #: Why there is no verdict.
+    reason: str | None = None
 
     @property
     def worsening_rel(self) -> float | None:
@@ -49,38 +65,58 @@ class Change:
             return None
         return self.change_rel if self.better == "lower" else -self.change_rel
 
-
-class RelativeChange(NamedTuple):
-    """A relative change, its 95% interval and the noise floor; None where they are unknown."""
-
-    change_rel: float | None = None
-    ci95_low: float | None = None
-    ci95_high: float | None = None
-    noise_floor_rel: float | None = None
+    @property
+    def worsening_interval_rel(self) -> tuple[float, float] | None:
+        """The ends of the interval, counted so that more is worse."""
+        if self.interval is None or self.interval.low_rel is None or self.interval.high_rel is None:
+            return None
+        low, high = self.interval.low_rel, self.interval.high_rel
+        return (low, high) if self.better == "lower" else (-high, -low)
 
 
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     """Return the change of every metric that can get better and worse, of every benchmark that either side has.
 
-    Runs of different measuring procedures get no verdict.
+    Runs of different measuring procedures get no verdict, and neither do latency and energy of a benchmark that drifted
+    in one of its runs, or may have. The verdicts on one metric's benchmarks are one family (Holm, 1979).
     """
     runs = (*before, *after)
     catalogue = Catalogue.joined(run.catalogue for run in runs)
-    has_verdict = len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) < 2
     sides = [tables(side) for side in (before, after)]
     by_name = [{str(name): rows for name, rows in side.groupby("name", sort=False)} for side in sides]
+    predicted = [repeats(run) for run in runs]
     compared = []
     for name in dict.fromkeys(name for side in by_name for name in side):
+        rows = [side[name] for side in by_name if name in side]
+        case: Case = rows[0]["case"].iloc[0]
         for metric in catalogue.compared:
             first, second = (values_of(side.get(name), metric.column) for side in by_name)
-            if metric.better and (len(first) or len(second)):
-                compared.append(change(name, metric.column, metric.better, first, second))
-    return compared if has_verdict else [without_verdict(change) for change in compared]
+            is_its_own = isinstance(metric, Ratio) and case.precision == BASELINE  # 1 in any run
+            if metric.better and (len(first) or len(second)) and not is_its_own:
+                repeat = joined(found.get(metric.repeat or "", {}).get(case) for found in predicted)
+                one = change(name, metric, first, second, repeat)
+                compared.append(one if is_steady(rows, metric) else without_verdict(one, drift_reason(rows)))
+    if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
+        return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
+    return holm(compared)
 
 
-def without_verdict(change: Change) -> Change:
+def is_steady(rows: Iterable[pd.DataFrame], metric: Column) -> bool:
+    """Tell whether a drift in one of the runs leaves a verdict on a metric possible."""
+    if metric.repeat not in MOVED_BY_DRIFT:
+        return True
+    return not any(side["validity"].isin(("invalid", "unknown")).any() for side in rows)
+
+
+def drift_reason(rows: Iterable[pd.DataFrame]) -> str:
+    """Return what keeps a benchmark's runs from a verdict."""
+    states = {str(state) for side in rows for state in side["validity"]} & {"invalid", "unknown"}
+    return f"a run's measurement is {' or '.join(sorted(states))}"
+
+
+def without_verdict(change: Change, reason: str) -> Change:
     """Return a change of which nothing is said but the figures."""
-    return change if change.verdict == MISSING else replace(change, verdict=NO_VERDICT)
+    return change if change.verdict == MISSING else replace(change, verdict=NO_VERDICT, reason=reason)
 
 
 def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
@@ -92,47 +128,48 @@ def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
 
 
 def change(
-    benchmark: str,
-    metric: str,
-    better: Direction,
-    before: npt.NDArray[Any],
-    after: npt.NDArray[Any],
+    benchmark: str, metric: Column, before: npt.NDArray[Any], after: npt.NDArray[Any], repeat: Repeat | None = None
 ) -> Change:
     """Compare the values of one metric, one a run.
 
-    The change is that of geometric means, its interval Welch's over the logarithms of the runs' values: on no true
-    difference it covered 94% where tests over the rounds of single runs had a false-positive rate of 73%. Values that
-    are not all above 0 have no relative change.
+    The change is that of geometric means, of a saving s that of the gain 1 / (1 - s); values that are not all above 0
+    have no relative change. `repeat` says how
+    figures of sessions differ; of a metric without one the runs themselves say it, three a side or more.
     """
     runs = (len(before), len(after))
     means = [float(side.mean()) if len(side) else None for side in (before, after)]
-    relative = RelativeChange()
+    change_rel = interval = None
     if min(runs) and min(before.min(), after.min()) > 0:
-        relative = relative_change(np.log(before), np.log(after))
-    return Change(
-        benchmark,
-        metric,
-        better,
-        means[0],
-        means[1],
-        *relative,
-        runs,
-        verdict(better, runs, relative),
-    )
+        first, second = (logarithms(metric, side) for side in (before, after))
+        change_rel = expm1(float(second.mean() - first.mean()))
+        interval = interval_of(metric, first, second, repeat)
+    better: Direction = metric.better or "lower"
+    verdict_now = verdict(better, runs, change_rel, interval)
+    return Change(benchmark, metric.column, better, means[0], means[1], change_rel, interval, runs, verdict_now)
 
 
-def relative_change(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> RelativeChange:
-    """Return the relative change from logarithms of values to others, its 95% interval and the spread within sides."""
-    centre = float(after.mean() - before.mean())
-    low = high = noise_floor = None
-    degrees_of_freedom = len(before) + len(after) - 2
-    if degrees_of_freedom:
-        within = sum(float(((side - side.mean()) ** 2).sum()) for side in (before, after))
-        noise_floor = expm1(math.sqrt(within / degrees_of_freedom))
-    if min(len(before), len(after)) >= 2:
-        half_width = welch(before, after).half_width
-        low, high = expm1(centre - half_width), expm1(centre + half_width)
-    return RelativeChange(expm1(centre), low, high, noise_floor)
+def logarithms(metric: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the logarithms in which values are compared: of a saving s that of the gain 1 / (1 - s)."""
+    found: npt.NDArray[Any] = -np.log1p(-values) if metric.repeat == SAVING and values.max() < 1 else np.log(values)
+    return found
+
+
+def interval_of(
+    metric: Column, before: npt.NDArray[Any], after: npt.NDArray[Any], repeat: Repeat | None
+) -> Interval | None:
+    """Return the interval of the change from logarithms of values to others, None where nothing says it."""
+    centre, counts = float(after.mean() - before.mean()), (len(before), len(after))
+    if metric.repeat == SAME:
+        return Interval(expm1(centre), expm1(centre), "same in every session", float(centre == 0))
+    if repeat is not None:
+        half_width, of = repeat.half_width(*counts), f"a repeat{' (assumed)' if repeat.assumed else ''}"
+        p_value = repeat.p_value(centre, *counts)
+    elif min(counts) >= RUNS_FOR_VERDICT:
+        found = welch(before, after)
+        half_width, of, p_value = found.half_width, "the mean over runs", found.p_value
+    else:
+        return None
+    return Interval(expm1(centre - half_width), expm1(centre + half_width), of, p_value)
 
 
 def expm1(logarithm: float) -> float | None:
@@ -140,18 +177,41 @@ def expm1(logarithm: float) -> float | None:
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
-def verdict(better: str, runs: tuple[int, int], change: RelativeChange) -> str:
-    """Return better, worse, same or undecided; `indicative` with fewer than three runs a side, `missing` without any.
+def verdict(better: str, runs: tuple[int, int], change_rel: float | None, interval: Interval | None) -> str:
+    """Return better, worse, same or undecided; `indicative` without an interval, `missing` where a side has no run.
 
-    Better or worse needs an interval without 0 and a change beyond the noise floor.
+    Better or worse needs a change that is improbable where nothing changed; the same, an interval within 1%.
     """
-    if change.change_rel is None:
+    if change_rel is None:
         return "undecided" if min(runs) else MISSING
-    if min(runs) < RUNS_FOR_VERDICT or change.ci95_low is None or change.ci95_high is None:
-        return "indicative"
-    if change.ci95_low >= -SAME_REL and change.ci95_high <= SAME_REL:
+    if interval is None:
+        return INDICATIVE
+    low, high = interval.low_rel, interval.high_rel
+    if low is not None and high is not None and low >= -SAME_REL and high <= SAME_REL:
         return "same"
-    excludes_zero = change.ci95_low > 0 or change.ci95_high < 0
-    if not excludes_zero or abs(change.change_rel) <= (change.noise_floor_rel or 0.0):
+    if interval.p_value > 1 - CONFIDENCE:
         return "undecided"
-    return "better" if (change.change_rel < 0) == (better == "lower") else "worse"
+    return "better" if (change_rel < 0) == (better == "lower") else "worse"
+
+
+def holm(changes: Sequence[Change]) -> list[Change]:
+    """Return changes of which better and worse stand only where all benchmarks of their metric together allow it.
+
+    The k-th smallest of m probabilities has to be below 5% / (m - k + 1), and so have those before it. Source: Holm, A
+    simple sequentially rejective multiple test procedure, 1979.
+    """
+    kept: set[int] = set()
+    for metric in dict.fromkeys(one.metric for one in changes):
+        family = sorted(
+            (one.interval.p_value, number)
+            for number, one in enumerate(changes)
+            if one.metric == metric and one.interval is not None and one.verdict not in (NO_VERDICT, MISSING)
+        )
+        for place, (p_value, number) in enumerate(family):
+            if p_value > (1 - CONFIDENCE) / (len(family) - place):
+                break
+            kept.add(number)
+    return [
+        replace(one, verdict="undecided") if one.verdict in ("better", "worse") and number not in kept else one
+        for number, one in enumerate(changes)
+    ]

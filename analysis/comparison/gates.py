@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.comparison.changes import NO_VERDICT, Change
+from analysis.comparison.changes import NO_VERDICT, OTHER_PROCEDURE, Change
 from analysis.metrics import Catalogue
 from data_prep.errors import InputError
 
@@ -47,42 +47,69 @@ def parse_gate(expression: str) -> Gate:
     return Gate(matched["metric"], float(matched["percent"]) / 100)
 
 
-def failures(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing: bool = False) -> list[str]:
-    """Return a line for each gate that a change does not pass.
+@dataclass(frozen=True)
+class Outcome:
+    """What limits say of changes: lines on those that were passed, and on those of which that cannot be told."""
 
-    A worsening beyond the limit fails, unless several runs are given and it is within their noise floor. A metric that
+    failed: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+
+def judge(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing: bool = False) -> Outcome:
+    """Return what the gates say: a change fails where its interval lies beyond the limit, and passes where within.
+
+    In between it is undecided, and so is a change without an interval, or of runs that may have drifted. A metric that
     one side lacks fails unless `allow_missing`, and so does a gate on a metric that no benchmark has; a benchmark that
-    lacks it on both sides, as eager energy may, is passed over.
+    lacks it on both sides, as eager energy may, is passed over. Runs of different procedures fail.
     """
-    all_changes, lines = list(changes), []
+    all_changes = list(changes)
+    failed, undecided = [], []
     for gate in gates:
         concerned = [change for change in all_changes if change.metric == gate.metric]
         if not concerned and not allow_missing:
-            lines.append(f"{gate.metric}: no benchmark has it; expected it on both sides.")
+            failed.append(f"{gate.metric}: no benchmark has it; expected it on both sides.")
         for change in concerned:
-            line = failure(change, gate, allow_missing)
-            if line is not None:
-                lines.append(line)
-    return lines
+            failed += [line for line in [failure(change, gate, allow_missing)] if line]
+            undecided += [line for line in [doubt(change, gate)] if line]
+    return Outcome(tuple(failed), tuple(undecided))
 
 
 def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
     """Return why a change does not pass a gate, or None."""
-    worse_by = change.worsening_rel
-    if worse_by is None:
+    place = f"{change.benchmark} {gate.metric}"
+    if change.change_rel is None:
         sides = " and ".join(side for side, runs in zip(("before", "after"), change.runs, strict=True) if not runs)
         missing = f"missing {sides}" if sides else "no relative change, since not all values are above 0"
-        return None if allow_missing else f"{change.benchmark} {gate.metric}: {missing}; expected it on both sides."
+        return None if allow_missing else f"{place}: {missing}; expected it on both sides."
+    if change.reason == OTHER_PROCEDURE:
+        return f"{place}: {OTHER_PROCEDURE}; expected one. Measure the earlier side again with this version."
+    worse = change.worsening_interval_rel
+    if worse is None or change.verdict == NO_VERDICT or worse[0] <= gate.limit_rel:
+        return None
+    return f"{place}: {figures(change)}; at most {gate.limit_rel:.2%} allowed."
+
+
+def doubt(change: Change, gate: Gate) -> str | None:
+    """Return why it cannot be told whether a change passes a gate, or None where it can."""
+    if change.change_rel is None or change.reason == OTHER_PROCEDURE:
+        return None
+    place, worse = f"{change.benchmark} {gate.metric}", change.worsening_interval_rel
     if change.verdict == NO_VERDICT:
+        return f"{place}: {figures(change)}; {change.reason}, so whether that is beyond {gate.limit_rel:.2%} is open."
+    if worse is None:
         return (
-            f"{change.benchmark} {gate.metric}: the runs were measured by different procedures; expected one. Measure "
-            "the earlier side again with this version."
+            f"{place}: {figures(change)}; nothing says how far a repeat may differ, so whether that is beyond "
+            f"{gate.limit_rel:.2%} is open. Compare 3 runs a side."
         )
-    if worse_by <= gate.limit_rel:
-        return None
-    if change.noise_floor_rel is not None and worse_by <= change.noise_floor_rel:
-        return None
-    return (
-        f"{change.benchmark} {gate.metric}: {change.before:.6g} to {change.after:.6g}, worse by {worse_by:.2%}; at "
-        f"most {gate.limit_rel:.2%} allowed."
-    )
+    if worse[0] <= gate.limit_rel < worse[1]:
+        return f"{place}: {figures(change)}; {gate.limit_rel:.2%} lies within. Compare more runs."
+    return None
+
+
+def figures(change: Change) -> str:
+    """Return a change as text, with its interval."""
+    by, worse = change.worsening_rel or 0.0, change.worsening_interval_rel
+    interval = ""
+    if worse is not None and change.interval is not None and worse[0] < worse[1]:
+        interval = f" ({worse[0]:+.2%} to {worse[1]:+.2%}, of {change.interval.of})"
+    return f"{change.before:.6g} to {change.after:.6g}, worse by {by:.2%}{interval}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,6 +12,10 @@ from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
+from analysis.uncertainty.coverage import coverage, ratios_of_the_same, without
+from analysis.uncertainty.floor import FEWEST_SESSIONS, series_of
+from analysis.uncertainty.variance import Spread
+from data_prep.errors import InputError
 
 
 def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
@@ -44,4 +49,43 @@ def noise_markdown(runs: Sequence[Run]) -> str:
         for column in ("mean", "std", "minimum", "maximum"):
             text[column] = [number(value, "{:.5g}") for value in text[column]]
         parts.append(f"## {execution}\n\n{markdown_table(text)}")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *coverage_markdown(runs)])
+
+
+def coverage_markdown(runs: Sequence[Run]) -> list[str]:
+    """Return what this machine can tell apart: the noise floor, the coverage of intervals by it, and false alarms."""
+    if len(runs) < FEWEST_SESSIONS + 2:
+        return [
+            f"How well intervals of a repeat hold can be told from {FEWEST_SESSIONS + 2} runs on; these are {len(runs)}."
+        ]
+    try:
+        series = series_of(runs)
+        found = coverage(runs, lambda ours, theirs: without((ours, theirs), runs))
+    except InputError as error:
+        return [f"How well intervals of a repeat hold cannot be told: {error}"]
+    rows = []
+    for (execution, figure), one in found.items():
+        floor = series.spreads[execution, figure]
+        spread = Spread.of(floor.session**2 * floor.degrees_of_freedom, round(floor.degrees_of_freedom))
+        rows.append(
+            {
+                "execution": execution,
+                "figure": figure,
+                "sessions differ by": str(spread),
+                "interval of a repeat": f"± {math.expm1(one.half_width):.2%}",
+                "holds the other session's figure": f"{one.held} of {one.pairs} ({one.share:.0%})",
+            }
+        )
+    lines = [
+        "## What this machine can tell apart",
+        markdown_table(pd.DataFrame(rows)),
+        "Of every pair of runs one is judged by the interval of the other, with the noise floor of the rest; 95% "
+        "should be held. In parentheses the 95% interval of the noise floor itself.",
+    ]
+    ratios = [abs(found.centre) <= found.half_width() for _, _, found in ratios_of_the_same(runs)]
+    if ratios:
+        lines.append(
+            f"FP32 against itself: the interval holds 1 in {sum(ratios)} of {len(ratios)} ratios; "
+            f"{len(ratios) - sum(ratios)} false alarm(s)."
+        )
+    return lines

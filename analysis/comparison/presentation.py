@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.changes import RUNS_FOR_VERDICT, Change
+from analysis.comparison.changes import INDICATIVE, RUNS_FOR_VERDICT, Change
 from analysis.comparison.comparability import differences
 from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
@@ -32,25 +32,39 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
     headed = {column.column for column in catalogue.compared if column.heading}  # the JSON has every metric
     rows = [change_as_text(change) for change in changes if change.metric in headed]
     parts.append(markdown_table(pd.DataFrame(rows)))
-    if min(len(before), len(after)) < RUNS_FOR_VERDICT:
-        parts.append(
-            f"Fewer than {RUNS_FOR_VERDICT} runs a side are indicative: runs of the same thing differ too. Make more "
-            "with `python -m benchmarks --repeats 5`."
-        )
+    parts += legend(changes, headed)
     return "\n\n".join(parts)
+
+
+def legend(changes: Sequence[Change], metrics: Container[str]) -> list[str]:
+    """Return what the words of the table mean, where they occur in it."""
+    shown = [change for change in changes if change.metric in metrics]
+    lines = [
+        "The interval holds the true change 19 times in 20: of a repeat, by the noise floor of this device or what is "
+        "assumed of it; of the mean over runs, by the spread of the runs given."
+    ]
+    if any(change.verdict == INDICATIVE for change in shown):
+        lines.append(
+            f"Indicative: nothing says how far a repeat of this metric may differ; compare {RUNS_FOR_VERDICT} runs a "
+            "side."
+        )
+    reasons = dict.fromkeys(change.reason for change in shown if change.reason)
+    return [*lines, *(f"No verdict: {reason}." for reason in reasons)]
 
 
 def change_as_text(change: Change) -> dict[str, str]:
     """Return one change as a row of text."""
-    interval = "-" if change.ci95_low is None else f"{change.ci95_low:+.2%} to {change.ci95_high:+.2%}"
+    found = change.interval
+    ends = None if found is None else (found.low_rel, found.high_rel)
+    interval = "-" if ends is None or None in ends else f"{ends[0]:+.2%} to {ends[1]:+.2%}"
     return {
         "benchmark": change.benchmark,
         "metric": change.metric,
         "before": number(change.before, "{:.5g}"),
         "after": number(change.after, "{:.5g}"),
         "change": number(change.change_rel, "{:+.2%}"),
-        "95% interval of the mean change": interval,
-        "noise floor": number(change.noise_floor_rel, "{:.2%}"),
+        "95% interval": interval,
+        "of": found.of if found else "-",
         "verdict": VERDICT_WORDS.get(change.metric, {}).get(change.verdict, change.verdict),
     }
 
@@ -61,6 +75,13 @@ def as_json(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Chang
         "before": [str(run.path) for run in before],
         "after": [str(run.path) for run in after],
         "warnings": comparability_warnings(before, after),
-        "changes": [asdict(change) for change in changes],
+        "changes": [as_json_change(change) for change in changes],
     }
     return json.dumps(document, indent=2, allow_nan=False)
+
+
+def as_json_change(change: Change) -> dict[str, Any]:
+    """Return one change as JSON holds it."""
+    document = asdict(change)
+    document["interval"] = None if change.interval is None else change.interval._asdict()
+    return document

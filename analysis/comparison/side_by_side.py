@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.case import is_own
+from analysis.metrics import REPEAT_COLUMNS
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
@@ -47,11 +48,18 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
 
 def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any]) -> dict[str, str]:
     """Return one benchmark of one run as a row of text; `first` is the first run's."""
-    cells = {"benchmark": str(row["name"]), "run": row["source"]}
+    cells = {"benchmark": str(row["name"]), "run": row["source"], "median ms, 95% of a repeat": with_repeat(row)}
     for column, heading, form in COLUMNS:
         cells[heading] = number(row[column], form) + difference(row[column], first[column])
     validity = str(row["validity"] or "unknown")
     return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
+
+
+def with_repeat(row: pd.Series[Any]) -> str:
+    """Return a row's latency with the interval of a repeat, marked where that is assumed."""
+    low, high = (row[column] for column in REPEAT_COLUMNS["latency"])
+    interval = "" if pd.isna(low) else f" ({low:.3f} to {high:.3f}{', assumed' if row['interval_assumed'] else ''})"
+    return number(row["median_latency_ms"], "{:.3f}") + interval
 
 
 def difference(value: Any, first: Any) -> str:  # noqa: ANN401

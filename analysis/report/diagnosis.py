@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.case import BASELINE, EAGER, Case, case_of
-from analysis.metrics import SAME_REL, lookup
+from analysis.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 from analysis.validity import Judgement
 from data_prep.untrusted import finite_number
 
@@ -63,8 +63,12 @@ def cause(eager: Mapping[str, Any]) -> str:
 def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return how a row's latency compares with FP32's, in words: faster or slower only where its interval says so."""
     ratio = row["speedup_vs_fp32"]
-    low, high = row["speedup_vs_fp32_ci95_low"], row["speedup_vs_fp32_ci95_high"]
-    low, high = (ratio if pd.isna(end) else end for end in (low, high))
+    low, high = (row[column] for column in REPEAT_COLUMNS["speedup"])
+    latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
+    if pd.isna(low):
+        return (
+            f"not to be judged, for nothing says how far a repeat may differ, against FP32 ({latencies}, {ratio:.2f}x)"
+        )
     if "invalid" in (baseline["paired_validity"], row["paired_validity"]):
         words = "not to be judged, for a measurement is invalid, against"
     elif low > 1 - SAME_REL and high < 1 + SAME_REL:
@@ -75,9 +79,7 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
         words = "slower than"
     else:
         words = "neither clearly faster nor slower than"
-    interval = f", {low:.2f} to {high:.2f} by the visits of this session" if high > low else ""
-    latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
-    return f"{words} FP32 ({latencies}, {ratio:.2f}x{interval})"
+    return f"{words} FP32 ({latencies}, {ratio:.2f}x; a repeat finds {low:.2f} to {high:.2f})"
 
 
 def caveats(benchmarks: Sequence[dict[str, Any]], judgements: Sequence[Judgement]) -> list[str]:

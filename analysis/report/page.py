@@ -34,7 +34,7 @@ PROCEDURE = {
     "energy meter": "energy.method",
     "windows": "energy.windows",
     "metered s": "energy.window_s",
-    "energy ± (95%, of the mean)": "energy.rel_u95",
+    "energy ± (95%, of this session's centre)": "energy.rel_u95",
     "targets scored": "quality.targets",
     "parameters in": "numerics.parameter_dtypes",
     "logits in": "numerics.logits_dtype",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
 from analysis.case import BASELINE
-from analysis.metrics import SAME_REL, Catalogue
-from analysis.table import interval_ends
+from analysis.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
+from analysis.table import known_interval
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
 EXECUTION_ORDER = ("graph", "compiled", "eager")
@@ -40,16 +41,21 @@ def recommendations(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue) -> str:
     """Return the sentence for one setting."""
-    clearly_faster = others[interval_ends(others, "speedup_vs_fp32", catalogue)[0] > 1]
+    low, high = known_interval(others, "speedup_vs_fp32", catalogue)
+    clearly_faster = others[low > 1]
     candidates = clearly_faster if len(clearly_faster) else others
     fastest = candidates.sort_values("median_latency_ms").iloc[0]
     if not fastest["speedup_vs_fp32"] > 1 + SAME_REL:
         return f"Stay with {baseline['name']}: no other precision is faster here ({gains(fastest)})."
+    if pd.isna(low[fastest.name]):
+        return (
+            f"{fastest['name']} was the fastest in this run ({gains(fastest)}); nothing says how far a repeat may "
+            "differ, so nothing is recommended. Measure again, in two visits or more."
+        )
     if not len(clearly_faster):
-        low, high = fastest["speedup_vs_fp32_ci95_low"], fastest["speedup_vs_fp32_ci95_high"]
         return (
             f"Stay with {baseline['name']} or measure again: {fastest['name']} is not clearly faster "
-            f"({gains(fastest)}, with an interval from {low:.2f} to {high:.2f}x by the rounds of this run)."
+            f"({gains(fastest)}; a repeat may find {low[fastest.name]:.2f} to {high[fastest.name]:.2f}x)."
         )
     if fastest["stand_in"]:
         return (
@@ -79,10 +85,11 @@ def gains(row: pd.Series[Any]) -> str:
     """Return a row's speed and energy against FP32 as text."""
     speed = f"{row['speedup_vs_fp32']:.2f}x the speed of {BASELINE}"
     saving = row["energy_reduction_vs_fp32"]
-    if row["energy_reduction_vs_fp32_ci95_low"] < 0 < row["energy_reduction_vs_fp32_ci95_high"]:
-        return f"{speed}, the same energy within its uncertainty"
     if pd.isna(saving):
         return speed
+    low, high = (row[column] for column in REPEAT_COLUMNS["energy saving"])
+    if not (low > 0 or high < 0):
+        return f"{speed}, no clear difference in energy"
     return f"{speed}, {abs(saving):.0%} {'less' if saving >= 0 else 'more'} energy"
 
 
@@ -90,9 +97,10 @@ def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
     """Return, by name, each benchmark that another of its setting beats in everything, and which one that is.
 
     In everything: no cost of the other is higher, one is lower by more than 1%, its intervals' upper ends against this
-    one's lower ends, and its quality is harmless. A cost that either side lacks is not compared.
+    one's lower ends, and its quality is harmless. A cost that either side lacks is not compared; one whose repeats
+    nothing predicts dominates nothing.
     """
-    intervals = {cost: interval_ends(frame, cost, catalogue) for cost in COSTS}
+    intervals = {cost: certain_ends(frame, cost, catalogue) for cost in COSTS}
     lowest = pd.DataFrame({cost: low for cost, (low, _) in intervals.items()})
     highest = pd.DataFrame({cost: high for cost, (_, high) in intervals.items()})
     by_name = {}
@@ -105,6 +113,15 @@ def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
     return by_name
 
 
+def certain_ends(frame: pd.DataFrame, cost: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return how low and how high a cost may be in a repeat; no bounds where nothing says it, NaN where missing."""
+    value = frame[cost]
+    if catalogue[cost].repeat == SAME:
+        return value, value
+    low, high = known_interval(frame, cost, catalogue)
+    return low.mask(low.isna() & value.notna(), 0.0), high.mask(high.isna() & value.notna(), math.inf)
+
+
 def is_choosable(row: pd.Series[Any]) -> bool:
     """Tell whether nothing speaks against using a benchmark's precision but its costs."""
     has_quality = row["precision"] == BASELINE or row["quality_verdict"] in HARMLESS
@@ -113,5 +130,6 @@ def is_choosable(row: pd.Series[Any]) -> bool:
 
 def costs_less(highest: pd.Series[float], lowest: pd.Series[float]) -> bool:
     """Tell whether one benchmark's costs at their highest are below another's at their lowest, one by more than 1%."""
-    ratios = [highest[cost] / lowest[cost] for cost in COSTS if highest[cost] > 0 and lowest[cost] > 0]
+    pairs = [(highest[cost], lowest[cost]) for cost in COSTS if highest[cost] > 0 and lowest[cost] >= 0]
+    ratios = [high / low if low else math.inf for high, low in pairs]
     return bool(ratios) and max(ratios) <= 1 and min(ratios) < 1 - SAME_REL

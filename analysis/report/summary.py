@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,9 @@ from analysis.metrics import Catalogue, lookup
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.recommendation import dominated, recommendations
-from analysis.storage.runs import measured_at, short_commit
+from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
+from analysis.uncertainty.floors import floors_of
 from analysis.validity import judgements
 
 
@@ -91,10 +93,21 @@ class RunSummary:
             f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} {rows}, sha256 "
             f"{known(first, 'provenance.dataset_sha256')}); {self._shapes}",
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
-            "latency is the median of the timed rounds, over several visits, and its interval that of this session's "
-            "mean, which does not predict the next run; speed vs FP32 is the ratio in the same execution and shape. "
-            "pytest-benchmark's own median is of all rounds together",
+            "latency is the median of the timed rounds, over several visits; an interval of a repeat holds the figure "
+            "of another session on this machine 19 times in 20; speed vs FP32 is the ratio in the same execution and "
+            "shape. pytest-benchmark's own median is of all rounds together",
+            f"noise floor: {self.floor}",
         ]
+
+    @property
+    def floor(self) -> str:
+        """What the intervals of a repeat are made with, by execution."""
+        floors = floors_of(Run(Path(), tuple(self.benchmarks), dict(self.environment))).spreads
+        by_source: dict[str, list[str]] = {}
+        for (execution, figure), floor in floors.items():
+            if figure == "latency":
+                by_source.setdefault(floor.source, []).append(execution)
+        return "; ".join(f"{', '.join(executions)} {source}" for source, executions in by_source.items())
 
     @property
     def _shapes(self) -> str:

@@ -59,7 +59,21 @@ def interval_legend(frame: pd.DataFrame, catalogue: Catalogue) -> str | None:
         low, high = interval_ends(frame, column.column, catalogue) if column.heading and column.is_number else (0, 0)
         if column.heading and column.interval_of and (pd.Series(high) > pd.Series(low)).any():
             meanings.append(f"{column.heading}, of {column.interval_of}")
-    return f"In parentheses 95% intervals: {'; '.join(meanings)}." if meanings else None
+    if not meanings:
+        return None
+    return f"In parentheses 95% intervals: {'; '.join(meanings)}.{floor_words(frame)}"
+
+
+def floor_words(frame: pd.DataFrame) -> str:
+    """Return which intervals of a repeat rest on an assumption, where some do."""
+    assumed = frame["interval_assumed"].eq(True)
+    if not assumed.any():
+        return ""
+    names = "" if assumed.all() else f" of {', '.join(frame.loc[assumed, 'name'])}"
+    return (
+        f" Those of a repeat{names} are assumed: how much sessions differ on this machine was not measured; "
+        "`python -m benchmarks --repeats 10` measures it."
+    )
 
 
 def as_text(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form: Format) -> list[str]:
@@ -94,6 +108,8 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
         marks.append("emulated")
     if row["validity"] in ("invalid", "unknown"):
         marks.append(row["validity"])
+    if row["interval_assumed"] is True:
+        marks.append("interval assumed")
     if dominated_by:
         marks.append(f"dominated by {dominated_by}")
     return ", ".join(marks)

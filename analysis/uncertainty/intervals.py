@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, stdtrit  # not scipy.stats, which takes ten times as long to load
+from scipy.special import bdtr, stdtr, stdtrit  # not scipy.stats, which takes ten times as long to load
 
 #: Of every interval of this module.
 CONFIDENCE = 0.95
@@ -21,10 +21,11 @@ BLOCKS = 10
 
 
 class Difference(NamedTuple):
-    """A difference of two means, and how far its 95% interval reaches on either side of it."""
+    """A difference of two means, how far its 95% interval reaches on either side, and how probable it is by chance."""
 
     centre: float
     half_width: float
+    p_value: float
 
 
 def quantile_interval(values: Sequence[float], probability: float) -> tuple[float | None, float | None]:
@@ -67,10 +68,11 @@ def welch(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Di
     variances = [float(side.var(ddof=1)) / count for side, count in zip((before, after), counts, strict=True)]
     variance = sum(variances)
     if variance == 0:
-        return Difference(centre, 0.0)
+        return Difference(centre, 0.0, float(centre == 0))
     shares = [part / variance for part in variances]
     degrees_of_freedom = 1 / sum(share**2 / max(count - 1, 1) for share, count in zip(shares, counts, strict=True))
-    return Difference(centre, student_t(degrees_of_freedom) * math.sqrt(variance))
+    p_value = float(2 * stdtr(degrees_of_freedom, -abs(centre) / math.sqrt(variance)))
+    return Difference(centre, student_t(degrees_of_freedom) * math.sqrt(variance), p_value)
 
 
 def block_medians(values: Sequence[float], blocks: int = BLOCKS) -> list[float]:

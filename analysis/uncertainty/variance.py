@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pandas as pd
 from scipy.special import chdtri
 
 from analysis.case import BASELINE, Case, case_of, is_own
-from analysis.metrics import lookup
-from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
 from analysis.uncertainty.intervals import TAIL
-from data_prep.errors import InputError
 from data_prep.untrusted import finite_number
 
 #: Logarithms of a figure of one session's visits, by the visit's number.
@@ -30,6 +25,7 @@ class Spread:
     value: float
     low: float
     high: float
+    degrees_of_freedom: int
 
     @classmethod
     def of(cls, squares: float, degrees_of_freedom: int) -> Spread:
@@ -38,7 +34,12 @@ class Spread:
         s sqrt(nu / chi2(nu, 0.975)) to s sqrt(nu / chi2(nu, 0.025)).
         """
         low, high = (float(chdtri(degrees_of_freedom, tail)) for tail in (TAIL, 1 - TAIL))
-        return cls(math.sqrt(squares / degrees_of_freedom), math.sqrt(squares / low), math.sqrt(squares / high))
+        return cls(
+            math.sqrt(squares / degrees_of_freedom),
+            math.sqrt(squares / low),
+            math.sqrt(squares / high),
+            degrees_of_freedom,
+        )
 
     def __str__(self) -> str:
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
@@ -116,45 +117,3 @@ FIGURES: dict[str, Callable[[Run], Mapping[Case, Visits]]] = {
     "energy": lambda run: visits_of(run, "energy_mj"),
     "energy saving": lambda run: gains(visits_of(run, "energy_mj")),
 }
-
-
-def variance_markdown(runs: Sequence[Run]) -> str:
-    """Return the components of each board's sessions as Markdown. Raises `InputError` where no run has visits."""
-    boards: dict[str, list[Run]] = {}
-    for run in runs:
-        boards.setdefault(board_of(run), []).append(run)
-    parts = [f"# Components of variance over {len(runs)} session(s)"]
-    for board, of_board in boards.items():
-        rows = list(component_rows(of_board))
-        if not rows:
-            raise InputError(
-                f"{of_board[0].path} and the others of {board} are {len(of_board)} session(s), or have no visits; "
-                "expected two sessions or more, as `python -m benchmarks --repeats 10` makes them."
-            )
-        parts.append(f"## {board}, {len(of_board)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
-    return "\n\n".join(parts)
-
-
-def component_rows(runs: Sequence[Run]) -> Iterable[dict[str, str]]:
-    """Give a row of text for each execution and figure of one board's sessions."""
-    for figure, visits in FIGURES.items():
-        sessions = [visits(run) for run in runs]
-        for execution in sorted({case.execution for session in sessions for case in session}):
-            chosen = [{case: of for case, of in one.items() if case.execution == execution} for one in sessions]
-            found = components(chosen)
-            if found is not None:
-                yield {
-                    "execution": execution,
-                    "figure": figure,
-                    "cases": str(found.cases),
-                    "between visits": str(found.visits),
-                    "session figures": str(found.session),
-                    "between sessions": f"{found.between:.2%}",
-                }
-
-
-def board_of(run: Run) -> str:
-    """Return name and UUID of the device that a run was measured on."""
-    first: Any = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
-    name, uuid = (lookup(first, f"environment.{key}") for key in ("device_name", "device_uuid"))
-    return f"{name or 'unknown device'} ({uuid or 'no UUID'})"

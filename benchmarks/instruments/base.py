@@ -47,6 +47,7 @@ def metric(
     low_column: str | None = None,
     high_column: str | None = None,
     relative_column: str | None = None,
+    repeat: str | None = None,
     heading: str | None = None,
     in_terminal: bool = False,
     form: str = ".4g",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from analysis.metrics import SAME
 from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.run import BenchmarkRun
 from fixtures.model.storage import model_bytes, parameter_count
@@ -18,12 +19,23 @@ class SizeRecord(Record):
 
     section: ClassVar[str] = "size"
     model_size_mb: float = metric(
-        "MB", "lower", "parameters and buffers, tied ones once", heading="size MB", in_terminal=True, form=".2f"
+        "MB",
+        "lower",
+        "parameters and buffers, tied ones once",
+        heading="size MB",
+        in_terminal=True,
+        form=".2f",
+        repeat=SAME,
     )
     parameters: int
     checkpoint_size_mb: float = metric("MB", None, "weight files on disk")
     peak_memory_mb: float | None = metric(
-        "MB", "lower", "most memory PyTorch held for this case: the model, and what ran", heading="peak MB", form=".1f"
+        "MB",
+        "lower",
+        "most memory PyTorch held for this case: the model, and what ran",
+        repeat=SAME,
+        heading="peak MB",
+        form=".1f",
     )
     peak_memory_reason: str | None
 

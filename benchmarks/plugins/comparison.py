@@ -10,7 +10,7 @@ import pytest
 from analysis.case import is_own
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
-from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.metrics import CATALOGUE_KEY, Catalogue
 from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
@@ -29,7 +29,7 @@ class ComparisonPlugin:
         self._gates = gates
         self._saved: list[Run] = []
         self._unreadable: list[str] = []
-        self._failures: list[str] = []
+        self._outcome = Outcome((), ())
 
     @pytest.hookimpl(tryfirst=True)  # pytest-benchmark's own comes after it
     def pytest_benchmark_compare_machine_info(
@@ -51,8 +51,8 @@ class ComparisonPlugin:
         if not self._gates or session.config.option.collectonly:
             return
         this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), self._session.environment)
-        self._failures = failures(changes(self._saved, [this_run]) if self._saved else [], self._gates)
-        if self._failures:
+        self._outcome = judge(changes(self._saved, [this_run]) if self._saved else [], self._gates)
+        if self._outcome.failed:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -64,7 +64,9 @@ class ComparisonPlugin:
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._unreadable:
             terminalreporter.write_line(f"warning: {line}", yellow=True)
-        for line in self._failures:
+        for line in self._outcome.undecided:
+            terminalreporter.write_line(f"undecided: {line}", yellow=True)
+        for line in self._outcome.failed:
             terminalreporter.write_line(f"failed: {line}", red=True)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE
+from benchmarks.plugins.session import SESSION
 from data_prep.errors import InputError
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
@@ -42,6 +43,9 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
             checkpoint = find_checkpoint(settings.model, settings.stand_in)
             lines.append(f"model: {checkpoint.name} on {settings.device}")
+            floors = config.stash[SESSION].floors
+            sources = dict.fromkeys(floor.source for floor in floors.spreads.values())
+            lines += [f"noise floor: {'; '.join(sources)}", *(f"warning: {note}" for note in floors.notes)]
             if settings.device.type == "cpu":
                 lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
             stand_in = stand_in or checkpoint.stand_in

@@ -28,6 +28,7 @@ class SavingPlugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
         self._save_rounds()
+        self._session.predict_repeats()
         try:
             folder, timeout_s = saving_places(session.config).get("--benchmark-storage"), self._lock_timeout_s
             with exclusive_access(folder, timeout_s) as obstacle:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.metrics import REPEAT_COLUMNS
 from analysis.report.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
@@ -82,7 +83,8 @@ def metric_caption(run: RunSummary, column: str) -> str:
     """Return a metric's description, and what its interval is of, for the foot of a picture."""
     low, high = interval_ends(run.frame, column, run.catalogue)
     metric = run.catalogue[column]
-    whiskers = f"; whiskers: 95% interval of {metric.interval_of}" if (high > low).any() else ""
+    assumed = " (assumed)" if metric.repeat in REPEAT_COLUMNS and run.frame["interval_assumed"].eq(True).any() else ""
+    whiskers = f"; whiskers: 95% interval of {metric.interval_of}{assumed}" if (high > low).any() else ""
     return f"{column}: {metric.description}{whiskers}"
 
 

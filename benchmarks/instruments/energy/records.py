@@ -39,8 +39,7 @@ class EnergyRecord(Record):
         "lower",
         "energy of one sample, idle included: geometric mean of the visits",
         reason_column="energy_reason",
-        interval_of="the mean of this session's visits",
-        relative_column="energy_rel_u95",
+        repeat="energy",
         heading="energy mJ",
         in_terminal=True,
         form=".1f",
@@ -48,7 +47,7 @@ class EnergyRecord(Record):
     )
     method: str = metric("", None, "what measured the energy", column="energy_method", default="none")
     rel_u95: float | None = metric(
-        "", None, "relative 95% uncertainty of the energy", column="energy_rel_u95", default=None
+        "", None, "relative 95% uncertainty of this session's centre", column="energy_rel_u95", default=None
     )
     status: str = metric("", None, "ok, marked, disputed, unavailable or off", column="energy_status")
     marks: str | None = metric(

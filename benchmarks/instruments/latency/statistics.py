@@ -50,9 +50,7 @@ class LatencyRecord(Record):
         "lower",
         "time of a forward: the medians of full and padded rounds, weighted by their share of the dataset",
         column="median_latency_ms",
-        interval_of="this session's median, over its visits",
-        low_column="median_ci95_low_ms",
-        high_column="median_ci95_high_ms",
+        repeat="latency",
         heading="median ms",
         in_terminal=True,
         form=".3f",
@@ -91,10 +89,16 @@ class LatencyRecord(Record):
         form=",.0f",
     )
     ci95_low_ms: float | None = metric(
-        "ms", None, "lower end of the median's 95% interval", column="median_ci95_low_ms"
+        "ms",
+        None,
+        "lower end of the 95% interval of this session's centre",
+        column="median_ci95_low_ms",
     )
     ci95_high_ms: float | None = metric(
-        "ms", None, "upper end of the median's 95% interval", column="median_ci95_high_ms"
+        "ms",
+        None,
+        "upper end of the 95% interval of this session's centre",
+        column="median_ci95_high_ms",
     )
     ci95_reason: str | None
     p95_ms: float = metric("ms", "lower", "95th percentile of the rounds", column="p95_latency_ms")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.metrics import SAME
 from analysis.storage.files import write
 from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.instruments.quality.divergence import Scored, compare, divergence_figures, no_divergence
@@ -34,9 +35,11 @@ class StridedRecord(Record):
     """The whole text by the published protocol."""
 
     perplexity: float | None = metric(
-        "", "lower", "of the whole text, by the published protocol", column="strided_perplexity"
+        "", "lower", "of the whole text, by the published protocol", column="strided_perplexity", repeat=SAME
     )
-    word_perplexity: float | None = metric("", "lower", "the same for each word", column="strided_word_perplexity")
+    word_perplexity: float | None = metric(
+        "", "lower", "the same for each word", column="strided_word_perplexity", repeat=SAME
+    )
     word_perplexity_reason: str | None
     avg_loss_nats: float | None
     reason: str | None
@@ -57,15 +60,16 @@ class QualityRecord(Record):
         "lower",
         "exp of the mean loss over text targets",
         reason_column="quality_reason",
+        repeat=SAME,
         heading="perplexity",
         in_terminal=True,
         form=".3f",
     )
-    avg_loss_nats: float | None = metric("nats", "lower", "mean loss over text targets")
+    avg_loss_nats: float | None = metric("nats", "lower", "mean loss over text targets", repeat=SAME)
     reason: str | None = metric("", None, "why there is no perplexity", column="quality_reason")
     targets: int = metric("", None, "text targets scored")
     samples: int
-    nonfinite_logits: int = metric("", "lower", "logits that are NaN or infinite")
+    nonfinite_logits: int = metric("", "lower", "logits that are NaN or infinite", repeat=SAME)
     delta_perplexity_vs_fp32: float | None = metric(
         "",
         "lower",
@@ -73,12 +77,13 @@ class QualityRecord(Record):
         interval_of="the difference on this text",
         low_column="delta_perplexity_ci95_low",
         high_column="delta_perplexity_ci95_high",
+        repeat=SAME,
         heading="perplexity vs FP32",
         form="+.4f",
     )
     delta_perplexity_ci95_low: float | None = metric("", None, "lower end of its 95% interval")
     delta_perplexity_ci95_high: float | None = metric("", None, "upper end of its interval")
-    delta_perplexity_rel: float | None = metric("", "lower", "the same, as a share of FP32's")
+    delta_perplexity_rel: float | None = metric("", "lower", "the same, as a share of FP32's", repeat=SAME)
     delta_perplexity_rel_ci95_low: float | None
     delta_perplexity_rel_ci95_high: float | None
     delta_reason: str | None
@@ -90,11 +95,11 @@ class QualityRecord(Record):
         heading="against FP32",
         in_terminal=True,
     )
-    kl_vs_fp32_nats: float | None = metric("nats", "lower", "mean divergence from FP32 a token")
-    kl_vs_fp32_p99_nats: float | None = metric("nats", "lower", "its 99th percentile")
-    kl_vs_fp32_max_nats: float | None = metric("nats", "lower", "the largest")
+    kl_vs_fp32_nats: float | None = metric("nats", "lower", "mean divergence from FP32 a token", repeat=SAME)
+    kl_vs_fp32_p99_nats: float | None = metric("nats", "lower", "its 99th percentile", repeat=SAME)
+    kl_vs_fp32_max_nats: float | None = metric("nats", "lower", "the largest", repeat=SAME)
     top1_agreement_vs_fp32: float | None = metric(
-        "", "higher", "FP32's most likely token is among this one's most likely"
+        "", "higher", "FP32's most likely token is among this one's most likely", repeat=SAME
     )
     top1_tied_share: float | None = metric("", None, "targets with several most likely tokens")
     divergence_reason: str | None

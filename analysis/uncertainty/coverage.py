@@ -1,0 +1,91 @@
+"""What the intervals of a repeat are worth: how often they hold the figure of another session of the same thing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from analysis.case import Case
+from analysis.storage.runs import Run
+from analysis.uncertainty.floor import NoiseFloor, Series, conditions_of, series_of
+from analysis.uncertainty.floors import Floors
+from analysis.uncertainty.repeat import Repeat, repeats
+from analysis.uncertainty.variance import FIGURES
+
+#: A precision that is FP32 measured a second time: its ratios are 1.
+AGAIN = "fp32_again"
+#: Ratios of two sessions' figures of normal values lie within this many of their standard deviations 19 times in 20.
+IDEAL = 2.77
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of ordered pairs of sessions and cases: how many there are, and in how many the interval held the other's figure.
+
+    `half_width` is the median half-width in logarithms, `relative_width` the median of it over 2.77 times the standard
+    deviation of the session figures: 1 where the interval is as wide as it has to be.
+    """
+
+    held: int
+    pairs: int
+    half_width: float
+    relative_width: float
+
+    @property
+    def share(self) -> float:
+        """The share that was held."""
+        return self.held / self.pairs
+
+
+def coverage(sessions: Sequence[Run], floors: Callable[[Run, Run], Floors]) -> dict[tuple[str, str], Coverage]:
+    """Return the coverage of each execution's figures, over all pairs of sessions and all cases.
+
+    `floors` returns the floors that a pair is judged by; they should be of other sessions than these two.
+    """
+    held: dict[tuple[str, str], list[bool]] = {}
+    widths: dict[tuple[str, str], list[tuple[Case, float]]] = {}
+    centres: dict[tuple[str, Case], dict[int, float]] = {}
+    for (number, ours), (_, theirs) in permutations(enumerate(sessions), 2):
+        judged_by = floors(ours, theirs)
+        own, others = repeats(ours, judged_by), repeats(theirs, judged_by)
+        for figure, by_case in own.items():
+            for case, one in by_case.items():
+                centres.setdefault((figure, case), {})[number] = one.centre
+                if case in others[figure]:
+                    key = (case.execution, figure)
+                    difference = abs(one.centre - others[figure][case].centre)
+                    held.setdefault(key, []).append(difference <= one.half_width())
+                    widths.setdefault(key, []).append((case, one.half_width()))
+    spreads = {key: statistics.stdev(of_case.values()) for key, of_case in centres.items() if len(of_case) > 1}
+    return {
+        key: Coverage(
+            held=sum(outcomes),
+            pairs=len(outcomes),
+            half_width=statistics.median(width for _, width in widths[key]),
+            relative_width=statistics.median(width / (IDEAL * spreads[key[1], case]) for case, width in widths[key]),
+        )
+        for key, outcomes in sorted(held.items())
+    }
+
+
+def without(pair: tuple[Run, Run], sessions: Sequence[Run], others: Iterable[Series] = ()) -> Floors:
+    """Return the floors of a board's sessions without two of them, pooled with series of other hosts.
+
+    Raises `InputError` where too few sessions are left.
+    """
+    rest = [run for run in sessions if all(run is not judged for judged in pair)]
+    own = series_of(rest)
+    floor = NoiseFloor(conditions_of(pair[0]), (own, *others))
+    found = {key: floor.of(*key, own.host) for key in own.spreads}
+    return Floors({key: one for key, one in found.items() if one is not None})
+
+
+def ratios_of_the_same(sessions: Sequence[Run]) -> Iterator[tuple[str, Case, Repeat]]:
+    """Give each session's ratios of FP32 against itself, with the figure's name: their logarithm should be 0."""
+    for run in sessions:
+        for figure in FIGURES:
+            for case, found in repeats(run)[figure].items():
+                if case.precision == AGAIN and figure not in ("latency", "energy"):
+                    yield figure, case, found

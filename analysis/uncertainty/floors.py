@@ -1,0 +1,117 @@
+"""Which noise floor a run's intervals are made with: a measured one, a shipped one, or an assumed one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.metrics import lookup
+from analysis.storage.runs import Run
+from analysis.uncertainty.floor import (
+    HOST_FREE,
+    Conditions,
+    Floor,
+    NoiseFloor,
+    conditions_of,
+    host_of,
+    read_floor,
+    spread_of,
+)
+from analysis.uncertainty.intervals import student_t
+from analysis.uncertainty.variance import FIGURES
+from data_prep.errors import InputError
+
+#: Floors that come with the suite.
+SHIPPED = Path(__file__).parent / "shipped"
+#: The key of `machine_info` with the floors of a run.
+FLOORS_KEY = "noise_floor"
+#: Half-width of the interval of a repeat where nothing was measured, relative: of a CPU, and of a GPU that the host
+#: keeps waiting. Eager figures of 26 sessions on three GPUs scattered by 8 to 16%.
+ASSUMED_REL = {"cpu": 0.05, "cuda": 0.30}
+
+
+@dataclass(frozen=True)
+class Floors:
+    """The floors of a run's intervals, by execution and figure, and which files were not used and why."""
+
+    spreads: Mapping[tuple[str, str], Floor]
+    notes: tuple[str, ...] = ()
+
+    def of(self, execution: str, figure: str) -> Floor:
+        """Return the floor of a figure; the assumption for a CPU where none is named."""
+        return self.spreads.get((execution, figure)) or assumed_floor("cpu", execution, figure)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a saved run holds of them."""
+        rows = []
+        for (execution, figure), floor in self.spreads.items():
+            freedom = None if math.isinf(floor.degrees_of_freedom) else floor.degrees_of_freedom
+            rows.append({"execution": execution, "figure": figure} | asdict(floor) | {"degrees_of_freedom": freedom})
+        return {"spreads": rows, "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, document: object) -> Floors | None:
+        """Read what `as_json` made; None where it is something else."""
+        try:
+            rows = document["spreads"]  # type: ignore[index]
+            spreads = {
+                (str(one["execution"]), str(one["figure"])): spread_of(one, str(one["source"]), one["assumed"] is True)
+                for one in rows
+            }
+        except (ValueError, LookupError, TypeError):
+            return None
+        return cls(spreads)
+
+
+def find_floors(
+    conditions: Conditions, host: str | None, device: str, executions: Iterable[str], folders: Iterable[Path] = ()
+) -> Floors:
+    """Return the floors of a run: of a file of its conditions, in one of the folders or shipped, or assumed.
+
+    `device` is `cpu` or `cuda`. A file that is no floor, or of other conditions where none fits, is named in `notes`.
+    """
+    fitting: list[NoiseFloor] = []
+    notes, others = [], []
+    for folder in (*folders, SHIPPED):
+        for path in sorted(folder.glob("*.json")):
+            try:
+                floor = read_floor(path)
+            except InputError as error:
+                notes.append(str(error))
+                continue
+            if floor.conditions == conditions:
+                fitting.append(floor)
+            elif folder != SHIPPED:
+                others.append(f"{path} is of {conditions.differences(floor.conditions)}: not used.")
+    spreads = {}
+    for execution in executions:
+        for figure in FIGURES:
+            measured = (floor.of(execution, figure, host) for floor in fitting)
+            spreads[execution, figure] = next(filter(None, measured), None) or assumed_floor(device, execution, figure)
+    return Floors(spreads, tuple(notes if fitting else (*notes, *others)))
+
+
+def assumed_floor(device: str, execution: str, figure: str) -> Floor:
+    """Return the floor of what nobody measured: the shipped H100's for a graph on a GPU, else `ASSUMED_REL`."""
+    if device == "cuda" and execution == HOST_FREE:
+        for path in sorted(SHIPPED.glob("*h100*.json")):
+            found = read_floor(path).of(execution, figure, None)
+            if found is not None:
+                return Floor(found.session, found.visits, found.degrees_of_freedom, f"assumed, {found.source}", True)
+    half_width = ASSUMED_REL[device]
+    session = math.log1p(half_width) / (math.sqrt(2) * student_t(math.inf))
+    return Floor(session, None, math.inf, f"assumed, ± {half_width:.0%}", True)
+
+
+def floors_of(run: Run) -> Floors:
+    """Return the floors that a run names, or those of its conditions that are shipped or assumed."""
+    named = Floors.from_json(run.environment.get(FLOORS_KEY))
+    if named is not None:
+        return named
+    first = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
+    device = "cuda" if str(first.get("device")).startswith("cuda") else "cpu"
+    executions = dict.fromkeys(str(lookup(item["extra_info"], "case.execution")) for item in run.benchmarks)
+    return find_floors(conditions_of(run), host_of(run), device, executions)
