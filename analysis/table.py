@@ -150,7 +150,8 @@ def known_interval(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tu
         low, high = value * (1 - uncertainty), value * (1 + uncertainty)
     else:
         low, high = numbers(entry.low_column), numbers(entry.high_column)
-    holds_value = (low <= value) & (value <= high)
+    rounding = 1e-9 * value.abs()  # the ends come from logarithms
+    holds_value = (low <= value + rounding) & (value - rounding <= high)
     return low.where(holds_value), high.where(holds_value)
 
 

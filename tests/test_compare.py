@@ -15,32 +15,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.comparison.changes import RelativeChange, change, changes, verdict
-from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.comparison.changes import Interval, change, changes, holm, verdict
+from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.comparison.presentation import as_json
 from analysis.metrics import first_edition
 from analysis.storage.runs import Run
+from analysis.uncertainty.repeat import Repeat
 from data_prep.errors import InputError
 from tests.test_results import benchmark
 from tests.test_runs import save
 
+LATENCY, PERPLEXITY = (first_edition()[name] for name in ("median_latency_ms", "perplexity"))
 
-def latency(before: list[float], after: list[float]):
-    return change("fp16-eager", "median_latency_ms", "lower", np.array(before), np.array(after))
+
+def latency(before: list[float], after: list[float], u: float | None = None):
+    """The change of a latency; sessions of one thing differ by `u`, or by what the sides say where it is None."""
+    repeat = None if u is None else Repeat(0.0, u, math.inf, "a test")
+    return change("fp16-eager", LATENCY, np.array(before), np.array(after), repeat)
+
+
+def failures(compared, gates, **options):
+    return list(judge(compared, gates, **options).failed)
 
 
 def test_a_change_by_hand():
     compared = latency([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
     assert compared.change_rel == pytest.approx(1.0)
-    assert (compared.ci95_low, compared.ci95_high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert compared.interval[:2] == (pytest.approx(1.0), pytest.approx(1.0))
     assert compared.verdict == "worse"
     # Logs 0, 0.1, 0.2 and 1, 1.1, 1.2: difference 1, each variance 0.01, t(4) = 2.776.
     logs = [math.exp(x) for x in (0.0, 0.1, 0.2)], [math.exp(x) for x in (1.0, 1.1, 1.2)]
     compared = latency(*logs)
     half = 2.77645 * math.sqrt(0.01 / 3 + 0.01 / 3)
     assert compared.change_rel == pytest.approx(math.expm1(1))
-    assert compared.ci95_low == pytest.approx(math.expm1(1 - half), rel=1e-5)
-    assert compared.noise_floor_rel == pytest.approx(math.expm1(0.1))
+    assert compared.interval.low_rel == pytest.approx(math.expm1(1 - half), rel=1e-5)
+    assert compared.interval.of == "the mean over runs"
+    # One run against two, sessions differ by 1%: 1.96 x 0.01 x sqrt(1 + 1/2).
+    compared = latency([1.0], [1.1, 1.1], 0.01)
+    assert compared.interval.low_rel == pytest.approx(1.1 * math.exp(-1.959964 * 0.01 * math.sqrt(1.5)) - 1)
+    assert (compared.interval.of, compared.verdict) == ("a repeat", "worse")
+    compared = change("fp16-eager", PERPLEXITY, np.array([30.0]), np.array([31.0]))
+    assert (compared.interval.of, compared.verdict) == ("same in every session", "worse")
 
 
 @pytest.mark.parametrize(
@@ -71,24 +86,34 @@ def test_verdicts(before, after, expected):
     ],
 )
 def test_a_verdict_needs_an_interval_without_zero(interval, expected):
-    change_rel = sum(interval) / 2
-    assert verdict("lower", (3, 3), RelativeChange(change_rel, *interval, 0.0)) == expected
+    excludes_zero = interval[0] > 0 or interval[1] < 0
+    found = Interval(*interval, "a test", 0.049 if excludes_zero else 0.051)
+    assert verdict("lower", (3, 3), sum(interval) / 2, found) == expected
 
 
-@pytest.mark.parametrize(("change_rel", "expected"), [(0.05, "undecided"), (0.0501, "worse")])
-def test_a_verdict_needs_a_change_beyond_the_noise_floor(change_rel, expected):
-    assert verdict("lower", (3, 3), RelativeChange(change_rel, 0.02, 0.2, 0.05)) == expected
+def test_the_verdicts_on_one_metric_are_one_family():
+    # Probabilities of three benchmarks: the smallest has to be below 5% / 3, the next below 5% / 2, and so on.
+    def judged(*p_values: float) -> list[str]:
+        one = latency([1.0], [1.5], 0.01)
+        interval = one.interval
+        return [c.verdict for c in holm([replace(one, interval=interval._replace(p_value=p)) for p in p_values])]
+
+    assert judged(0.016, 0.024, 0.049) == ["worse"] * 3
+    assert judged(0.017, 0.001, 0.024) == ["worse"] * 3
+    assert judged(0.017, 0.017, 0.017) == ["undecided"] * 3
+    assert judged(0.049, 0.001, 0.03) == ["undecided", "worse", "undecided"]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_values_that_are_not_above_zero_have_no_relative_change(value):
     for sides in (([value, value], [1.0, 1.0]), ([1.0, 1.0], [value, value])):
         compared = latency(*sides)
-        assert (compared.change_rel, compared.ci95_low, compared.verdict) == (None, None, "undecided")
+        assert (compared.change_rel, compared.interval, compared.verdict) == (None, None, "undecided")
 
 
 def test_more_is_better_where_it_is():
-    compared = change("x", "throughput", "higher", np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
+    throughput = first_edition()["throughput"]
+    compared = change("x", throughput, np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
     assert compared.verdict == "better"
     assert compared.worsening_rel == pytest.approx(-1, abs=1e-3)
 
@@ -106,7 +131,7 @@ def test_runs_of_the_same_thing_are_seldom_called_different():
 def test_a_change_there_and_back_is_none(first, second):
     there, back = latency(first, second), latency(second, first)
     assert (1 + there.change_rel) * (1 + back.change_rel) == pytest.approx(1)
-    assert (1 + there.ci95_low) * (1 + back.ci95_high) == pytest.approx(1)
+    assert (1 + there.interval.low_rel) * (1 + back.interval.high_rel) == pytest.approx(1)
 
 
 def run(*benchmarks: dict) -> Run:
@@ -149,14 +174,33 @@ def test_what_is_no_limit_is_an_error(expression):
         parse_gate(expression).resolved(first_edition())
 
 
-def test_a_limit_fails_beyond_it_and_not_within_the_noise_of_several_runs():
-    gate = [Gate("median_latency_ms", 0.03)]
-    (line,) = failures([latency([1.0], [1.05])], gate)
-    assert line == "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00%; at most 3.00% allowed."
-    assert failures([latency([1.0], [1.02])], gate) == []
-    assert failures([latency([1.0], [0.5])], gate) == []
-    assert failures([latency([0.9, 1.0, 1.1], [0.95, 1.05, 1.15])], gate) == []
-    assert failures([latency([0.999, 1.0, 1.001], [1.05, 1.05, 1.05])], gate) != []
+@pytest.mark.parametrize(
+    ("after", "u", "failed", "undecided"),
+    [
+        (1.05, 0.005, True, False),  # 3.6 to 6.5%
+        (1.04, 0.005, False, True),  # 2.6 to 5.5%
+        (1.02, 0.005, False, True),  # 0.6 to 3.4%
+        (1.01, 0.005, False, False),  # up to 2.4%
+        (0.5, 0.005, False, False),
+        (1.05, None, False, True),  # nothing says how far a repeat may differ
+    ],
+)
+def test_a_limit_fails_beyond_its_interval_passes_within_and_is_undecided_between(after, u, failed, undecided):
+    outcome = judge([latency([1.0], [after], u)], [Gate("median_latency_ms", 0.03)])
+    assert (bool(outcome.failed), bool(outcome.undecided)) == (failed, undecided)
+
+
+def test_a_limit_says_figures_interval_and_limit():
+    outcome = judge([latency([1.0], [1.05], 0.005)], [Gate("median_latency_ms", 0.03)])
+    assert outcome.failed == (
+        "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00% (+3.55% to +6.47%, of a repeat); at most 3.00% "
+        "allowed.",
+    )
+    outcome = judge([latency([1.0], [1.05])], [Gate("median_latency_ms", 0.03)])
+    assert outcome.undecided == (
+        "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00%; nothing says how far a repeat may differ, so whether "
+        "that is beyond 3.00% is open. Compare 3 runs a side.",
+    )
 
 
 def test_what_one_side_lacks_fails_unless_it_may():
@@ -189,6 +233,11 @@ def test_the_command_line_compares_sides_and_fails_beyond_limits(storage, capsys
     captured = capsys.readouterr()
     assert captured.err.count("failed: ") == 1
     assert "fp16-eager median_latency_ms: 1 to 2, worse by 100" in captured.err
+    one_each = ("0001", "0004", "--fail", "median_ms:3%")
+    assert storage(*one_each) == 0  # one piece each, nothing says how far a repeat may differ
+    assert capsys.readouterr().err.startswith("undecided: fp16-eager median_latency_ms")
+    assert storage(*one_each, "--undecided", "fail") == 3
+    capsys.readouterr()
     assert storage("0001", "0002", "--format", "json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["changes"][0]["runs"] == [1, 1]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from analysis.comparison.changes import changes
-from analysis.comparison.gates import failures, parse_gate
+from analysis.comparison.gates import judge, parse_gate
 from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
@@ -157,7 +157,7 @@ def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite
     compared = changes([run], [run])
     assert [change.before for change in compared if change.metric == "letters"] == [16.0]
     assert "letters" in as_markdown([run], [run], compared)
-    assert failures(compared, [parse_gate("letters:1%").resolved(run.catalogue)]) == []
+    assert judge(compared, [parse_gate("letters:1%").resolved(run.catalogue)]).failed == ()
 
 
 def test_two_metrics_of_one_name_are_an_error():

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtr
 
 from analysis.comparison.changes import Change, change
-from analysis.comparison.gates import Gate, failures, parse_gate
+from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.metrics import first_edition
 from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from benchmarks.instruments.energy.figures import relative_u95
@@ -27,7 +29,7 @@ runs = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
 
 
 def latency(before: list[float], after: list[float]) -> Change:
-    return change("fp16-eager", "median_latency_ms", "lower", np.array(before), np.array(after))
+    return change("fp16-eager", first_edition()["median_latency_ms"], np.array(before), np.array(after))
 
 
 @pytest.mark.parametrize("count", [6, 7, 20, 64, 100, 299, 1000])
@@ -142,23 +144,25 @@ def test_the_interval_of_a_latency_over_visits_holds_the_truth():
 def test_welch_by_hand():
     # Variances 1 and 4 of 3 and 5 values: shares 1/3 and 4/5, (1/3 + 4/5)^2 / ((1/3)^2 / 2 + (4/5)^2 / 4) = 5.959.
     before, after = np.array([1.0, 2.0, 3.0]), 10 + 2 * np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
-    centre, half_width = welch(before, after)
+    centre, half_width, p_value = welch(before, after)
     assert centre == pytest.approx(8.0)
+    assert p_value == pytest.approx(2 * stdtr(5.959, -8 / math.sqrt(1 / 3 + 4 / 5)), rel=1e-3)
     assert half_width == pytest.approx(student_t(5.959) * math.sqrt(1 / 3 + 4 / 5), rel=1e-4)
 
 
 def test_values_without_spread_have_a_difference_of_no_width():
-    assert welch(np.array([1.0, 1.0]), np.array([3.0, 3.0, 3.0])) == (2.0, 0.0)
+    assert welch(np.array([1.0, 1.0]), np.array([3.0, 3.0, 3.0])) == (2.0, 0.0, 0.0)
+    assert welch(np.array([1.0, 1.0]), np.array([1.0, 1.0])).p_value == 1
 
 
 def test_welch_is_students_interval_where_both_sides_are_alike():
     # Variances of 2 and two values a side: two degrees of freedom, a standard error of sqrt(2 / 2 + 2 / 2).
-    centre, half_width = welch(np.array([1.0, 3.0]), np.array([11.0, 13.0]))
+    centre, half_width, _ = welch(np.array([1.0, 3.0]), np.array([11.0, 13.0]))
     assert (centre, half_width) == pytest.approx((10, 4.30265 * math.sqrt(2)), rel=1e-5)
 
 
 def test_a_side_without_spread_leaves_the_others_degrees_of_freedom():
-    centre, half_width = welch(np.array([2.0, 2.0, 2.0]), np.array([1.0, 3.0]))
+    centre, half_width, _ = welch(np.array([2.0, 2.0, 2.0]), np.array([1.0, 3.0]))
     assert (centre, half_width) == pytest.approx((0, 12.7062), rel=1e-5)
 
 
@@ -182,7 +186,7 @@ def test_the_interval_of_a_change_holds_it_whatever_the_spreads(true, spreads):
         before = [generator.lognormvariate(0, spreads[0]) for _ in range(5)]
         after = [true * generator.lognormvariate(0, spreads[1]) for _ in range(5)]
         compared = latency(before, after)
-        hits += 1 + compared.ci95_low <= true <= 1 + compared.ci95_high
+        hits += 1 + compared.interval.low_rel <= true <= 1 + compared.interval.high_rel
     assert abs(hits / REPEATS - 0.95) < TOLERANCE + 0.01  # Welch's degrees of freedom are an approximation
 
 
@@ -212,8 +216,10 @@ def test_neither_the_order_of_runs_nor_the_unit_changes_a_comparison(before, aft
     for side in (before, after):
         shuffler.shuffle(side)
     second = latency([factor * value for value in before], [factor * value for value in after])
-    for name in ("change_rel", "ci95_low", "ci95_high", "noise_floor_rel"):
-        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-6, abs=1e-9)
+    assert second.change_rel == pytest.approx(first.change_rel, rel=1e-6, abs=1e-9)
+    assert (first.interval is None) == (second.interval is None)
+    if first.interval is not None:
+        assert second.interval[:2] == pytest.approx(first.interval[:2], rel=1e-6, abs=1e-9)
 
 
 def scaled(visits: list[list[Round]], factor: float) -> list[list[Round]]:
@@ -247,9 +253,11 @@ def test_every_metric_with_a_better_and_a_worse_can_be_limited(column, percent):
 
 
 @given(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 2), st.sampled_from(["lower", "higher"]))
-def test_a_single_run_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
-    compared = change("fp16-eager", "x", better, np.array([before]), np.array([after]))
+def test_what_every_session_finds_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
+    metric = replace(first_edition()["perplexity"], better=better)
+    compared = change("fp16-eager", metric, np.array([before]), np.array([after]))
     worse_by = (after / before - 1) * (1 if better == "lower" else -1)
     if worse_by == pytest.approx(limit_rel, abs=1e-9):
         return  # a hair's breadth either way is rounding
-    assert bool(failures([compared], [Gate("x", limit_rel)])) == (worse_by > limit_rel)
+    outcome = judge([compared], [Gate("perplexity", limit_rel)])
+    assert (bool(outcome.failed), outcome.undecided) == (worse_by > limit_rel, ())

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.comparison.changes import NO_VERDICT, changes
-from analysis.comparison.gates import Gate, failures
+from analysis.comparison.gates import Gate, judge
 from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import load
@@ -336,7 +336,7 @@ def test_runs_of_different_procedures_are_shown_and_not_judged(tmp_path):
     text = as_markdown(old, new, compared)
     assert "the measuring procedure differs: 1 in" in text
     assert "slower" not in text
-    (line,) = failures(compared, [Gate("median_latency_ms", 9.0)])
+    (line,) = judge(compared, [Gate("median_latency_ms", 9.0)]).failed
     assert line == (
         "fp32-eager median_latency_ms: the runs were measured by different procedures; expected one. Measure the "
         "earlier side again with this version."

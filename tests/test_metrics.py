@@ -19,7 +19,7 @@ from analysis.storage.runs import Run
 from analysis.table import known_interval, table, tables
 from data_prep.errors import InputError
 from tests.json_values import json_values
-from tests.test_results import benchmark
+from tests.test_results import benchmark, in_visits, with_floor
 
 DESCRIBED = {
     "column": "letters",
@@ -71,7 +71,7 @@ def test_of_two_descriptions_the_last_one_counts():
         {"column": "precision"},
         {"column": "sequence_length"},
         {"column": "speedup_vs_fp32"},
-        {"column": "speedup_vs_fp32_ci95_low"},
+        {"column": "speedup_repeat95_low"},
         {"column": "validity"},
         {"column": None},
         {"path": "words..letters"},
@@ -82,6 +82,7 @@ def test_of_two_descriptions_the_last_one_counts():
         {"is_number": 1},
         {"description": "x" * 201},
         {"low_column": "../x"},
+        {"repeat": "sometimes"},
         {"heading": 3},
     ],
 )
@@ -162,15 +163,15 @@ def test_a_figure_is_formatted_as_its_metric_says(value, column, text):
 
 def test_a_metric_with_a_heading_has_a_column_in_the_tables_and_its_interval_in_the_legend():
     rows = [benchmark("fp32", 4.0, 100.0), benchmark("fp16", 2.0)]
-    rows[0]["extra_info"]["energy"]["rel_u95"] = 0.1
+    in_visits(rows[0])
     rows[0]["extra_info"]["words"] = {"letters": 1234}
     catalogue = Catalogue.of({"metrics": [DESCRIBED]})
-    frame = table(rows, {"metrics": [DESCRIBED]})
+    frame = table(rows, {"metrics": [DESCRIBED]} | with_floor(math.log(1.1)))
     summary = summary_table(frame, catalogue, {})
     assert summary["letters"].tolist() == ["1,234", "-"]
-    assert summary["energy mJ"].tolist() == ["100.0 (90.0 to 110.0)", "-"]
+    assert summary["energy mJ"].tolist() == ["100.0 (90.9 to 110.0)", "-"]
     assert interval_legend(frame, catalogue) == (
-        "In parentheses 95% intervals: energy mJ, of the mean of this run's windows."
+        "In parentheses 95% intervals: median ms, of a repeat of this session; energy mJ, of a repeat of this session."
     )
     assert "letters" not in terminal_table(frame, catalogue, {})
     assert terminal_table(frame, catalogue, {})["energy mJ"].tolist() == ["100.0 ± 10.0%", "-"]

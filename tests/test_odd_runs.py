@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.comparison.changes import changes
-from analysis.comparison.gates import Gate, failures
+from analysis.comparison.gates import Gate, judge
 from analysis.comparison.history import overview, values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
@@ -126,7 +126,8 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     for sides in (([run], [whole]), ([whole] * 3, [run] * 3)):
         compared = changes(*sides)
         made += [as_markdown(*sides, compared), as_json(*sides, compared)]
-        assert all(isinstance(line, str) for line in failures(compared, [Gate("median_latency_ms", 0.03)]))
+        outcome = judge(compared, [Gate("median_latency_ms", 0.03)])
+        assert all(isinstance(line, str) for line in (*outcome.failed, *outcome.undecided))
     made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
     assert all(made)
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])

@@ -16,7 +16,7 @@ from analysis.report.plots.time_series import axis_limits
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.runs import Run
-from tests.test_results import benchmark
+from tests.test_results import benchmark, in_visits
 
 
 def summary_of(*benchmarks: dict) -> RunSummary:
@@ -30,7 +30,7 @@ def texts(image: bytes) -> str:
 
 def whole_run(**more: object) -> RunSummary:
     figures = {"throughput_samples_per_s": 200.0, "ci95_low_ms": 2.0, "ci95_high_ms": 6.0, "series_ms": [5.0, 5.1, 5.0]}
-    made = [benchmark("fp32", 5.0, 400.0, **more), benchmark("fp16", 2.5, 100.0, **more)]
+    made = [in_visits(benchmark("fp32", 5.0, 400.0, **more)), in_visits(benchmark("fp16", 2.5, 100.0, **more))]
     for item in made:
         item["extra_info"]["latency"].update(figures)
         item["extra_info"]["energy"] |= {"rel_u95": 0.02, "power_series": [[0.2, 100.0], [1.0, 260.0]]}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from analysis.metrics import first_edition
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.text_tables import summary_table
 from analysis.table import table
-from tests.test_results import benchmark
+from tests.test_results import benchmark, in_visits, with_floor
 
 ALL = first_edition()
 
@@ -17,7 +19,7 @@ def measured(
     precision: str, execution: str, median_ms: float, energy_mj: float | None = None, **changes: object
 ) -> dict:
     """A benchmark whose quality is equal and whose measurement is valid, unless told otherwise."""
-    made = benchmark(precision, median_ms, energy_mj, execution)
+    made = in_visits(benchmark(precision, median_ms, energy_mj, execution))
     info = made["extra_info"]
     info["size"] = {"model_size_mb": changes.get("size", 500.0)}
     info["validity"] = {"native": True, "status": changes.get("status", "valid")}
@@ -44,7 +46,7 @@ def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
         "mixed-graph": "fp16-graph",
     }
     assert (
-        "mixed-graph (dominated by fp16-graph)"
+        "mixed-graph (interval assumed, dominated by fp16-graph)"
         in summary_table(frame, ALL, dominated(frame, ALL))["benchmark"].tolist()
     )
 
@@ -74,22 +76,29 @@ def test_a_precision_that_is_no_faster_is_not_recommended():
     )
 
 
-def noisy(precision: str, median_ms: float, low_ms: float, high_ms: float, **changes: object) -> dict:
-    made = measured(precision, "eager", median_ms, **changes)
-    made["extra_info"]["latency"].update(ci95_low_ms=low_ms, ci95_high_ms=high_ms)
-    return made
-
-
 def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_dominate():
-    rows = [noisy("fp32", 9.0, 7.0, 9.4), noisy("fp16", 8.0, 7.8, 8.4, size=250.0)]
-    assert recommendations(table(rows), ALL)[0] == (
-        "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.12x the speed of fp32, with an "
-        "interval from 0.83 to 1.21x by the rounds of this run)."
+    rows = [measured("fp32", "eager", 9.0), measured("fp16", "eager", 8.0, size=250.0)]
+    frame = table(rows, with_floor(math.log(1.2)))
+    assert recommendations(frame, ALL)[0] == (
+        "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.13x the speed of fp32; a repeat "
+        "may find 0.94 to 1.35x)."
     )
+    assert dominated(frame, ALL) == {}
+    rows.append(measured("mixed", "eager", 6.0))
+    frame = table(rows, with_floor(math.log(1.2)))
+    assert recommendations(frame, ALL)[0].startswith("Use mixed-eager: 1.50x")
+    assert dominated(frame, ALL) == {"fp32-eager": "mixed-eager"}
+
+
+def test_what_was_measured_in_one_piece_has_a_ratio_and_no_verdict():
+    rows = [measured("fp32", "eager", 9.0), measured("fp16", "eager", 3.0, size=250.0)]
+    for item in rows:
+        del item["extra_info"]["visits"]
+    assert recommendations(table(rows), ALL) == [
+        "fp16-eager was the fastest in this run (3.00x the speed of fp32); nothing says how far a repeat may differ, "
+        "so nothing is recommended. Measure again, in two visits or more."
+    ]
     assert dominated(table(rows), ALL) == {}
-    rows.append(noisy("mixed", 6.5, 6.4, 6.6))
-    assert recommendations(table(rows), ALL)[0].startswith("Use mixed-eager: 1.38x")
-    assert dominated(table(rows), ALL) == {"fp32-eager": "mixed-eager"}
 
 
 @pytest.mark.parametrize("median_ms", [None, 0.0, -1.0])
@@ -105,12 +114,11 @@ def test_without_a_latency_there_is_nothing_to_choose_between_and_no_ratio(media
 
 def test_an_energy_is_lower_only_where_its_interval_is():
     rows = [measured("fp32", "graph", 2.0, 250.0), measured("fp16", "graph", 2.0, 240.0)]
-    assert dominated(table(rows), ALL) == {"fp32-graph": "fp16-graph"}
-    for item in rows:
-        item["extra_info"]["energy"]["rel_u95"] = 0.03
-    assert dominated(table(rows), ALL) == {}
-    rows[1]["extra_info"]["latency"]["median_ms"] = 1.0
-    assert "2.00x the speed of fp32, the same energy within its uncertainty" in str(recommendations(table(rows), ALL))
+    rows[0] = measured("fp32", "graph", 4.0, 250.0)
+    assert dominated(table(rows, with_floor(0.01, "graph")), ALL) == {"fp32-graph": "fp16-graph"}
+    wide = table(rows, with_floor(0.05, "graph"))
+    assert dominated(wide, ALL) == {}
+    assert "2.00x the speed of fp32, no clear difference in energy" in str(recommendations(wide, ALL))
 
 
 def test_an_invalid_measurement_recommends_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -13,6 +14,9 @@ from analysis.report.summary import RunSummary
 from analysis.report.text_tables import summary_table, terminal_table
 from analysis.report.writer import summary
 from analysis.table import table
+from analysis.uncertainty.floor import Floor
+from analysis.uncertainty.floors import FLOORS_KEY, Floors
+from analysis.uncertainty.variance import FIGURES
 from tests.tiny import REPOSITORY
 
 
@@ -42,26 +46,47 @@ def benchmark(
     }
 
 
-def test_the_interval_of_a_ratio_reaches_from_one_pair_of_ends_to_the_other():
-    rows = [benchmark("fp32", 6.0, 400.0), benchmark("fp16", 3.0, 100.0), benchmark("mixed", 4.0)]
-    rows[0]["extra_info"]["latency"].update(ci95_low_ms=5.0, ci95_high_ms=8.0)
-    rows[1]["extra_info"]["latency"].update(ci95_low_ms=2.5, ci95_high_ms=4.0)
-    for item in rows[:2]:
-        item["extra_info"]["energy"]["rel_u95"] = 0.2
-    frame = table(rows).set_index("name")
-    speedup = [f"speedup_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
-    assert frame.loc["fp16-eager", speedup].tolist() == [5 / 4, 6 / 3, 8 / 2.5]
-    assert frame.loc["mixed-eager", "speedup_vs_fp32"] == 6 / 4
-    assert frame.loc["mixed-eager"].filter(like="speedup_vs_fp32_ci95").isna().all()  # its latency has no interval
-    assert frame.loc["fp32-eager", speedup].tolist() == [1, 1, 1]
-    saved = [f"energy_reduction_vs_fp32{end}" for end in ("_ci95_low", "", "_ci95_high")]
-    assert frame.loc["fp16-eager", saved].tolist() == pytest.approx([1 - 120 / 320, 0.75, 1 - 80 / 480])
-    assert frame.loc["mixed-eager", saved].isna().all()
-    assert terminal_table(frame.reset_index(), first_edition(), {})["speed vs FP32"].tolist() == [
-        "1.00x",
-        "2.00x ± 60.0%",
-        "1.50x",
+def in_visits(item: dict, scatter: float = 0.0) -> dict:
+    """A benchmark measured in five visits around its figures, in steps of `scatter` in logarithms."""
+    latency, energy = item["extra_info"]["latency"], item["extra_info"]["energy"]
+    item["extra_info"]["visits"] = [
+        {
+            "number": number,
+            "started_s": float(number),
+            "median_ms": latency["median_ms"] and latency["median_ms"] * math.exp(scatter * step),
+            "energy_mj": energy["energy_per_sample_mj"] and energy["energy_per_sample_mj"] * math.exp(scatter * step),
+            "error": None,
+        }
+        for number, step in enumerate((1, -1, 0, -1, 1), start=1)
     ]
+    return item
+
+
+def with_floor(half_width: float, execution: str = "eager") -> dict:
+    """The environment of a run whose repeats differ by so much at most, in logarithms, 19 times in 20."""
+    session = half_width / math.sqrt(2) / 1.959963984540054
+    floor = Floor(session, None, 1e9, "a floor of the test")
+    return {FLOORS_KEY: Floors({(execution, figure): floor for figure in FIGURES}).as_json()}
+
+
+def test_ratios_have_the_interval_of_a_repeat_over_the_visits_that_both_sides_made():
+    rows = [in_visits(benchmark("fp32", 6.0, 400.0)), in_visits(benchmark("fp16", 3.0, 100.0)), benchmark("mixed", 4.0)]
+    del rows[0]["extra_info"]["visits"][4]
+    rows[1]["extra_info"]["visits"][4]["median_ms"] = 300.0  # has no partner
+    frame = table(rows, with_floor(math.log(1.1))).set_index("name")
+    assert frame.loc["fp16-eager", ["speedup_vs_fp32", "speedup_repeat95_low", "speedup_repeat95_high"]].tolist() == [
+        pytest.approx(2.0),
+        pytest.approx(2 / 1.1),
+        pytest.approx(2 * 1.1),
+    ]
+    saving = ["energy_reduction_vs_fp32", "energy_saving_repeat95_low", "energy_saving_repeat95_high"]
+    assert frame.loc["fp16-eager", saving].tolist() == pytest.approx([0.75, 1 - 0.25 * 1.1, 1 - 0.25 / 1.1])
+    assert frame.loc["fp32-eager", "speedup_vs_fp32"] == 1
+    assert frame.loc["mixed-eager", "speedup_vs_fp32"] == 6 / 4  # measured in one piece
+    assert frame.loc["mixed-eager"].filter(like="repeat95").isna().all()
+    text = terminal_table(frame.reset_index(), first_edition(), {})
+    assert text["speed vs FP32"].tolist() == ["1.00x", "2.00x ± 10.0%", "1.50x"]
+    assert text["energy mJ"].tolist() == ["400.0 ± 10.0%", "100.0 ± 10.0%", "-"]
 
 
 def test_ratios_are_against_fp32_of_the_same_execution():

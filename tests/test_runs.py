@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import load, select
 from analysis.table import table
+from analysis.uncertainty.floors import FLOORS_KEY
 from analysis.validity import judgements
 from data_prep.errors import InputError
-from tests.test_results import benchmark
+from tests.test_results import benchmark, in_visits, with_floor
 
 
 def save(folder: Path, number: int, *benchmarks: dict) -> Path:
@@ -173,7 +175,7 @@ def test_the_command_line_prints_tables_and_errors(storage, monkeypatch, capsys,
 
 
 def executed(precision: str, execution: str, median_ms: float, **latency: object) -> dict:
-    made = benchmark(precision, median_ms, execution=execution)
+    made = in_visits(benchmark(precision, median_ms, execution=execution))
     made["extra_info"]["latency"].update(latency)
     return made
 
@@ -187,10 +189,14 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
     ]
     (sentence,) = explanations(table(rows))
     assert sentence.startswith(
-        "FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x) on this machine: 87% of"
+        "FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x; a repeat finds 0.89 to 0.98) on this "
+        "machine: 87% of"
     )
     assert "an eager FP16 forward is waiting for launches" in sentence
-    assert "In a CUDA graph it is faster than FP32 (1.000 against 3.000 ms, 3.00x)." in sentence
+    assert (
+        "In a CUDA graph it is faster than FP32 (1.000 against 3.000 ms, 3.00x; a repeat finds 2.86 to 3.15)."
+        in sentence
+    )
     assert explanations(table(rows[:3])) == []
     rows[0]["extra_info"]["validity"]["status"] = "invalid"
     assert (
@@ -198,38 +204,40 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
     )
 
 
-def test_where_intervals_overlap_nothing_is_called_faster_or_slower():
+def floors_of_both(eager: float, graph: float) -> dict:
+    of_eager, of_graph = with_floor(eager), with_floor(graph, "graph")
+    return {FLOORS_KEY: {"spreads": of_eager[FLOORS_KEY]["spreads"] + of_graph[FLOORS_KEY]["spreads"]}}
+
+
+def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():
     rows = [
-        executed("fp32", "eager", 9.0, ci95_low_ms=8.0, ci95_high_ms=10.0),
-        executed("fp32", "graph", 7.0, ci95_low_ms=6.99, ci95_high_ms=7.01),
-        executed("fp16", "eager", 8.0, ci95_low_ms=7.5, ci95_high_ms=8.5),
-        executed("fp16", "graph", 7.01, ci95_low_ms=7.0, ci95_high_ms=7.015),
+        executed("fp32", "eager", 9.0),
+        executed("fp32", "graph", 7.0),
+        executed("fp16", "eager", 8.0),
+        executed("fp16", "graph", 7.01),
     ]
-    (sentence,) = explanations(table(rows))
-    # 9 / 8, from 8 / 8.5 to 10 / 7.5.
-    assert "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.12x, 0.94 to 1.33 by" in sentence
+    (sentence,) = explanations(table(rows, floors_of_both(0.2, 0.005)))
+    assert (
+        "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.13x; a repeat finds 0.92 to 1.37"
+        in sentence
+    )
     assert "launches are only 12% of an eager FP16 forward, and the kernels decide" in sentence
     assert "In a CUDA graph it is as fast as FP32" in sentence
 
 
 @pytest.mark.parametrize(
-    ("fp16", "words"),
+    ("fp16_ms", "words"),
     [
-        ((11.0, 10.01, 12.0), "slower than"),
-        ((11.0, 10.0, 12.0), "neither clearly faster nor slower than"),  # an interval that touches 1
-        ((7.0, 6.0, 8.5), "neither clearly faster nor slower than"),
-        ((7.0, 6.0, 8.49), "faster than"),
+        (9.0 * 1.106, "slower than"),
+        (9.0 * 1.104, "neither clearly faster nor slower than"),
+        (9.0 / 1.104, "neither clearly faster nor slower than"),
+        (9.0 / 1.106, "faster than"),
     ],
 )
-def test_faster_and_slower_need_an_interval_without_one(fp16, words):
-    median_ms, low_ms, high_ms = fp16
-    rows = [
-        executed("fp32", "eager", 9.0, ci95_low_ms=8.5, ci95_high_ms=10.0),
-        executed("fp32", "graph", 3.0),
-        executed("fp16", "eager", median_ms, ci95_low_ms=low_ms, ci95_high_ms=high_ms),
-        executed("fp16", "graph", 1.0),
-    ]
-    (sentence,) = explanations(table(rows))
+def test_faster_and_slower_need_an_interval_without_one(fp16_ms, words):
+    rows = [executed("fp32", "eager", 9.0), executed("fp32", "graph", 3.0)]
+    rows += [executed("fp16", "eager", fp16_ms), executed("fp16", "graph", 1.0)]
+    (sentence,) = explanations(table(rows, floors_of_both(math.log(1.105), 0.01)))
     assert sentence.startswith(f"FP16 in eager is {words} FP32")
 
 

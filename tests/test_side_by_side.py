@@ -28,19 +28,19 @@ def test_differences_are_from_the_first_run_of_that_name():
 def test_a_missing_figure_is_a_dash_without_a_difference():
     text = side_by_side([listed("0001", "fp16", 100.0), listed("0002", "fp16", None)])
     assert text is not None
-    assert "%" not in text
+    assert "(+" not in text
 
 
 def test_a_figure_that_the_first_run_lacks_has_no_difference():
     text = side_by_side([listed("0001", "fp16", None), listed("0002", "fp16", 100.0), listed("0003", "fp16", 110.0)])
-    assert "%" not in text
+    assert "(+" not in text
     assert "110.0" in cells(text, "0003")
 
 
 def test_a_first_figure_of_zero_has_no_relative_difference():
     first, second = listed("0001", "fp16", None), listed("0002", "fp16", None)
     first["extra_info"]["size"], second["extra_info"]["size"] = {"peak_memory_mb": 0.0}, {"peak_memory_mb": 3.0}
-    assert "%" not in side_by_side([first, second])
+    assert "(+" not in side_by_side([first, second])
 
 
 def test_other_suites_are_left_alone():

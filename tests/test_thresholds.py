@@ -38,6 +38,7 @@ from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS
 from tests.fake_nvml import fake_nvml, field_value
 from tests.test_recommendation import measured
+from tests.test_results import with_floor
 
 CPU = torch.device("cpu")
 
@@ -65,7 +66,12 @@ def test_the_procedure_is_the_documented_one():
     assert (energy.marked_u95, energy.marked_drift, energy.marked_gap_share) == (0.05, 0.02, 0.1)
     assert (energy.longest_throttling, energy.largest_dispute) == (0.01, 0.05)
     assert (dict(ceilings.matrix_side), ceilings.copied_bytes) == ({"cuda": 8192, "cpu": 1024}, 256 * 1024**2)
-    assert [precision.tolerance for precision in PRECISIONS.values()] == [1e-5, 1e-2, 1e-2]
+    assert {name: precision.tolerance for name, precision in PRECISIONS.items()} == {
+        "fp32": 1e-5,
+        "fp16": 1e-2,
+        "mixed": 1e-2,
+        "fp32_again": 1e-5,
+    }
 
 
 def back_to_back(durations_s: list[float]) -> Rounds:
@@ -191,7 +197,7 @@ def test_a_sequence_without_a_target_does_not_count_for_an_interval():
 
 @pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])
 def test_a_benchmark_is_dominated_by_more_than_one_percent(median_ms, beaten):
-    frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)])
+    frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)], with_floor(0.0, "graph"))
     assert bool(dominated(frame, first_edition())) is beaten
 
 

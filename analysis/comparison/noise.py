@@ -55,9 +55,7 @@ def noise_markdown(runs: Sequence[Run]) -> str:
 def coverage_markdown(runs: Sequence[Run]) -> list[str]:
     """Return what this machine can tell apart: the noise floor, the coverage of intervals by it, and false alarms."""
     if len(runs) < FEWEST_SESSIONS + 2:
-        return [
-            f"How well intervals of a repeat hold can be told from {FEWEST_SESSIONS + 2} runs on; these are {len(runs)}."
-        ]
+        return [f"How well intervals of a repeat hold takes {FEWEST_SESSIONS + 2} runs to tell; these are {len(runs)}."]
     try:
         series = series_of(runs)
         found = coverage(runs, lambda ours, theirs: without((ours, theirs), runs))

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.case import is_own
 from analysis.metrics import lookup
 from analysis.storage.files import write
 from analysis.storage.runs import Run, measured_at
@@ -142,7 +143,7 @@ def series_of(runs: Sequence[Run]) -> Series:
 
 def conditions_of(run: Run) -> Conditions:
     """Return what a run's floor would belong to."""
-    first = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
+    first = first_own(run)
     essentials, procedure = lookup(first, "environment"), first.get("procedure")
     return Conditions.of(
         essentials if isinstance(essentials, Mapping) else {}, procedure if type(procedure) is int else 1
@@ -151,13 +152,19 @@ def conditions_of(run: Run) -> Conditions:
 
 def host_of(run: Run) -> str:
     """Return what tells a run's host from others: name, CPU and board."""
-    first = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
-    return host_name(run.environment.get("node"), lookup(first, "environment") or {})
+    essentials = lookup(first_own(run), "environment")
+    return host_name(run.environment.get("node"), essentials if isinstance(essentials, Mapping) else {})
+
+
+def first_own(run: Run) -> Mapping[str, Any]:
+    """Return `extra_info` of a run's first benchmark that is this suite's; empty where there is none."""
+    return next((item["extra_info"] for item in run.benchmarks if is_own(item)), {})
 
 
 def host_name(node: object, essentials: Mapping[str, Any]) -> str:
     """Return what tells a host from others."""
-    return ", ".join(str(part) for part in (node, essentials.get("cpu_model"), essentials.get("device_uuid")) if part)
+    parts = (node, essentials.get("cpu_model"), essentials.get("device_uuid"))
+    return ", ".join(part for part in parts if isinstance(part, str))
 
 
 def add_series(folder: Path, runs: Sequence[Run]) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.metrics import lookup
+from analysis.case import case_of, is_own
 from analysis.storage.runs import Run
 from analysis.uncertainty.floor import (
     HOST_FREE,
@@ -16,6 +16,7 @@ from analysis.uncertainty.floor import (
     Floor,
     NoiseFloor,
     conditions_of,
+    first_own,
     host_of,
     read_floor,
     spread_of,
@@ -111,7 +112,7 @@ def floors_of(run: Run) -> Floors:
     named = Floors.from_json(run.environment.get(FLOORS_KEY))
     if named is not None:
         return named
-    first = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
-    device = "cuda" if str(first.get("device")).startswith("cuda") else "cpu"
-    executions = dict.fromkeys(str(lookup(item["extra_info"], "case.execution")) for item in run.benchmarks)
+    named_device = first_own(run).get("device")
+    device = "cuda" if isinstance(named_device, str) and named_device.startswith("cuda") else "cpu"
+    executions = dict.fromkeys(case_of(item).execution for item in run.benchmarks if is_own(item))
     return find_floors(conditions_of(run), host_of(run), device, executions)

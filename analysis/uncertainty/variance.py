@@ -92,11 +92,16 @@ def visits_of(run: Run, name: str) -> dict[Case, dict[int, float]]:
     found: dict[Case, dict[int, float]] = {}
     for item in run.benchmarks:
         visits = item["extra_info"].get("visits") if is_own(item) else None
-        for visit in visits if isinstance(visits, list) else ():
+        for visit in filter(is_mapping, visits) if isinstance(visits, list) else ():
             number, value = (finite_number(visit.get(key)) for key in ("number", name))
             if number is not None and value is not None and value > 0:
                 found.setdefault(case_of(item), {})[int(number)] = math.log(value)
     return found
+
+
+def is_mapping(value: object) -> bool:
+    """Tell whether a value of a saved run is a mapping, as a visit is."""
+    return isinstance(value, Mapping)
 
 
 def gains(visits: Mapping[Case, Visits]) -> dict[Case, dict[int, float]]:

@@ -43,11 +43,11 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
             checkpoint = find_checkpoint(settings.model, settings.stand_in)
             lines.append(f"model: {checkpoint.name} on {settings.device}")
+            if settings.device.type == "cpu":
+                lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
             floors = config.stash[SESSION].floors
             sources = dict.fromkeys(floor.source for floor in floors.spreads.values())
             lines += [f"noise floor: {'; '.join(sources)}", *(f"warning: {note}" for note in floors.notes)]
-            if settings.device.type == "cpu":
-                lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
             stand_in = stand_in or checkpoint.stand_in
     except InputError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)

@@ -1,0 +1,112 @@
+"""How often the interval of a repeat holds another session's figure: `python -m docs.variance.coverage`.
+
+Reads the committed sessions. Every ordered pair of sessions of one host is judged by a noise floor of other sessions:
+of the host's own without those two and other hosts', or of another host's alone. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.comparison.changes import changes
+from analysis.report.recommendation import recommendations
+from analysis.report.text_tables import markdown_table
+from analysis.storage.runs import Run, load
+from analysis.table import table
+from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
+from analysis.uncertainty.floor import NoiseFloor, conditions_of, series_of
+from analysis.uncertainty.floors import Floors
+from analysis.uncertainty.variance import FIGURES
+
+SESSIONS = Path(__file__).parents[2] / "results" / "reference" / "sessions"
+#: Each host, and others with boards of the same name.
+HOSTS = {"h100_0fc80ab7": ("h100_c846fd5f",), "h100_c846fd5f": ("h100_0fc80ab7",), "h200_82042529": ()}
+#: By whose floor the H200 is judged where its own sessions may not say it.
+ANY_HOST = {**HOSTS, "h200_82042529": ("h100_0fc80ab7", "h100_c846fd5f")}
+AGAIN = SESSIONS / "h100_c846fd5f" / "fp32_again"
+EXECUTIONS = ("graph", "eager")
+
+
+def sessions_in(folder: Path) -> list[Run]:
+    """Return the sessions of a folder, in their order."""
+    return [load(path) for path in sorted(folder.glob("*.json"))]
+
+
+def by_other_hosts(run: Run, others: Iterable[list[Run]]) -> Floors:
+    """Return the floors that sessions of other hosts make, for eager execution too."""
+    series = [replace(series_of(of_host), host="") for of_host in others]
+    floor = NoiseFloor(conditions_of(run), tuple(series))
+    found = {key: floor.of(*key, "") for key in product(EXECUTIONS, FIGURES)}
+    return Floors({key: one for key, one in found.items() if one is not None})
+
+
+def rows_of(floors: Callable[[str], Callable[[Run, Run], Floors]], runs: dict[str, list[Run]]) -> pd.DataFrame:
+    """Return a row for each execution and figure: coverage in all and in each host, and widths."""
+    found = {host: coverage(sessions, floors(host)) for host, sessions in runs.items()}
+    rows = []
+    for key in product(EXECUTIONS, FIGURES):
+        hosts: dict[str, Coverage] = {host: of_host[key] for host, of_host in found.items()}
+        held, pairs = sum(one.held for one in hosts.values()), sum(one.pairs for one in hosts.values())
+        rows.append(
+            {
+                "execution": key[0],
+                "figure": key[1],
+                "held": f"{held} of {pairs} ({held / pairs:.1%})",
+                **{host: f"{one.share:.1%}, ± {math.expm1(one.half_width):.2%}" for host, one in hosts.items()},
+                "width over ideal": ", ".join(f"{one.relative_width:.2f}" for one in hosts.values()),
+            }
+        )
+    table_of_all: pd.DataFrame = pd.DataFrame(rows)
+    return table_of_all
+
+
+def across_hosts(runs: dict[str, list[Run]]) -> str:
+    """Return how often sessions of two hosts with boards of one name are called different in a graph."""
+    first, second = (runs[host] for host in ("h100_0fc80ab7", "h100_c846fd5f"))
+    called = total = 0
+    for one, other in product(first, second):
+        for change in changes([one], [other]):
+            if change.benchmark.endswith("graph") and change.metric in ("median_latency_ms", "energy_per_sample_mj"):
+                total += 1
+                called += change.verdict in ("better", "worse")
+    return f"latency and energy of two boards of one name called different: {called} of {total}"
+
+
+def of_the_same(sessions: list[Run]) -> str:
+    """Return what sessions say that measured FP32 twice."""
+    ratios = [abs(one.centre) <= one.half_width() for _, _, one in ratios_of_the_same(sessions)]
+    sentences = [
+        line for run in sessions for line in recommendations(table(run.benchmarks, run.environment), run.catalogue)
+    ]
+    wrong = sum(not line.startswith("Stay with fp32-graph") for line in sentences)
+    return (
+        f"FP32 against itself: {sum(ratios)} of {len(ratios)} ratios hold 1; {wrong} of {len(sentences)} sentences "
+        "call one faster."
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    runs = {host: sessions_in(SESSIONS / host) for host in HOSTS}
+    series = {host: series_of(sessions) for host, sessions in runs.items()}
+    print("Floor of the host's other sessions and of other hosts with such a board:\n")
+    print(
+        markdown_table(
+            rows_of(lambda host: lambda *pair: without(pair, runs[host], [series[o] for o in HOSTS[host]]), runs)
+        )
+    )
+    print("\nFloor of another host alone:\n")
+    found = {host: by_other_hosts(of[0], [runs[other] for other in ANY_HOST[host]]) for host, of in runs.items()}
+    print(markdown_table(rows_of(lambda host: lambda *_: found[host], runs)))
+    print(f"\n{of_the_same(sessions_in(AGAIN))}")
+    print(f"\n{across_hosts(runs)}.")
+
+
+if __name__ == "__main__":
+    main()
