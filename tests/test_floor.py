@@ -131,7 +131,7 @@ def test_noise_says_what_the_machine_can_tell_apart(tmp_path):
     assert "## What this machine can tell apart" in text
     assert "FP32 against itself" not in text
     assert "takes 5 runs to tell; these are 4." in noise_markdown(runs[:4])
-    again = [path for path in sorted((REPOSITORY / "results/reference/sessions/h100_c846fd5f/fp32_again").glob("*"))]
+    again = sorted((REPOSITORY / "results/reference/sessions/h100_c846fd5f/fp32_again").glob("*"))
     assert "FP32 against itself: the interval holds 1 in 16 of 16 ratios; 0 false alarm(s)." in noise_markdown(
         [load(path) for path in again]
     )

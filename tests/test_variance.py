@@ -14,6 +14,7 @@ from analysis.comparison.variance import variance_markdown
 from analysis.storage.runs import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from data_prep.errors import InputError
+from docs.variance import coverage
 from tests.test_results import benchmark
 from tests.test_runs import save
 from tests.tiny import REPOSITORY
@@ -112,3 +113,15 @@ def test_the_committed_sessions_say_what_the_documentation_says(board, monkeypat
     documented = (REPOSITORY / "docs" / "variance.md").read_text()
     for row in rows:
         assert row in documented
+
+
+def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
+    coverage.main()
+    documented = (REPOSITORY / "docs" / "coverage.md").read_text()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 * (2 + 8)
+    for row in rows:
+        assert row in documented
+    assert lines[-3].removeprefix("FP32 against itself: ") in documented
+    assert lines[-1].removesuffix(".").rpartition(": ")[2] in documented

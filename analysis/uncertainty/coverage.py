@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -31,7 +31,7 @@ class Coverage:
     held: int
     pairs: int
     half_width: float
-    relative_width: float
+    relative_width: float | None
 
     @property
     def share(self) -> float:
@@ -64,10 +64,16 @@ def coverage(sessions: Sequence[Run], floors: Callable[[Run, Run], Floors]) -> d
             held=sum(outcomes),
             pairs=len(outcomes),
             half_width=statistics.median(width for _, width in widths[key]),
-            relative_width=statistics.median(width / (IDEAL * spreads[key[1], case]) for case, width in widths[key]),
+            relative_width=relative_width(widths[key], {case: spreads.get((key[1], case)) for case, _ in widths[key]}),
         )
         for key, outcomes in sorted(held.items())
     }
+
+
+def relative_width(widths: Iterable[tuple[Case, float]], spreads: Mapping[Case, float | None]) -> float | None:
+    """Return the median half-width over that of an ideal interval; None where no case's sessions differ."""
+    found = [width / (IDEAL * spread) for case, width in widths if (spread := spreads[case])]
+    return statistics.median(found) if found else None
 
 
 def without(pair: tuple[Run, Run], sessions: Sequence[Run], others: Iterable[Series] = ()) -> Floors:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.comparison.changes import changes
 from analysis.report.recommendation import recommendations
-from analysis.report.text_tables import markdown_table
+from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run, load
 from analysis.table import table
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
@@ -59,7 +59,7 @@ def rows_of(floors: Callable[[str], Callable[[Run, Run], Floors]], runs: dict[st
                 "figure": key[1],
                 "held": f"{held} of {pairs} ({held / pairs:.1%})",
                 **{host: f"{one.share:.1%}, ± {math.expm1(one.half_width):.2%}" for host, one in hosts.items()},
-                "width over ideal": ", ".join(f"{one.relative_width:.2f}" for one in hosts.values()),
+                "width over ideal": ", ".join(number(one.relative_width, "{:.2f}") for one in hosts.values()),
             }
         )
     table_of_all: pd.DataFrame = pd.DataFrame(rows)
