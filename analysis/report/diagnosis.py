@@ -66,9 +66,7 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
     low, high = (row[column] for column in REPEAT_COLUMNS["speedup"])
     latencies = f"{row['median_latency_ms']:.3f} against {baseline['median_latency_ms']:.3f} ms"
     if pd.isna(low):
-        return (
-            f"not to be judged, for nothing says how far a repeat may differ, against FP32 ({latencies}, {ratio:.2f}x)"
-        )
+        return f"not judged against FP32, for nothing says how far a repeat may differ ({latencies}, {ratio:.2f}x)"
     if "invalid" in (baseline["paired_validity"], row["paired_validity"]):
         words = "not to be judged, for a measurement is invalid, against"
     elif low > 1 - SAME_REL and high < 1 + SAME_REL:

@@ -88,7 +88,7 @@ def gains(row: pd.Series[Any]) -> str:
     if pd.isna(saving):
         return speed
     low, high = (row[column] for column in REPEAT_COLUMNS["energy saving"])
-    if not (low > 0 or high < 0):
+    if low <= 0 <= high:
         return f"{speed}, no clear difference in energy"
     return f"{speed}, {abs(saving):.0%} {'less' if saving >= 0 else 'more'} energy"
 
