@@ -119,7 +119,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="METRIC:PERCENT%",
-        help="with --benchmark-compare: fail where a metric got worse by more, such as perplexity:0.5%% (repeatable)",
+        help="with --benchmark-compare: fail where the interval of a metric's worsening lies beyond, such as "
+        "perplexity:0.5%% (repeatable)",
     )
     add("--energy", choices=("auto", "require", "off"), default="auto", help="default: %(default)s")
     add("--order-seed", type=options.whole_number(0), metavar="N", help="of the order of visits (default: drawn)")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import Interval, change, changes, holm, verdict
 from analysis.comparison.gates import Gate, judge, parse_gate
-from analysis.comparison.presentation import as_json
+from analysis.comparison.presentation import as_json, as_markdown
 from analysis.metrics import first_edition
 from analysis.storage.runs import Run
 from analysis.uncertainty.repeat import Repeat
@@ -276,3 +276,10 @@ def test_json_holds_no_number_that_json_has_not():
     assert json.loads(as_json([], [], [compared]))["changes"][0]["after"] == 2.0
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json([], [], [replace(compared, after=math.nan)])
+
+
+@pytest.mark.parametrize(("after_c", "warned"), [(43, False), (44, True), (36, True), (None, False)])
+def test_a_warmer_board_is_named_for_its_energy(after_c, warned):
+    sides = [run(benchmark("fp32", 2.0, validity={"temperature_c": celsius})) for celsius in (40, after_c)]
+    text = as_markdown(sides[:1], sides[1:], [])
+    assert ("the board was at 40 C before" in text) is warned

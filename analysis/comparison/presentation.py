@@ -14,14 +14,29 @@ from analysis.comparison.comparability import differences
 from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
+from analysis.table import tables
 
+#: A difference of the board's temperature that moves energy by about the 1% within which figures are called the same.
+WARMER_C = 3.0
 #: Words for a verdict where the metric has some of its own.
 VERDICT_WORDS = {"median_latency_ms": {"better": "faster", "worse": "slower"}}
 
 
 def comparability_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
     """Return the conditions in which the sides differ, whatever was changed between them."""
-    return differences((str(run.path), item["extra_info"]) for run in (*before, *after) for item in run.benchmarks)
+    named = ((str(run.path), item["extra_info"]) for run in (*before, *after) for item in run.benchmarks)
+    return [*differences(named), *temperature_warnings(before, after)]
+
+
+def temperature_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
+    """Return a sentence where the board was warmer on one side: the same work then takes more energy."""
+    means = [tables(side)["temperature_c"].mean() for side in (before, after) if side]
+    if len(means) < 2 or not abs(means[1] - means[0]) > WARMER_C:
+        return []
+    return [
+        f"the board was at {means[0]:.0f} C before and at {means[1]:.0f} C after, on average: energy rises with "
+        "temperature, on an H100 by about a third of a percent a degree (docs/variance.md)."
+    ]
 
 
 def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Change]) -> str:

@@ -115,6 +115,6 @@ def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
     spread = "" if noise_rel is None else f", visits spread by {noise_rel:.1%}"
     remedy = ", raise --visits, or quote the graph execution" if "cuda" in device else " or raise --visits"
     return [
-        f"{median:.3f} ms ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%){spread}: quiet the "
-        f"machine{remedy}"
+        f"{median:.3f} ms, this session's centre to ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%)"
+        f"{spread}: quiet the machine{remedy}"
     ]
