@@ -61,8 +61,9 @@ def test_the_ends_of_a_saving_are_those_of_its_gain():
 
 def test_sessions_are_joined_by_their_variances():
     one, other = (repeat([0.0] * 5, (0.0, 8), Floor(s, None, 9, "x")) for s in (0.03, 0.01))
-    assert joined([one, other, None]).u == pytest.approx(math.sqrt((0.0009 + 0.0001) / 2))
-    assert joined([None]) is None
+    assert joined([one, other]).u == pytest.approx(math.sqrt((0.0009 + 0.0001) / 2))
+    assert joined([one, None]) is None  # nothing says how far that session's repeat may differ
+    assert joined([]) is None
 
 
 def test_a_p_value_and_the_interval_agree():
@@ -178,6 +179,20 @@ def test_a_run_without_visits_has_no_interval_and_one_with_a_single_visit_says_w
         "repeat95_assumed": None,
         "repeat95_reason": ONE_VISIT,
     }
+
+
+def test_a_run_of_one_visit_against_another_has_no_interval_and_a_run_without_the_metric_does_not_count(tmp_path):
+    def saved(number: int, visits: int, energy_mj: float | None) -> Run:
+        item = in_visits(benchmark("fp32", 2.0, energy_mj, validity={"status": "valid", "native": True}))
+        del item["extra_info"]["visits"][visits:]
+        return load(save(tmp_path, number, item))
+
+    whole, single, unmetered = saved(1, 5, 9.0), saved(2, 1, 9.0), saved(3, 5, None)
+    by_metric = {one.metric: one for one in changes([whole], [single])}
+    assert by_metric["median_latency_ms"].interval is None
+    by_metric = {one.metric: one for one in changes([whole, unmetered], [whole])}
+    assert by_metric["energy_per_sample_mj"].runs == (1, 1)
+    assert by_metric["energy_per_sample_mj"].interval.of == "a repeat (assumed)"
 
 
 def test_an_assumed_interval_is_marked_and_a_measured_one_is_not():

@@ -93,7 +93,9 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
             first, second = (values_of(side.get(name), metric.column) for side in by_name)
             is_its_own = isinstance(metric, Ratio) and case.precision == BASELINE  # 1 in any run
             if metric.better and (len(first) or len(second)) and not is_its_own:
-                repeat = joined(found.get(metric.repeat or "", {}).get(case) for found in predicted)
+                numbers = numbers_of(by_name[0].get(name), metric.column)
+                numbers += [len(before) + number for number in numbers_of(by_name[1].get(name), metric.column)]
+                repeat = joined(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
                 compared.append(one if is_steady(rows, metric) else without_verdict(one, drift_reason(rows)))
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
@@ -125,6 +127,11 @@ def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
         return np.empty(0)
     values: npt.NDArray[Any] = rows[column].dropna().to_numpy(dtype=float)
     return values
+
+
+def numbers_of(rows: pd.DataFrame | None, column: str) -> list[int]:
+    """Return which of a side's runs have a metric of a benchmark, by their numbers."""
+    return [] if rows is None or column not in rows else [int(number) for number in rows["run"][rows[column].notna()]]
 
 
 def change(

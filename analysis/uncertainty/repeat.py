@@ -108,9 +108,10 @@ def repeat(visits: Sequence[float], spread: tuple[float, int] | None, floor: Flo
 
 
 def joined(found: Iterable[Repeat | None]) -> Repeat | None:
-    """Return what several sessions say of one figure: the mean of their variances; None where none of them has one."""
-    known = [one for one in found if one is not None]
-    if not known:
+    """Return what several sessions say of one figure: the mean of their variances; None where one of them has none."""
+    listed = list(found)
+    known = [one for one in listed if one is not None]
+    if not known or len(known) < len(listed):
         return None
     return Repeat(
         centre=statistics.fmean(one.centre for one in known),
