@@ -35,6 +35,8 @@ FLOORS = ("analysis", "benchmarks", "data_prep", "fixtures")
 MUTATED = (
     "analysis/[!_]*.py",
     "analysis/comparison/*.py",
+    "analysis/metrics/*.py",
+    "analysis/uncertainty/*.py",
     "analysis/report/[dr]*.py",
     "benchmarks/loop.py",
     "benchmarks/order.py",
