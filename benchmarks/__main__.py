@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from analysis.storage.runs import STORAGE, load
-from analysis.uncertainty.floor import FEWEST_SESSIONS, FOLDER, add_series
+from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, FOLDER, add_series
 from data_prep.errors import InputError
 
 

@@ -14,9 +14,9 @@ from analysis.case import Case
 from analysis.metrics import CATALOGUE_KEY
 from analysis.storage.journal import CASES_KEY
 from analysis.storage.runs import Run
-from analysis.uncertainty.floor import FOLDER as FLOORS_FOLDER
-from analysis.uncertainty.floor import Conditions, host_name
-from analysis.uncertainty.floors import FLOORS_KEY, Floors, find_floors
+from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
+from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
+from analysis.uncertainty.noise_floor import Conditions, host_name
 from analysis.uncertainty.repeat import written
 from benchmarks.instruments import INSTRUMENTS
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, Record, catalogue, metric

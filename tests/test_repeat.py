@@ -15,9 +15,9 @@ from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
 from analysis.storage.runs import Run, load
 from analysis.table import table
+from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
-from analysis.uncertainty.floor import Floor, NoiseFloor, Series, conditions_of
-from analysis.uncertainty.floors import FLOORS_KEY, Floors
+from analysis.uncertainty.noise_floor import Floor, NoiseFloor, Series, conditions_of
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
 from tests.test_results import benchmark, in_visits, with_floor

@@ -14,8 +14,8 @@ from analysis.report.summary import RunSummary
 from analysis.report.text_tables import summary_table, terminal_table
 from analysis.report.writer import summary
 from analysis.table import table
-from analysis.uncertainty.floor import Floor
-from analysis.uncertainty.floors import FLOORS_KEY, Floors
+from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
+from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES
 from tests.tiny import REPOSITORY
 

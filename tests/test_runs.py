@@ -18,7 +18,7 @@ from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import load, select
 from analysis.table import table
-from analysis.uncertainty.floors import FLOORS_KEY
+from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from analysis.validity import judgements
 from data_prep.errors import InputError
 from tests.test_results import benchmark, in_visits, with_floor

@@ -13,7 +13,7 @@ from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
 from analysis.uncertainty.coverage import coverage, ratios_of_the_same, without
-from analysis.uncertainty.floor import FEWEST_SESSIONS, series_of
+from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, series_of
 from analysis.uncertainty.variance import Spread
 from data_prep.errors import InputError
 

@@ -16,7 +16,7 @@ from analysis.report.diagnosis import caveats, explanations
 from analysis.report.recommendation import dominated, recommendations
 from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
-from analysis.uncertainty.floors import floors_of
+from analysis.uncertainty.chosen_floors import floors_of
 from analysis.validity import judgements
 
 

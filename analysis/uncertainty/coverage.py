@@ -9,8 +9,8 @@ from itertools import permutations
 
 from analysis.case import Case
 from analysis.storage.runs import Run
-from analysis.uncertainty.floor import NoiseFloor, Series, conditions_of, series_of
-from analysis.uncertainty.floors import Floors
+from analysis.uncertainty.chosen_floors import Floors
+from analysis.uncertainty.noise_floor import NoiseFloor, Series, conditions_of, series_of
 from analysis.uncertainty.repeat import Repeat, repeats
 from analysis.uncertainty.variance import FIGURES
 

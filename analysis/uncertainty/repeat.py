@@ -23,9 +23,9 @@ from scipy.special import stdtr
 
 from analysis.case import Case, case_of, is_own
 from analysis.storage.runs import Run
-from analysis.uncertainty.floor import Floor
-from analysis.uncertainty.floors import Floors, floors_of
+from analysis.uncertainty.chosen_floors import Floors, floors_of
 from analysis.uncertainty.intervals import student_t
+from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES, Visits, squares
 
 #: The figure whose logarithm is that of a gain.

@@ -19,9 +19,9 @@ from analysis.report.recommendation import recommendations
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run, load
 from analysis.table import table
+from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
-from analysis.uncertainty.floor import NoiseFloor, conditions_of, series_of
-from analysis.uncertainty.floors import Floors
+from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
 from analysis.uncertainty.variance import FIGURES
 
 SESSIONS = Path(__file__).parents[2] / "results" / "reference" / "sessions"

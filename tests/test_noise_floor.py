@@ -13,8 +13,8 @@ from hypothesis import given
 from analysis.comparison.latest import last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.storage.runs import load
-from analysis.uncertainty.floor import Conditions, add_series, conditions_of, host_of, read_floor
-from analysis.uncertainty.floors import SHIPPED, Floors, find_floors
+from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
+from analysis.uncertainty.noise_floor import Conditions, add_series, conditions_of, host_of, read_floor
 from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
 from data_prep.errors import InputError

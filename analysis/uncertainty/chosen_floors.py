@@ -10,7 +10,8 @@ from typing import Any
 
 from analysis.case import case_of, is_own
 from analysis.storage.runs import Run
-from analysis.uncertainty.floor import (
+from analysis.uncertainty.intervals import student_t
+from analysis.uncertainty.noise_floor import (
     HOST_FREE,
     Conditions,
     Floor,
@@ -21,7 +22,6 @@ from analysis.uncertainty.floor import (
     read_floor,
     spread_of,
 )
-from analysis.uncertainty.intervals import student_t
 from analysis.uncertainty.variance import FIGURES
 from data_prep.errors import InputError
 
