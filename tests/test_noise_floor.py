@@ -24,6 +24,7 @@ from tests.test_runs import save
 from tests.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
+BOARDS = ("h100_0fc80ab7", "h100_c846fd5f", "h200_82042529", "h200_0bd52ec9")
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
 
@@ -105,7 +106,7 @@ def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):
         add_series(tmp_path / "floors", [load(path) for path in paths[:2]])
 
 
-@pytest.mark.parametrize("board", ["h100_0fc80ab7", "h100_c846fd5f", "h200_82042529"])
+@pytest.mark.parametrize("board", BOARDS)
 def test_the_shipped_floors_are_those_of_the_committed_sessions(board):
     runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions" / board).glob("*.json"))]
     (floor,) = [one for one in map(read_floor, SHIPPED.glob("*.json")) if one.conditions == conditions_of(runs[0])]
@@ -115,7 +116,7 @@ def test_the_shipped_floors_are_those_of_the_committed_sessions(board):
 
 
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():
-    for board in ("h100_0fc80ab7", "h100_c846fd5f", "h200_82042529"):
+    for board in BOARDS:
         runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions" / board).glob("*.json"))]
         for number, first in enumerate(runs[0].benchmarks):
             for key in ("perplexity", "kl_vs_fp32_nats", "top1_agreement_vs_fp32"):

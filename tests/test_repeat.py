@@ -211,6 +211,7 @@ def test_series_are_pooled_by_their_degrees_of_freedom_and_eager_stays_on_its_ho
     pooled = found.of("graph", "latency", "c")
     assert pooled.session == pytest.approx(math.sqrt((9 * 0.0001 + 4 * 0.0004) / 13))
     assert pooled.degrees_of_freedom == 13
+    assert pooled.visits == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
     assert pooled.source.endswith("15 sessions of None on 2 hosts")
     assert found.of("eager", "latency", "a").session == 0.01
     assert found.of("eager", "latency", "c") is None

@@ -104,7 +104,7 @@ def test_one_session_is_too_few_and_says_so(tmp_path):
         variance_markdown([session_of(tmp_path, "a", [1.0, 1.1])])
 
 
-@pytest.mark.parametrize("board", ["h100_0fc80ab7", "h100_c846fd5f", "h200_82042529"])
+@pytest.mark.parametrize("board", ["h100_0fc80ab7", "h100_c846fd5f", "h200_82042529", "h200_0bd52ec9"])
 def test_the_committed_sessions_say_what_the_documentation_says(board, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted((SESSIONS / board).glob("*.json")))])
     assert main() == 0

@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 #: The key of `machine_info` with the floors of a run.
 FLOORS_KEY = "noise_floor"
 #: Half-width of the interval of a repeat where nothing was measured, relative: of a CPU, and of a GPU that the host
-#: keeps waiting. Eager figures of 26 sessions on three GPUs scattered by 8 to 16%.
+#: keeps waiting. Eager latencies of 32 sessions on four GPUs scattered by 8 to 16%.
 ASSUMED_REL = {"cpu": 0.05, "cuda": 0.30}
 
 

@@ -26,9 +26,12 @@ from analysis.uncertainty.variance import FIGURES
 
 SESSIONS = Path(__file__).parents[2] / "results" / "reference" / "sessions"
 #: Each host, and others with boards of the same name.
-HOSTS = {"h100_0fc80ab7": ("h100_c846fd5f",), "h100_c846fd5f": ("h100_0fc80ab7",), "h200_82042529": ()}
-#: By whose floor the H200 is judged where its own sessions may not say it.
-ANY_HOST = {**HOSTS, "h200_82042529": ("h100_0fc80ab7", "h100_c846fd5f")}
+HOSTS = {
+    "h100_0fc80ab7": ("h100_c846fd5f",),
+    "h100_c846fd5f": ("h100_0fc80ab7",),
+    "h200_82042529": ("h200_0bd52ec9",),
+    "h200_0bd52ec9": ("h200_82042529",),
+}
 AGAIN = tuple(SESSIONS / host / "fp32_again" for host in ("h100_c846fd5f", "h100_77c3c025"))
 EXECUTIONS = ("graph", "eager")
 
@@ -102,7 +105,7 @@ def main() -> None:
         )
     )
     print("\nFloor of another host alone:\n")
-    found = {host: by_other_hosts(of[0], [runs[other] for other in ANY_HOST[host]]) for host, of in runs.items()}
+    found = {host: by_other_hosts(of[0], [runs[other] for other in HOSTS[host]]) for host, of in runs.items()}
     print(markdown_table(rows_of(lambda host: lambda *_: found[host], runs)))
     print(f"\n{of_the_same([run for folder in AGAIN for run in sessions_in(folder)])}")
     print(f"\n{across_hosts(runs)}.")
