@@ -174,6 +174,18 @@ def test_what_is_no_limit_is_an_error(expression):
         parse_gate(expression).resolved(first_edition())
 
 
+def test_runs_that_differ_by_more_than_the_floor_says_are_judged_by_their_own_spread():
+    before, after = [1.0, 1.05, 0.95], [1.06, 1.11, 1.01]
+    found = latency(before, after, 0.001)
+    logs = [np.log(side) for side in (before, after)]
+    spread = math.sqrt(sum(float(side.var(ddof=1)) for side in logs) / 2)
+    half = 2.77645 * spread * math.sqrt(2 / 3)  # t(4)
+    assert found.interval.low_rel == pytest.approx(math.expm1(logs[1].mean() - logs[0].mean() - half), rel=1e-4)
+    assert found.verdict == "undecided"
+    assert latency(before[:2], after[:2], 0.001).verdict == "worse"  # two a side say little of their spread
+    assert latency(before, after, 0.1).interval.low_rel < found.interval.low_rel  # the floor says more
+
+
 @pytest.mark.parametrize(
     ("after", "u", "failed", "undecided"),
     [

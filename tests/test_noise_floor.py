@@ -91,6 +91,7 @@ def test_floors_survive_the_saved_run():
     assert found.of("graph", "latency").source.startswith("assumed, 20 sessions of NVIDIA H100")
     half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of("eager", "latency").session)
     assert half_width == pytest.approx(0.30, rel=1e-5)
+    assert Floors({}).of("eager", "latency") == found.of("eager", "latency")  # none is named: the widest
 
 
 def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):

@@ -169,6 +169,7 @@ def interval_of(
     if metric.repeat == SAME:
         return Interval(expm1(centre), expm1(centre), "same in every session", float(centre == 0))
     if repeat is not None:
+        repeat = at_least_as_given(repeat, before, after)
         half_width, of = repeat.half_width(*counts), f"a repeat{' (assumed)' if repeat.assumed else ''}"
         p_value = repeat.p_value(centre, *counts)
     elif min(counts) >= RUNS_FOR_VERDICT:
@@ -177,6 +178,21 @@ def interval_of(
     else:
         return None
     return Interval(expm1(centre - half_width), expm1(centre + half_width), of, p_value)
+
+
+def at_least_as_given(repeat: Repeat, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Repeat:
+    """Return how sessions differ: as the noise floor says, or as these do within their sides where that is more.
+
+    So a floor that another machine or a quieter day measured makes no interval narrower than the runs at hand allow. A
+    few runs say little of their own spread, and are not asked.
+    """
+    freedom = len(before) + len(after) - 2
+    if freedom < 2 * (RUNS_FOR_VERDICT - 1):
+        return repeat
+    spread = math.sqrt(sum(float(((side - side.mean()) ** 2).sum()) for side in (before, after)) / freedom)
+    if spread <= repeat.u:
+        return repeat
+    return replace(repeat, u=spread, degrees_of_freedom=freedom, source="the runs given")
 
 
 def expm1(logarithm: float) -> float | None:

@@ -42,8 +42,8 @@ class Floors:
     notes: tuple[str, ...] = ()
 
     def of(self, execution: str, figure: str) -> Floor:
-        """Return the floor of a figure; the assumption for a CPU where none is named."""
-        return self.spreads.get((execution, figure)) or assumed_floor("cpu", execution, figure)
+        """Return the floor of a figure; the widest assumption where none is named."""
+        return self.spreads.get((execution, figure)) or assumed(max(ASSUMED_REL.values()))
 
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of them."""
@@ -102,7 +102,11 @@ def assumed_floor(device: str, execution: str, figure: str) -> Floor:
             found = read_floor(path).of(execution, figure, None)
             if found is not None:
                 return Floor(found.session, found.visits, found.degrees_of_freedom, f"assumed, {found.source}", True)
-    half_width = ASSUMED_REL[device]
+    return assumed(ASSUMED_REL[device])
+
+
+def assumed(half_width: float) -> Floor:
+    """Return the floor with which the interval of a repeat is so wide, relative to the figure."""
     session = math.log1p(half_width) / (math.sqrt(2) * student_t(math.inf))
     return Floor(session, None, math.inf, f"assumed, ± {half_width:.0%}", True)
 
