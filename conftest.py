@@ -46,15 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--precisions",
         type=options.names,
-        default=("fp32", "fp16", "mixed"),
+        default=("auto",),
         metavar="NAMES",
-        help="comma-separated (default: fp32,fp16,mixed)",
+        help="comma-separated, or all that are native (default: auto; on CUDA fp32,fp16,mixed, on a CPU fp32 and those "
+        "of fp16,mixed,bf16,int8 that are native)",
     )
     add(
         "--executions",
         type=options.names,
         metavar="NAMES",
-        help="comma-separated: eager, graph, compiled (default: eager,graph on CUDA, eager on a CPU)",
+        help="comma-separated: eager, graph, compiled (default: on CUDA eager,graph, and graph,compiled where a "
+        "precision is quantized; on a CPU eager)",
     )
     # Sequences of one batch: the logits of more fit no device.
     add(

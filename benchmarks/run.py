@@ -16,6 +16,7 @@ from analysis.case import EAGER, Case
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
+from fixtures.compilation import CompilationError, Logits
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
@@ -81,14 +82,16 @@ class BenchmarkRun:
     after: Snapshot = field(init=False)
     #: Beginning and end of everything that was read from the device beside the rounds.
     reads_s: list[tuple[float, float]] = field(default_factory=list)
-    _compiled: Forward | None = None
+    #: Why it could not be compiled.
+    compilation_error: str | None = None
+    _compiled: Logits | None = None
     _others_bytes: int = 0
     _peak: tuple[int | None, str | None] = (None, "nothing has been timed")
 
     @property
     def precision(self) -> Precision:
         """The precision under test."""
-        return PRECISIONS[self.case.precision]
+        return PRECISIONS[self.case.precision].on(self.settings.device)
 
     @cached_property
     def data(self) -> ShapedDataset:
@@ -150,9 +153,9 @@ class BenchmarkRun:
     def prepare(self) -> None:
         """Make the closed loop that is timed, in fresh buffers, and run each variant once.
 
-        What compiles is made once in a session. Where memory runs out, the session's other models are dropped and it
-        is tried once more. Call it inside the precision's context. Raises `CaptureError`, and `PrecisionError` where
-        the model does not compute in what the precision says.
+        Where memory runs out, the session's other models are dropped and it is tried once more. Call it inside the
+        precision's context. Raises `CompilationError`, `CaptureError`, and `PrecisionError` where the model does not
+        compute in what the precision says.
         """
         try:
             self._prepare()
@@ -168,19 +171,21 @@ class BenchmarkRun:
         clear_workspaces(device)
         own_bytes = self.resident.held_bytes + self.data.held_bytes
         self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
+        self.compile()  # unless that was done before the first visit
         start_peak_memory(device)
-        self.loop = ForwardLoop(self._forward(), self.data.batches, device)
+        forward = EXECUTIONS[self.case.execution].prepare(self.model, self.data.examples, self._compiled)
+        self.loop = ForwardLoop(forward, self.data.batches, device)
         logits = [self.loop.run_on(example) for example in self.data.examples][-1]
         self.precision.verify(self.model, self._before_casts(logits))
 
-    def _forward(self) -> Forward:
-        if self._compiled is not None:
-            return self._compiled
-        execution = EXECUTIONS[self.case.execution]
-        forward = execution.prepare(self.model, self.data.examples)
-        if execution.compiles:
-            self._compiled = forward
-        return forward
+    def compile(self) -> None:
+        """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""
+        if EXECUTIONS[self.case.execution].compiles and self._compiled is None:
+            try:
+                self._compiled = EXECUTIONS[self.case.execution].logits(self.model, self.data.examples)
+            except CompilationError as error:
+                self.compilation_error = str(error)
+                raise
 
     def release(self) -> None:
         """Drop the loop, and with it the buffers and graphs of the visit."""

@@ -33,8 +33,11 @@ class SecondsRecord(Record):
     """Where the time of a case went; null where nothing was done."""
 
     section: ClassVar[str] = "seconds"
+    compilation: float | None = metric(
+        "s", "lower", "compilation, before the first visit", column="compilation_s", default=None
+    )
     preparation: float | None = metric(
-        "s", "lower", "captures or compilation, and first forwards, of all visits", column="preparation_s", default=None
+        "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", default=None
     )
     warm_up: float | None = None
     rounds: float | None = None

@@ -14,6 +14,7 @@ from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
+from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.whole_text import WholeText
 from fixtures.executions import EXECUTIONS, CaptureError
@@ -98,16 +99,16 @@ def run(
 
 def test_compilation(run: BenchmarkRun) -> None:
     """Compile the forward before anything is timed."""
-    with run.precision.running(run.settings.device), run.phase("preparation"):
-        run.prepare()
-    run.keep_peak_memory()  # a visit will find what was compiled allocated
-    run.release()
+    with run.precision.running(run.settings.device), run.phase("compilation"):
+        run.compile()
 
 
 @pytest.mark.benchmark(disable_gc=True)
 def test_forward(run: BenchmarkRun, session: Session, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
     """Make the first visit. pytest-benchmark's one round is the end of the warm-up; the visit's rounds replace it."""
     benchmark.group = run.case.setting
+    if run.compilation_error is not None:
+        pytest.skip("it could not be compiled, which has failed already")
     with run.precision.running(run.settings.device):
         try:
             if benchmark.disabled:  # --benchmark-disable: runs once, nothing to report
@@ -146,7 +147,7 @@ def test_after_visits(run: BenchmarkRun, session: Session, pytestconfig: pytest.
     with run.precision.running(run.settings.device):
         try:
             session.close(run)
-        except (CaptureError, PrecisionError, EnergyRequiredError):
+        except (CaptureError, CompilationError, PrecisionError, EnergyRequiredError):
             benchmark.has_error = True  # what was timed is not what it says, or not what was required
             session.drop(run)
             raise

@@ -73,7 +73,7 @@ def test_nothing_that_disturbs_a_visit_runs_before_the_last_one(run_suite, calls
     monkeypatch.setattr(flops, "FlopCounterMode", noted("flops", flops.FlopCounterMode))
     monkeypatch.setattr(roofline, "peak_flops", noted("ceiling", roofline.peak_flops))
     monkeypatch.setattr(quality_instrument, "compare", noted("quality", quality_instrument.compare))
-    monkeypatch.setattr(numerics, "count_casts", noted("casts", numerics.count_casts))
+    monkeypatch.setattr(numerics, "watched_forward", noted("casts", numerics.watched_forward))
     assert run_suite("--visits=3").ret == 0
     moments = [moment for _, moment, _ in calls]
     visits = [place for place, moment in enumerate(moments) if moment in ("prepared", "beside", "visited")]

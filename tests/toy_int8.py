@@ -53,6 +53,6 @@ INT8 = Precision(
     "blocks in INT8, the rest in FP32",
     torch.float32,
     transform=quantize,
-    storage={"*.c_*.weight": torch.int8},
+    weights=torch.int8,
 )
 PRECISIONS = (INT8,)

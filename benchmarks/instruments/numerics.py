@@ -1,21 +1,26 @@
-"""In what a benchmark really computes: observed dtypes, casts and switches."""
+"""In what a benchmark really computes: observed dtypes, casts, switches and products."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 import transformers
 
 from benchmarks.instruments.base import AfterVisits, Record, metric
+from benchmarks.instruments.latency.kernels import profiled_kernels
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
-from fixtures.model.storage import storage_of
+from fixtures.model.layers import matrix_layers
+from fixtures.model.storage import bytes_by_storage, storage_of
 from fixtures.operators import OperatorWatch
+from fixtures.precisions import Precision, PrecisionError
+from fixtures.precisions.products import PRODUCT_OPERATORS, product_kernels
 
 #: Tensor.to is one operator in inference mode and another outside it.
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
@@ -23,16 +28,20 @@ CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 
 @dataclass(frozen=True, kw_only=True)
 class NumericsRecord(Record):
-    """Dtypes and switches as they were found, and the casts of one forward."""
+    """Dtypes and switches as they were found, and the casts and matrix products of one forward."""
 
     section: ClassVar[str] = "numerics"
     parameter_dtypes: Mapping[str, int]
+    parameter_bytes: Mapping[str, int]
     logits_dtype: str
     float32_matmul_precision: str
     cudnn_allow_tf32: bool
     attention_implementation: str
     casts: int = metric("", None, "conversions between floating-point dtypes in one forward")
     casts_by_dtype: Mapping[str, int]
+    #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
+    products: Mapping[str, int]
+    products_reason: str | None
     difference_from_eager: float
     same_bits_as_eager: bool
 
@@ -43,37 +52,54 @@ class Numerics(AfterVisits):
     record = NumericsRecord
 
     def measure(self, run: BenchmarkRun) -> Record:
-        """Return the observations; raise `CaptureError` where the timed execution computes something else."""
+        """Return the observations.
+
+        Raises `CaptureError` where the timed execution computes something else, and `PrecisionError` where it
+        multiplies in another format.
+        """
         observed = numerics(run.model, run.eager, run.data.batches[0])
+        if run.settings.device.type == "cuda":
+            kernels = profiled_kernels(partial(run.loop.run_on, run.data.examples[-1]), run.settings.device, forwards=1)
+            observed["products"] = product_kernels(kernels.names) if kernels else {}
+            observed["products_reason"] = None if kernels else "the profiler saw no kernel (CUPTI)"
+        if observed["products_reason"] is None:
+            require_products(run.precision, observed["products"], len(matrix_layers(run.model)))
         difference = run.difference_from_eager()
         return NumericsRecord(**observed, difference_from_eager=difference, same_bits_as_eager=difference == 0)
 
 
 def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
-    """Return the dtypes, switches and casts of one eager forward, run here for the purpose.
+    """Return the dtypes, switches, casts and products of one eager forward, run here for the purpose.
 
     Call it inside `Precision.running`, after a first forward, so that autocast holds its casts of the weights: what is
     counted then are the casts that every further forward makes. A quantized parameter counts under its class and the
     dtypes that it is stored in.
     """
-    logits, casts = count_casts(eager, batch)
+    logits, casts, products = watched_forward(eager, batch)
     parameters = Counter(storage_of(parameter) for parameter in model.parameters())
     return {
         "parameter_dtypes": dict(parameters),
+        "parameter_bytes": bytes_by_storage(model),
         "logits_dtype": str(logits.dtype),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "attention_implementation": model.config._attn_implementation,
         "casts": sum(casts.values()),
         "casts_by_dtype": dict(casts),
+        "products": dict(products),
+        "products_reason": None,
     }
 
 
-def count_casts(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str]]:
-    """Run one forward; return its logits, and how often it converted a tensor between two floating-point dtypes."""
+def watched_forward(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str], Counter[str]]:
+    """Run one forward; return its logits, its casts between floating-point dtypes, and its matrix products by name."""
     casts: Counter[str] = Counter()
+    products: Counter[str] = Counter()
 
     def watch(operator: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:  # noqa: ANN401
+        name = operator.overloadpacket.__name__
+        if name in PRODUCT_OPERATORS:
+            products[name] += 1
         if operator.overloadpacket not in CONVERSIONS:
             return
         source, target = arguments[0].dtype, options.get("dtype", arguments[1] if len(arguments) > 1 else None)
@@ -82,4 +108,22 @@ def count_casts(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str
             casts[f"{source} to {target}"] += 1
 
     with OperatorWatch(watch):
-        return eager(batch), casts
+        return eager(batch), casts, products
+
+
+def require_products(precision: Precision, products: Mapping[str, int], layers: int) -> None:
+    """Raise `PrecisionError` unless each of a model's matrix layers multiplies in the precision's format.
+
+    `products`: names of kernels or operators that multiply matrices in one forward, and their numbers.
+    """
+    if precision.products is None:
+        return
+    count = precision.products.count(products)
+    if count < layers:
+        others = {name: number for name, number in products.items() if not precision.products.count({name: 1})}
+        most = max(others, key=lambda name: others[name], default=None)
+        instead = "none multiplies matrices at all" if most is None else f"{others[most]} are {most[:120]}"
+        raise PrecisionError(
+            f"{precision.name} multiplies in its own format in {count} products of a forward; expected {layers}, one a "
+            f"layer. Of the others {instead}."
+        )

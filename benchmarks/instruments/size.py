@@ -8,7 +8,7 @@ from typing import ClassVar
 from analysis.metrics import SAME
 from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.run import BenchmarkRun
-from fixtures.model.storage import model_bytes, parameter_count
+from fixtures.model.storage import checkpoint_bytes, model_bytes, parameter_count
 
 BYTES_PER_MB = 10**6
 
@@ -28,7 +28,10 @@ class SizeRecord(Record):
         repeat=SAME,
     )
     parameters: int
-    checkpoint_size_mb: float = metric("MB", None, "weight files on disk")
+    checkpoint_size_mb: float | None = metric(
+        "MB", None, "weight files on disk; of a quantized model, as they would be saved", repeat=SAME
+    )
+    checkpoint_reason: str | None
     peak_memory_mb: float | None = metric(
         "MB",
         "lower",
@@ -52,10 +55,14 @@ class Size(AfterVisits):
         libraries.
         """
         peak, reason = run.peak_memory_bytes()
+        checkpoint, checkpoint_reason = (
+            checkpoint_bytes(run.model) if run.precision.is_quantized else (run.checkpoint.size_bytes, None)
+        )
         return SizeRecord(
             model_size_mb=model_bytes(run.model) / BYTES_PER_MB,
             parameters=parameter_count(run.model),
-            checkpoint_size_mb=run.checkpoint.size_bytes / BYTES_PER_MB,
+            checkpoint_size_mb=None if checkpoint is None else checkpoint / BYTES_PER_MB,
+            checkpoint_reason=checkpoint_reason,
             peak_memory_mb=None if peak is None else peak / BYTES_PER_MB,
             peak_memory_reason=reason,
         )

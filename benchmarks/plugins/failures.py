@@ -14,6 +14,7 @@ from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
 from data_prep.errors import InputError, first_line
+from fixtures.compilation import CompilationError
 from fixtures.executions import CaptureError
 from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PrecisionError
@@ -41,7 +42,7 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
             item.session.shouldstop = "the GPU failed"  # nothing works after an error of the CUDA context
         else:
             raise
-    except (InputError, PrecisionError, CaptureError, ClockError, EnergyRequiredError) as error:
+    except (InputError, PrecisionError, CaptureError, CompilationError, ClockError, EnergyRequiredError) as error:
         message = str(error)
         release(error)
     pytest.fail(message, pytrace=False)

@@ -14,6 +14,8 @@ from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
 
 SESSION = pytest.StashKey[Session]()
+#: How the outcome of a case begins that failed.
+FAILED = "failed: "
 #: Other policies than the suite's own, put here before this plugin is configured.
 POLICIES = pytest.StashKey[Policies]()
 #: pytest-benchmark's benchmark of each case that has had its first visit, by the case's id.
@@ -75,8 +77,10 @@ class SessionPlugin:
         yield
 
     def _note(self, item: pytest.Item, name: str, report: pytest.TestReport) -> None:
+        has_failed = self._session.outcomes.get(name, "").startswith(FAILED)
         if report.skipped and isinstance(report.longrepr, tuple) and function_of(item) == FIRST_VISIT:
-            self._session.outcomes[name] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
+            if not has_failed:  # its compilation, before
+                self._session.outcomes[name] = f"was not run: {report.longrepr[2].removeprefix('Skipped: ')}"
         elif report.failed:
             self._failed(item, name, report)
 
@@ -85,7 +89,7 @@ class SessionPlugin:
         message = crash.message if crash else report.longreprtext
         sentence = message.splitlines()[0].removeprefix("Failed: ")
         if name not in self._session.finished:
-            self._session.outcomes[name] = f"failed: {sentence}"
+            self._session.outcomes[name] = f"{FAILED}{sentence}"
             return
         number = visit_of(item)
         what = "what follows the visits" if number is None else f"visit {number}"

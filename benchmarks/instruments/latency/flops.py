@@ -24,16 +24,19 @@ def attention_flops(
     return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-#: What `scaled_dot_product_attention` dispatches to, beside matrix products; PyTorch has no formula for the CPU's.
-FORMULAS = dict.fromkeys(
-    (
-        torch.ops.aten._scaled_dot_product_flash_attention,
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu,
-        torch.ops.aten._scaled_dot_product_efficient_attention,
-        torch.ops.aten._scaled_dot_product_cudnn_attention,
-    ),
-    attention_flops,
-)
+def product_flops(left: Sequence[int], right: Sequence[int], *_options: object, **_more_options: object) -> int:
+    """Return the operations of a matrix product from the shapes of its factors, [m, k] and [k, n]: 2 m k n."""
+    return 2 * math.prod(left) * right[-1]
+
+
+#: What PyTorch's counter has no formula for: attention as it is dispatched, and products of INT8.
+FORMULAS = {
+    torch.ops.aten._scaled_dot_product_flash_attention: attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,
+    torch.ops.aten._scaled_dot_product_efficient_attention: attention_flops,
+    torch.ops.aten._scaled_dot_product_cudnn_attention: attention_flops,
+    torch.ops.aten._int_mm: product_flops,
+}
 
 
 def count_flops(forward: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, int | None, str | None]:

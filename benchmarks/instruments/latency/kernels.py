@@ -28,13 +28,13 @@ class Kernels:
     names: Mapping[str, float]
 
 
-def profiled_kernels(forward: Callable[[], object], device: torch.device) -> Kernels | None:
+def profiled_kernels(forward: Callable[[], object], device: torch.device, forwards: int = FORWARDS) -> Kernels | None:
     """Profile some forwards of one batch; return the median of their times.
 
     None where no kernel is seen to take time (CUPTI is missing or in use).
     """
     with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiled:
-        for _ in range(FORWARDS):
+        for _ in range(forwards):
             forward()
         torch.cuda.synchronize(device)
     events = sorted(
@@ -43,10 +43,10 @@ def profiled_kernels(forward: Callable[[], object], device: torch.device) -> Ker
     )
     if not sum(event.device_time for event in events) > 0:
         return None
-    each, rest = divmod(len(events), FORWARDS)
-    groups = [events[number * each : (number + 1) * each] for number in range(FORWARDS)] if not rest else [events]
+    each, rest = divmod(len(events), forwards)
+    groups = [events[number * each : (number + 1) * each] for number in range(forwards)] if not rest else [events]
     times_ms = [sum(event.device_time for event in group) / 1000 for group in groups]
     names = Counter(event.name for event in groups[-1] if not event.name.startswith(COPIES))
-    shared = FORWARDS if rest else 1
+    shared = forwards if rest else 1
     of_one = {name: count / shared for name, count in names.items()}
     return Kernels(statistics.median(times_ms) / shared, names.total() // shared, of_one)

@@ -55,21 +55,24 @@ class Roofline(AfterVisits):
 
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
-        self._peak_flops: dict[torch.dtype, float] = {}
+        self._peak_flops: dict[tuple[torch.dtype, str], float] = {}
         self._peak_bytes_per_s: float | None = None
 
     def measure(self, run: BenchmarkRun) -> Record:
         """Return kernel time, and the distance from the limit."""
-        device, compute, policy = run.settings.device, run.precision.compute, self.policies.ceilings
+        device, policy = run.settings.device, self.policies.ceilings
+        # Of the format that most products are in: the limit of a quantized model counts its output layer as if it were.
+        compute = run.precision.weights if run.precision.products and run.precision.weights else run.precision.compute
+        key = (compute, run.precision.float32_products)
         with run.phase("limits"):
-            if compute not in self._peak_flops:
-                self._peak_flops[compute] = peak_flops(compute, device, policy)
+            if key not in self._peak_flops:
+                self._peak_flops[key] = peak_flops(compute, device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
             kernels = kernel_figures(run)
             work = forward_work(run.model, run.eager, run.data.batches[0], run.precision.autocast)
             latency_ms = statistics.geometric_mean(visit["median_ms"] for visit in run.done)
-            limits = roofline(work, self._peak_flops[compute], self._peak_bytes_per_s, latency_ms)
+            limits = roofline(work, self._peak_flops[key], self._peak_bytes_per_s, latency_ms)
             return RooflineRecord(**kernels, **limits)
 
 
@@ -95,10 +98,19 @@ def kernel_figures(run: BenchmarkRun) -> dict[str, Any]:
 
 
 def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
-    """Return the FLOP/s of one large matrix product of random values in a dtype (zeros would run faster than data)."""
+    """Return the FLOP/s of one large matrix product of random values in a dtype (zeros would run faster than data).
+
+    Kernels of 8 bits take the second factor transposed alone, as the weight of a linear layer is.
+    """
     side = policy.matrix_side[device.type]
-    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return 2 * side**3 / seconds_of("left @ right", policy.timed_s, left=left, right=right)
+    spread = 40 if dtype == torch.int8 else 1
+    left, right = (torch.randn(side, side, device=device).mul_(spread).to(dtype) for _ in range(2))
+    one = torch.ones((), device=device)
+    statement = {
+        torch.int8: "torch._int_mm(left, right.t())",
+        torch.float8_e4m3fn: "torch._scaled_mm(left, right.t(), one, one, out_dtype=torch.bfloat16)",
+    }.get(dtype, "left @ right")
+    return 2 * side**3 / seconds_of(statement, policy.timed_s, left=left, right=right, one=one)
 
 
 def peak_bytes_per_s(device: torch.device, policy: CeilingPolicy) -> float:

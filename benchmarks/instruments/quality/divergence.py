@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.instruments.quality.clusters import mean_interval, quantile_interval
 from benchmarks.instruments.quality.perplexity import Scores, Tally, count_nonfinite
+from benchmarks.instruments.quality.probabilities import none_for_nan, probability_record
 from benchmarks.instruments.quality.scoring import Scorer, TargetBatch, chunks, target_batches
 
 WORST_SEQUENCES = 5
@@ -32,14 +35,16 @@ class Scored:
 class Comparison:
     """Two models' scores of the same targets, and how their predictions differ at each of them.
 
-    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `same_top` bool [targets]: whether the
-    reference's most likely token is among the model's; `tied` bool [targets]: whether the model has several of those;
-    `sample` int64 [targets]: the row that the target is in. All on the CPU.
+    `kl_nats` float32 [targets]: KL(reference || model) of the next token; `delta_probability` float64 [targets]: the
+    probability of the token that follows, less the reference's; `same_top` bool [targets]: whether the reference's most
+    likely token is among the model's; `tied` bool [targets]: whether the model has several of those; `sample` int64
+    [targets]: the row that the target is in. All on the CPU.
     """
 
     scores: Scores
     reference: Scores
     kl_nats: torch.Tensor
+    delta_probability: torch.Tensor
     same_top: torch.Tensor
     tied: torch.Tensor
     sample: torch.Tensor
@@ -144,6 +149,7 @@ def compare(
             candidate.scores(samples, targets, batches()),
             reference_scores,
             candidate.predictions.kl_nats,
+            candidate.tally.probabilities - expected.tally.probabilities,
             candidate.predictions.same_top,
             candidate.predictions.tied,
             torch.cat(samples),
@@ -153,7 +159,10 @@ def compare(
 
 
 def divergence_figures(comparison: Comparison) -> dict[str, Any]:
-    """Return the Kullback-Leibler divergence from FP32 a token (mean, p99, largest), and the agreement on the best.
+    """Return the divergence from FP32 a token, the agreement on the best token, and the change of probability.
+
+    Mean, median, 99th percentile and agreement have 95% intervals over sequences; the largest of a sample says nothing
+    of the largest elsewhere.
 
     Null with a reason where either side has logits that are not finite, there are no targets, or the divergence is
     below what FP32 can tell from none.
@@ -167,26 +176,45 @@ def divergence_figures(comparison: Comparison) -> dict[str, Any]:
         reason = f"the divergence is below {SMALLEST_KL_NATS:g} nats, the rounding of FP32"
     if reason is not None:
         return no_divergence(reason)
+    kl, sample = comparison.kl_nats.double(), comparison.sample
+    figures = {
+        **with_interval("kl_vs_fp32", "_nats", mean_interval(kl, sample)),
+        **with_interval("kl_vs_fp32_median", "_nats", quantile_interval(kl, sample, 0.5)),
+        **with_interval("kl_vs_fp32_p99", "_nats", quantile_interval(kl, sample, 0.99)),
+        **with_interval("top1_agreement_vs_fp32", "", mean_interval(comparison.same_top.double(), sample)),
+    }
     return {
-        "kl_vs_fp32_nats": float(comparison.kl_nats.double().mean()),
-        "kl_vs_fp32_p99_nats": float(torch.quantile(comparison.kl_nats.double(), 0.99)),
+        **figures,
         "kl_vs_fp32_max_nats": float(comparison.kl_nats.max()),
-        "top1_agreement_vs_fp32": float(comparison.same_top.double().mean()),
         "top1_tied_share": float(comparison.tied.double().mean()),
+        "delta_probability": probability_record(comparison.delta_probability, sample),
         "divergence_reason": None,
         "worst_sequences": worst_sequences(comparison),
     }
 
 
+def with_interval(name: str, unit: str, figures: tuple[float, float, float]) -> dict[str, float | None]:
+    """Return a figure and the ends of its interval by their names; None for ends that one sequence cannot tell."""
+    value, low, high = figures
+    return {
+        f"{name}{unit}": value,
+        f"{name}_ci95_low{unit}": none_for_nan(low),
+        f"{name}_ci95_high{unit}": none_for_nan(high),
+    }
+
+
 def no_divergence(reason: str) -> dict[str, Any]:
     """Return the record of a divergence that could not be measured."""
-    keys = (
-        "kl_vs_fp32_nats",
-        "kl_vs_fp32_p99_nats",
+    unknown = (math.nan,) * 3
+    keys = [
+        *with_interval("kl_vs_fp32", "_nats", unknown),
+        *with_interval("kl_vs_fp32_median", "_nats", unknown),
+        *with_interval("kl_vs_fp32_p99", "_nats", unknown),
+        *with_interval("top1_agreement_vs_fp32", "", unknown),
         "kl_vs_fp32_max_nats",
-        "top1_agreement_vs_fp32",
         "top1_tied_share",
-    )
+        "delta_probability",
+    ]
     return {**dict.fromkeys(keys), "divergence_reason": reason, "worst_sequences": []}
 
 

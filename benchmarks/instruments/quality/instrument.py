@@ -19,6 +19,7 @@ from benchmarks.instruments.base import AfterVisits, Record, metric
 from benchmarks.instruments.quality.divergence import Scored, compare, divergence_figures, no_divergence
 from benchmarks.instruments.quality.paired import no_difference, perplexity_difference
 from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, quality_figures, score
+from benchmarks.instruments.quality.probabilities import ProbabilityRecord
 from benchmarks.instruments.quality.strided import strided_figures
 from benchmarks.instruments.quality.timed import TimedRecord, require_same_predictions, timed_figures
 from benchmarks.policies import Policies
@@ -28,6 +29,8 @@ from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 
 FOLDER = "per_sequence"
+#: What the intervals of the divergence are of.
+ON_SUCH_TEXT = "the figure on text like this"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +98,44 @@ class QualityRecord(Record):
         heading="against FP32",
         in_terminal=True,
     )
-    kl_vs_fp32_nats: float | None = metric("nats", "lower", "mean divergence from FP32 a token", repeat=SAME)
+    kl_vs_fp32_nats: float | None = metric(
+        "nats",
+        "lower",
+        "mean divergence from FP32 a token",
+        interval_of=ON_SUCH_TEXT,
+        low_column="kl_vs_fp32_ci95_low_nats",
+        high_column="kl_vs_fp32_ci95_high_nats",
+        repeat=SAME,
+        heading="KL nats",
+        form=".2g",
+    )
+    kl_vs_fp32_ci95_low_nats: float | None = metric("nats", None, "lower end of its 95% interval")
+    kl_vs_fp32_ci95_high_nats: float | None = metric("nats", None, "upper end of its 95% interval")
+    kl_vs_fp32_median_nats: float | None = metric("nats", "lower", "its median", repeat=SAME)
+    kl_vs_fp32_median_ci95_low_nats: float | None
+    kl_vs_fp32_median_ci95_high_nats: float | None
     kl_vs_fp32_p99_nats: float | None = metric("nats", "lower", "its 99th percentile", repeat=SAME)
+    kl_vs_fp32_p99_ci95_low_nats: float | None
+    kl_vs_fp32_p99_ci95_high_nats: float | None
     kl_vs_fp32_max_nats: float | None = metric("nats", "lower", "the largest", repeat=SAME)
     top1_agreement_vs_fp32: float | None = metric(
-        "", "higher", "FP32's most likely token is among this one's most likely", repeat=SAME
+        "",
+        "higher",
+        "FP32's most likely token is among this one's most likely",
+        interval_of=ON_SUCH_TEXT,
+        low_column="top1_agreement_ci95_low",
+        high_column="top1_agreement_ci95_high",
+        repeat=SAME,
+        heading="top-1 of FP32",
+        form=".2%",
     )
+    top1_agreement_vs_fp32_ci95_low: float | None = metric(
+        "", None, "lower end of its 95% interval", column="top1_agreement_ci95_low"
+    )
+    top1_agreement_vs_fp32_ci95_high: float | None = metric(
+        "", None, "upper end of its 95% interval", column="top1_agreement_ci95_high"
+    )
+    delta_probability: ProbabilityRecord | None
     top1_tied_share: float | None = metric("", None, "targets with several most likely tokens")
     divergence_reason: str | None
     worst_sequences: Sequence[Mapping[str, Any]]
@@ -157,7 +192,7 @@ class Quality(AfterVisits):
             [case.precision for case in run.cases if case.sequence_length == run.case.sequence_length]
             + [run.case.precision]
         )
-        others = [PRECISIONS[name] for name in names if not PRECISIONS[name].is_baseline]
+        others = [PRECISIONS[name].on(run.settings.device) for name in names if not PRECISIONS[name].is_baseline]
         if self._together and run.models.hold_together([baseline(), *others]):
             try:
                 self._score(run, others, with_baseline=baseline().name in names)

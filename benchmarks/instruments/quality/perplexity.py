@@ -51,6 +51,11 @@ class Tally:
         self._extremes += torch.aminmax(logits)
         return log_probabilities
 
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """The probability of the token that follows at each target, float64 on the CPU, in the order of adding."""
+        return torch.cat([torch.zeros(0), *(part.cpu() for part in self._losses)]).double().neg().exp()
+
     def has_nonfinite(self) -> bool:
         """Tell whether any logit was NaN or infinite."""
         return bool(self._extremes) and not bool(torch.isfinite(torch.stack(self._extremes)).all())
