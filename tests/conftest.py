@@ -120,6 +120,7 @@ def run_suite(
             f"--results-dir={tmp_path / 'results'}",
             f"--benchmark-storage={tmp_path / 'saved'}",
             "--device=cpu",
+            "--precisions=fp32,fp16,mixed",  # by default it would depend on the CPU
             "--visits=2",
             "--rounds=8",
             "--warmup-rounds=1",

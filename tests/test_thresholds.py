@@ -68,9 +68,15 @@ def test_the_procedure_is_the_documented_one():
     assert (dict(ceilings.matrix_side), ceilings.copied_bytes) == ({"cuda": 8192, "cpu": 1024}, 256 * 1024**2)
     assert {name: precision.tolerance for name, precision in PRECISIONS.items()} == {
         "fp32": 1e-5,
+        "tf32": 2e-3,
         "fp16": 1e-2,
+        "bf16": 0.04,
         "mixed": 1e-2,
+        "mixed_bf16": 0.04,
         "fp32_again": 1e-5,
+        "int8": 0.1,
+        "int8_weights": 0.04,
+        "fp8": 0.25,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from analysis.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
 from analysis.table import known_interval
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
-EXECUTION_ORDER = ("graph", "compiled", "eager")
+EXECUTION_ORDER = ("compiled", "graph", "eager")
 #: Verdicts on quality that are no reason against a precision.
 HARMLESS = ("equal", "better")
 #: What a precision is judged by beside its quality; less is better.
@@ -20,23 +21,29 @@ COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
 
 def recommendations(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
-    """Return for each shape what to use and why; nothing for one in which there is nothing to choose between.
+    """Return for each shape what to use and why; nothing for one in which there is nothing to choose between."""
+    return [
+        sentence(rows[rows["precision"] == BASELINE].iloc[0], rows[rows["precision"] != BASELINE], catalogue)
+        for rows in comparable_rows(frame)
+    ]
 
-    Looks at one execution, the first of graph, compiled and eager that has FP32 and another precision, and at rows that
-    have a latency and are not invalid.
+
+def comparable_rows(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Give for each shape the rows to choose between, FP32's among them.
+
+    They are of one execution, the first of compiled, graph and eager that has FP32 and another precision, have a
+    latency and are not invalid.
     """
     timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
     shapes = timed["case"].map(lambda case: case.alternatives)
-    sentences = []
     for shape in dict.fromkeys(shapes):
         of_shape = timed[shapes == shape]
         for execution in EXECUTION_ORDER:
             rows = of_shape[of_shape["execution"] == execution]
-            baseline, others = rows[rows["precision"] == BASELINE], rows[rows["precision"] != BASELINE]
-            if len(baseline) and len(others):
-                sentences.append(sentence(baseline.iloc[0], others, catalogue))
+            is_baseline = rows["precision"] == BASELINE
+            if is_baseline.any() and not is_baseline.all():
+                yield rows
                 break
-    return sentences
 
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.metrics import Catalogue, lookup
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
+from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
@@ -61,6 +62,11 @@ class RunSummary:
     def advice(self) -> list[str]:
         """The sentences that say what the table means."""
         return [*recommendations(self.frame, self.catalogue), *explanations(self.frame)]
+
+    @cached_property
+    def gains_and_costs(self) -> list[str]:
+        """A sentence for each precision: what it gives and what it costs."""
+        return precision_sentences(self.frame, self.catalogue)
 
     @cached_property
     def warnings(self) -> list[str]:

@@ -42,6 +42,7 @@ def summary(run: RunSummary) -> str:
     legend = interval_legend(run.frame, run.catalogue)
     parts += [legend] if legend else []
     parts += run.advice
+    parts += [bullets(run.gains_and_costs)] if run.gains_and_costs else []
     if len(run.costs):
         parts.append(markdown_table(run.costs))
     if run.notes:

@@ -10,12 +10,15 @@ import pytest
 from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE
 from benchmarks.plugins.session import SESSION
 from data_prep.errors import InputError
+from fixtures.compilation import cache_folder
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.location import dataset_folder
 from fixtures.device.unusable import unusable_gpus
+from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
 from fixtures.model.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
+from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings
 
 
@@ -26,6 +29,22 @@ def require_shapes(settings: Settings, folder: Path, metadata: dict[str, Any]) -
         for size in settings.batch_sizes:
             for length in settings.sequence_lengths or (tokens,):
                 require_shape(folder, rows, tokens, size, length)
+
+
+def choices(config: pytest.Config, settings: Settings) -> list[str]:
+    """Return what was chosen for the user and why, and where compiled code is kept."""
+    lines = []
+    if ALL in config.option.precisions:
+        lines += [f"left out: {reason}" for reason in left_out(settings.device).values()]
+    quantized = [name for name in settings.precisions if PRECISIONS[name].is_quantized]
+    if not config.option.executions and settings.executions == EXECUTIONS_OF_QUANTIZED:
+        lines.append(
+            f"executions: {', '.join(settings.executions)}, for every precision, because of {', '.join(quantized)}: an "
+            "eager forward of a quantized model is Python's overhead; --executions chooses others"
+        )
+    if any(EXECUTIONS[name].compiles for name in settings.executions):
+        lines.append(f"compiled code is kept in {cache_folder()}; the first session takes longer")
+    return lines
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
@@ -45,6 +64,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
             lines.append(f"model: {checkpoint.name} on {settings.device}")
             if settings.device.type == "cpu":
                 lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
+            lines += [f"precisions: {', '.join(settings.precisions)}", *choices(config, settings)]
             floors = config.stash[SESSION].floors
             sources = dict.fromkeys(floor.source for floor in floors.spreads.values())
             lines += [f"noise floor: {'; '.join(sources)}", *(f"warning: {note}" for note in floors.notes)]

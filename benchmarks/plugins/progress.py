@@ -10,7 +10,7 @@ import pytest
 from rich.live import Live
 from rich.text import Text
 
-from benchmarks.plugins.session import AFTER_VISITS, SESSION, function_of, name_of, visit_of
+from benchmarks.plugins.session import AFTER_VISITS, COMPILATION, SESSION, function_of, name_of, visit_of
 from benchmarks.session import Session
 
 
@@ -38,7 +38,7 @@ class ProgressPlugin:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Begin to count the time with the first visit."""
-        if self._begun_s is None and nodeid in self._items:
+        if self._begun_s is None and nodeid in self._items and visit_of(self._items[nodeid]) is not None:
             self._begun_s = time.perf_counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -53,9 +53,10 @@ class ProgressPlugin:
             if number is not None:
                 self._terminal.ensure_newline()
                 self._terminal.write_line(f"visit {self._visited} of {self._visits}: {self._figures(name)}{self._left}")
-            elif function_of(item) == AFTER_VISITS:
+            elif function_of(item) in (AFTER_VISITS, COMPILATION):
+                done = "after the visits" if function_of(item) == AFTER_VISITS else "compiled"
                 self._terminal.ensure_newline()
-                self._terminal.write_line(f"after the visits: {name}")
+                self._terminal.write_line(f"{done}: {name}, {report.duration:.1f} s")
 
     def pytest_sessionfinish(self) -> None:
         """Clear the line."""

@@ -46,6 +46,12 @@ PLOTS = (
     Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
     Plot("frontier_quality", "Latency against perplexity", partial(frontier, x="median_latency_ms", y="perplexity")),
     Plot(
+        "frontier_divergence",
+        "Latency against divergence from FP32",
+        partial(frontier, x="median_latency_ms", y="kl_vs_fp32_nats"),
+    ),
+    Plot("frontier_size", "Latency against size", partial(frontier, x="median_latency_ms", y="model_size_mb")),
+    Plot(
         "frontier_energy", "Energy against latency", partial(frontier, x="energy_per_sample_mj", y="median_latency_ms")
     ),
     Plot("latency_course", "Latency over the rounds", latency_series),

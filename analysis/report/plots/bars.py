@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.metrics import REPEAT_COLUMNS
-from analysis.report.plots.style import COLOURS, HATCHES, add_axes, literal, new_figure, numbered, pick
+from analysis.report.plots.style import (
+    COLOURS,
+    HATCHES,
+    LEGEND_LINE_IN,
+    add_axes,
+    add_legend,
+    legend_lines,
+    literal,
+    new_figure,
+    numbered,
+    pick,
+)
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
 
@@ -38,9 +49,10 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
         return None
     lows, highs = interval_ends(frame, column, run.catalogue)
     notes = [metric_caption(run, column), *sign_legend(frame), *missing_values(run, column)]
-    figure, foot = new_figure(run, title, HEIGHT_IN, notes)
-    axes = add_axes(figure, foot)
     settings, precisions = numbered(frame["setting"]), numbered(frame["precision"])
+    head_in = LEGEND_LINE_IN * legend_lines(len(precisions))
+    figure, foot = new_figure(run, title, HEIGHT_IN + head_in, notes)
+    axes = add_axes(figure, foot, head_in)
     width = FILLED / len(precisions)
     longest = max(len(form.format(value)) for value in values.dropna())
     is_crowded = len(settings) * len(precisions) * longest > MOST_LEVEL_CHARACTERS
@@ -56,14 +68,15 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
         label, rotation = form.format(value) + row_signs(row), 90 if is_crowded else 0
         axes.text(x, high + 0.02 * top, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
-    for precision, number in precisions.items():
-        colour, hatch = pick(COLOURS, number), pick(HATCHES, number)
-        axes.bar(0, 0, label=literal(precision), color=colour, hatch=hatch, edgecolor="white")
+    handles = [
+        axes.bar(0, 0, label=literal(name), color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
+        for name, number in precisions.items()
+    ]
     axes.set_xticks(list(settings.values()), group_labels(frame))
     axes.set_xlim(-0.5, len(settings) - 0.5)
     axes.set_ylim(0, (1.3 if is_crowded else 1.14) * top if top > 0 else 1)
     axes.set_ylabel(metric.unit, size=8)
-    figure.legend(loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(precisions), frameon=False, fontsize=8)
+    add_legend(figure, handles)
     return figure
 
 

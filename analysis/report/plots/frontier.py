@@ -9,7 +9,18 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.plots.bars import metric_caption, missing_values, row_signs, sign_legend
-from analysis.report.plots.style import COLOURS, MARKERS, literal, new_figure, numbered, pick, tidy
+from analysis.report.plots.style import (
+    COLOURS,
+    LEGEND_LINE_IN,
+    MARKERS,
+    add_legend,
+    legend_lines,
+    literal,
+    new_figure,
+    numbered,
+    pick,
+    tidy,
+)
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
 
@@ -18,6 +29,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT_IN, COLUMNS = 2.9, 2
+#: With more benchmarks in a panel only those on the frontier are named: the names of all would cover each other.
+MOST_NAMED = 8
+LOGARITHMIC_FROM = 3
+#: Below that a logarithmic axis has ticks between the powers of ten.
+FEW_DECADES = 2
+MARKER_POINTS = 8
 
 
 def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
@@ -38,9 +55,11 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
     for column in (x, y):
         notes += missing_values(run, column)
     rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
-    figure, foot = new_figure(run, title, 1.0 + rows * HEIGHT_IN, notes)
+    handles = legend_handles(run)
+    head_in = LEGEND_LINE_IN * legend_lines(len(handles))
+    figure, foot = new_figure(run, title, 1.0 + head_in + rows * HEIGHT_IN, notes)
     height_in = figure.get_figheight()
-    bottom, top = foot + 0.45 / height_in, 1 - (0.6 if len(panels) == 1 else 0.8) / height_in
+    bottom, top = foot + 0.45 / height_in, 1 - (head_in + (0.6 if len(panels) == 1 else 0.8)) / height_in
     grid = figure.add_gridspec(rows, columns, left=0.13, right=0.98, bottom=bottom, top=top, hspace=0.35, wspace=0.35)
     for number, of_shape in enumerate(panels):
         axes = figure.add_subplot(grid[number // columns, number % columns])
@@ -48,48 +67,80 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
         draw_panel(axes, run, of_shape, x, y)
         if len(panels) > 1:
             axes.set_title(of_shape["case"].iloc[0].shape, size=8, loc="left")
-    add_legend(figure, run)
+    add_legend(figure, handles)
     return figure
 
 
 def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, x: str, y: str) -> None:
-    """Draw the benchmarks of one shape, and a line through those that no other of them beats in both."""
+    """Draw the benchmarks of one shape, and a line through those that no other of them beats in both.
+
+    Of many benchmarks those on the line are named, and the rest can be told by colour and marker.
+    """
     colours, markers = numbered(run.frame["precision"]), numbered(run.frame["execution"])
     best = undominated(rows, x, y)
     axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1)
     for (index, row), is_above in zip(rows.iterrows(), above_neighbour(rows, x, y), strict=True):
         colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
         add_point(axes, run, rows.loc[[index]], x, y, colour, marker)
-        # To the left of its point where, to the right of it, it could leave the picture.
-        is_left = row[x] > (rows[x].min() + rows[x].max()) / 2
-        axes.annotate(
-            literal(row["name"]) + row_signs(row),
-            (row[x], row[y]),
-            xytext=(-7 if is_left else 7, 6 if is_above else -12),
-            textcoords="offset points",
-            ha="right" if is_left else "left",
-            size=8,
-        )
+        if len(rows) <= MOST_NAMED:
+            # To the left of its point where, to the right of it, it could leave the picture.
+            is_left = row[x] > (rows[x].min() + rows[x].max()) / 2
+            add_name(axes, row, x, y, (-7 if is_left else 7, 6 if is_above else -12))
     axes.margins(0.12, 0.15)
     for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
         metric = run.catalogue[column]
         axis.set_label_text(f"{metric.column}{f' [{metric.unit}]' if metric.unit else ''}", fontsize=8)
+    scale(axes, rows, x, y)
+    if len(rows) > MOST_NAMED:
+        for number, (_, row) in enumerate(best.iterrows()):
+            add_name(axes, row, x, y, (14, 14 + 13 * (len(best) - number)))
+
+
+def scale(axes: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
+    """Use a logarithmic axis for figures that span more than a factor of three: half of them would lie in a corner."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     axes.ticklabel_format(useOffset=False, style="plain")
+    for axis, values in ((axes.xaxis, rows[x]), (axes.yaxis, rows[y])):
+        if values.min() > 0 and values.max() > LOGARITHMIC_FROM * values.min():
+            (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+            decades = math.log10(values.max() / values.min())
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < FEW_DECADES else (1,)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
-def add_legend(figure: Figure, run: RunSummary) -> None:
-    """Say what the markers and the line are."""
+def add_name(axes: Axes, row: pd.Series[Any], x: str, y: str, offset: tuple[float, float]) -> None:
+    """Write a benchmark's name beside its point, `offset` in points; a far one is joined to it by a line."""
+    line = {"arrowstyle": "-", "color": "#666", "linewidth": 0.6} if offset[1] > MARKER_POINTS else None
+    axes.annotate(
+        literal(row["name"]) + row_signs(row),
+        (row[x], row[y]),
+        xytext=offset,
+        textcoords="offset points",
+        ha="right" if offset[0] < 0 else "left",
+        size=8,
+        arrowprops=line,
+        annotation_clip=False,
+    )
+
+
+def legend_handles(run: RunSummary) -> list[Any]:
+    """Return what says what markers, colours and the line are; colours only where not every point has its name."""
     from matplotlib.lines import Line2D
 
-    look: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "linestyle": ""}
-    lines = [
-        Line2D([], [], marker=pick(MARKERS, number), label=literal(execution), **look)
+    look: dict[str, Any] = {"markeredgecolor": "black", "linestyle": ""}
+    handles = [
+        Line2D([], [], color="white", marker=pick(MARKERS, number), label=literal(execution), **look)
         for execution, number in numbered(run.frame["execution"]).items()
     ]
-    lines.append(Line2D([], [], color="#666", linewidth=1, label="frontier"))
-    figure.legend(
-        handles=lines, loc="upper right", bbox_to_anchor=(0.98, 1), ncols=len(lines), frameon=False, fontsize=8
-    )
+    handles.append(Line2D([], [], color="#666", linewidth=1, label="frontier"))
+    if len(run.frame) > MOST_NAMED:
+        handles += [
+            Line2D([], [], color=pick(COLOURS, number), marker="o", label=literal(precision), **look)
+            for precision, number in numbered(run.frame["precision"]).items()
+        ]
+    return handles
 
 
 def add_point(axes: Axes, run: RunSummary, row: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
@@ -98,7 +149,7 @@ def add_point(axes: Axes, run: RunSummary, row: pd.DataFrame, x: str, y: str, co
     for side, column in (("xerr", x), ("yerr", y)):
         low, high = interval_ends(row, column, run.catalogue)
         errors[side] = [row[column] - low, high - row[column]]
-    look: dict[str, Any] = {"markeredgecolor": "black", "markersize": 8, "capsize": 2, "elinewidth": 0.8}
+    look: dict[str, Any] = {"markeredgecolor": "black", "markersize": MARKER_POINTS, "capsize": 2, "elinewidth": 0.8}
     axes.errorbar(row[x], row[y], fmt=marker, color=colour, **look, **errors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Okabe and Ito, Color Universal Design, 2008; with hatches, because print may be grey.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-HATCHES = ("", "//", "..", "xx", "\\\\", "++")
+#: Okabe and Ito, Color Universal Design, 2008, then Tol's muted scheme (Colour Schemes, SRON, 2021); with hatches,
+#: because print may be grey, and no two of ten precisions look alike.
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#332288", "#999933", "#882255", "#44AA99"),
+)
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--", "**", "||")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 FONT: dict[str, Any] = {
     "font.family": ["DejaVu Sans", "sans-serif"],
@@ -25,6 +30,8 @@ FONT: dict[str, Any] = {
 }
 WIDTH_IN = 7.2
 FOOT_LINE_IN = 0.118
+#: Entries in one line of a legend, and the height of one line.
+LEGEND_COLUMNS, LEGEND_LINE_IN = 5, 0.2
 WARNING_COLOUR = "#B00020"
 
 
@@ -44,6 +51,21 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
     return figure, foot_in / total_in
 
 
+def legend_lines(entries: int) -> int:
+    """Return how many lines a legend takes above the axes; a short one stands beside the title and takes none."""
+    return 0 if entries < LEGEND_COLUMNS else math.ceil(entries / LEGEND_COLUMNS)
+
+
+def add_legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Draw the legend beside the title, or below it where that has no room; `legend_lines` says what that takes."""
+    lines = legend_lines(len(handles))
+    top = 1 - (0.5 / figure.get_figheight() if lines else 0)
+    columns = LEGEND_COLUMNS if lines else len(handles)
+    figure.legend(
+        handles=handles, loc="upper right", bbox_to_anchor=(0.98, top), ncols=columns, frameon=False, fontsize=8
+    )
+
+
 def set_font() -> None:
     """Set the font of all pictures."""
     import matplotlib as mpl
@@ -52,10 +74,10 @@ def set_font() -> None:
     settings.update(FONT)
 
 
-def add_axes(figure: Figure, foot: float, left: float = 0.1, right: float = 0.98) -> Axes:
-    """Return the one pair of axes between title and foot."""
+def add_axes(figure: Figure, foot: float, head_in: float = 0.0, left: float = 0.1, right: float = 0.98) -> Axes:
+    """Return the one pair of axes between title and foot, `head_in` inches lower than right below the title."""
     height_in = figure.get_figheight()
-    bottom, top = foot + 0.36 / height_in, 1 - 0.58 / height_in
+    bottom, top = foot + 0.36 / height_in, 1 - (0.58 + head_in) / height_in
     axes: Axes = figure.add_axes((left, bottom, right - left, top - bottom))
     tidy(axes)
     return axes

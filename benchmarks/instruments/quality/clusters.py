@@ -31,8 +31,9 @@ def quantiles(values: torch.Tensor, levels: Sequence[float]) -> list[float]:
 def quantile_interval(values: torch.Tensor, sample: torch.Tensor, level: float) -> tuple[float, float, float]:
     """Return a quantile of a figure over all targets, and the ends of its 95% interval.
 
-    The ends are NaN with fewer than 2 sequences. The interval of the share of targets at or below the quantile, by sequences, is read off as values of the figure.
-    Source: Woodruff, Confidence intervals for medians and other position measures (1952).
+    The ends are NaN with fewer than 2 sequences. They are quantiles too, at the ends of the interval, by sequences, of
+    the share of targets at or below the figure. Source: Woodruff, Confidence intervals for medians and other position
+    measures (1952).
     """
     in_order = values.sort().values
     quantile = float(of_sorted(in_order, [level])[0])

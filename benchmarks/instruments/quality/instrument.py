@@ -12,6 +12,7 @@ from traceback import clear_frames
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from analysis.metrics import SAME
 from analysis.storage.files import write
@@ -107,7 +108,7 @@ class QualityRecord(Record):
         high_column="kl_vs_fp32_ci95_high_nats",
         repeat=SAME,
         heading="KL nats",
-        form=".2g",
+        form=".3g",
     )
     kl_vs_fp32_ci95_low_nats: float | None = metric("nats", None, "lower end of its 95% interval")
     kl_vs_fp32_ci95_high_nats: float | None = metric("nats", None, "upper end of its 95% interval")
@@ -208,10 +209,10 @@ class Quality(AfterVisits):
     def _score(self, run: BenchmarkRun, precisions: Sequence[Precision], *, with_baseline: bool) -> None:
         rows, length = slice(run.settings.quality_rows(run.dataset.num_samples)), run.case.sequence_length
         tensors = run.data.input_ids[rows], run.data.attention_mask[rows]
-        reference = Scored(run.baseline_model(), partial(baseline().running, run.settings.device))
+        reference = scored_as(baseline(), run.baseline_model(), run.settings.device)
         models = {
-            precision.name: Scored(
-                run.models.get(precision, beside=baseline()).model, partial(precision.running, run.settings.device)
+            precision.name: scored_as(
+                precision, run.models.get(precision, beside=baseline()).model, run.settings.device
             )
             for precision in precisions
         }
@@ -249,6 +250,11 @@ class Quality(AfterVisits):
         except OSError as error:
             return {"per_sequence_file": None, "per_sequence_reason": f"{path} cannot be written ({error.strerror})"}
         return {"per_sequence_file": str(path), "per_sequence_reason": None}
+
+
+def scored_as(precision: Precision, model: torch.nn.Module, device: torch.device) -> Scored:
+    """Return a model to score in a precision, which keeps no casts: those that share a model take turns on it."""
+    return Scored(model, partial(precision.running, device, keeps_casts=False))
 
 
 def packed(scores: Scores) -> bytes:
