@@ -78,8 +78,8 @@ class QuickPolicies:
         from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
 
         config.stash[POLICIES] = Policies(
-            timing={"cpu": TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)},
-            ceilings=CeilingPolicy(matrix_side={"cpu": 32}, copied_bytes=1024, timed_s=0.001),
+            timing=dict.fromkeys(("cpu", "cuda"), TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)),
+            ceilings=CeilingPolicy(matrix_side={"cpu": 32, "cuda": 32}, copied_bytes=1024, timed_s=0.001),
             lock_timeout_s=0.1,
         )
 

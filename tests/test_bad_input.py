@@ -17,7 +17,10 @@ USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--precisions=fp32,fp7", "--precisions names 'fp7'; expected some of fp32, fp16, mixed."),
+        (
+            "--precisions=fp32,fp7",
+            "--precisions names 'fp7'; expected some of auto, all, fp32, *, fp8.",
+        ),
         ("--precisions=,", "*: error: argument --precisions: is empty; expected names separated by commas"),
         ("--executions=magic", "--executions names 'magic'; expected some of eager*"),
         ("--device=tpu", "--device is 'tpu'; expected auto, cpu, cuda or cuda:N."),

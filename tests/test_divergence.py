@@ -162,7 +162,7 @@ def test_below_what_fp32_can_tell_the_divergence_is_null_with_the_reason(kl, is_
     one = scores([10.0], [5])
     flags = torch.tensor([True] * 5)
     found = divergence_figures(
-        Comparison(one, one, torch.full((5,), kl), flags, ~flags, torch.zeros(5, dtype=torch.int64))
+        Comparison(one, one, torch.full((5,), kl), torch.zeros(5).double(), flags, ~flags, torch.zeros(5).long())
     )
     assert (found["kl_vs_fp32_nats"] is None) is is_null
     assert (found["divergence_reason"] or "").startswith("the divergence is below 1e-12 nats") is is_null

@@ -16,9 +16,9 @@ from tests.tiny import REPOSITORY
 CODE = ("analysis", "benchmarks", "data_prep", "fixtures", "conftest.py", "pyproject.toml")
 EXECUTION = '''
 
-def inference(model: transformers.PreTrainedModel, examples: Sequence[Batch]) -> Forward:
+def inference(model: transformers.PreTrainedModel, logits: Logits, examples: Sequence[Batch]) -> Forward:
     """Return the eager forward under `torch.inference_mode`."""
-    return called_with_batch(torch.inference_mode()(logits_of(model)), examples[0])
+    return called(model, torch.inference_mode()(logits), examples)
 
 
 EXECUTIONS["inference"] = Execution("inference", "the eager forward in inference mode", inference)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from benchmarks.loop import ClockError, ForwardLoop, Rounds
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import FULL, PADDED, Batch
-from fixtures.executions import EXECUTIONS, Forward, called_with_batch
+from fixtures.executions import EXECUTIONS, Forward, called
 from tests.test_timing import batches, case_in_progress
 from tests.tiny import REPOSITORY, tiny_gpt2
 
@@ -31,7 +31,7 @@ OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
 
 def calling(logits: Callable[..., Any]) -> Forward:
     """A forward that calls a function with the batch in place."""
-    return called_with_batch(logits, Batch(torch.zeros(1), torch.zeros(1), text_tokens=0))
+    return called(None, logits, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
 
 
 def until(count: int) -> Callable[[int], bool]:

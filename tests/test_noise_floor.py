@@ -14,7 +14,16 @@ from analysis.comparison.latest import last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.storage.runs import load
 from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
-from analysis.uncertainty.noise_floor import Conditions, add_series, conditions_of, host_of, read_floor
+from analysis.uncertainty.noise_floor import (
+    Conditions,
+    Floor,
+    NoiseFloor,
+    Series,
+    add_series,
+    conditions_of,
+    host_of,
+    read_floor,
+)
 from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
 from data_prep.errors import InputError
@@ -24,7 +33,7 @@ from tests.test_runs import save
 from tests.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
-BOARDS = ("h100_0fc80ab7", "h100_c846fd5f", "h200_82042529", "h200_0bd52ec9")
+BOARDS = ("h100_0fc80ab7", "h100_c846fd5f", "h100_ab0873c7", "h200_82042529", "h200_0bd52ec9")
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
 
@@ -116,6 +125,18 @@ def test_the_shipped_floors_are_those_of_the_committed_sessions(board):
     assert {figure for _, figure in series.spreads} == set(FIGURES)
 
 
+def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
+    runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions/h100_ab0873c7").glob("*.json"))]
+    floor = find_floors(conditions_of(runs[0]), "another host", "cuda", ["compiled"]).spreads["compiled", "latency"]
+    assert not floor.assumed
+    assert floor.source == f"{len(runs)} sessions of NVIDIA H100 80GB HBM3"
+    on_a_cpu = Conditions("CPU", None, "2.11", 2)
+    spread = Floor(0.01, 0.01, 5, "")
+    file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {("compiled", "latency"): spread}),))
+    assert file.of("compiled", "latency", "host").session == pytest.approx(0.01)
+    assert file.of("compiled", "latency", "another host") is None
+
+
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():
     for board in BOARDS:
         runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions" / board).glob("*.json"))]
@@ -168,4 +189,6 @@ def test_a_session_names_the_floor_that_it_finds(run_suite, tmp_path):
 def test_a_hidden_precision_runs_and_is_not_listed(run_suite):
     assert run_suite("--precisions=fp32,fp32_again").ret == 0
     result = run_suite("--precisions=fp99")
-    result.stderr.fnmatch_lines(["ERROR: --precisions names 'fp99'; expected some of fp32, fp16, mixed."])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --precisions names 'fp99'; expected some of auto, all, fp32, *, int8_weights, fp8."]
+    )

@@ -15,6 +15,7 @@ from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.device import memory
 from fixtures.device.nvml import NvmlError
+from fixtures.precisions import PRECISIONS
 from tests.tiny import tiny_gpt2
 
 CUDA = torch.device("cuda", 1)
@@ -187,9 +188,10 @@ def test_free_memory_is_the_devices_and_what_pytorch_has_in_reserve(monkeypatch)
 
 
 class SizedRun(BenchmarkRun):
-    """A run whose model is at hand."""
+    """A run whose model and precision are at hand."""
 
     model = tiny_gpt2()
+    precision = PRECISIONS["fp32"]
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def find_floors(
 
 
 def assumed_floor(device: str, execution: str, figure: str) -> Floor:
-    """Return the floor of what nobody measured: the shipped H100's for a graph on a GPU, else `ASSUMED_REL`."""
-    if device == "cuda" and execution == HOST_FREE:
+    """Return the floor of what nobody measured: the shipped H100's for graphs on a GPU, else `ASSUMED_REL`."""
+    if device == "cuda" and execution in HOST_FREE:
         for path in sorted(SHIPPED.glob("*h100*.json")):
             found = read_floor(path).of(execution, figure, None)
             if found is not None:

@@ -24,8 +24,9 @@ from data_prep.untrusted import finite_number, sanitized
 
 #: Within the folder of results.
 FOLDER = "noise_floors"
-#: The execution whose figures the host hardly moves: its floor is taken from other hosts too.
-HOST_FREE = "graph"
+#: The executions whose figures the host of a GPU hardly moves, for they replay a CUDA graph: their floors are taken
+#: from other hosts too.
+HOST_FREE = ("graph", "compiled")
 FEWEST_SESSIONS = 3
 REMEASURE = "`python -m benchmarks --repeats 10` measures one."
 
@@ -104,11 +105,12 @@ class NoiseFloor:
     series: tuple[Series, ...]
 
     def of(self, execution: str, figure: str, host: str | None) -> Floor | None:
-        """Return a figure's floor, pooled over the series; for anything but a graph over those of the same host.
+        """Return a figure's floor, pooled over the series, and where the host moves the figure over its own alone.
 
         s^2 = sum(nu s^2) / sum(nu), nu the degrees of freedom of each. None where no series has it.
         """
-        chosen = [one for one in self.series if execution == HOST_FREE or one.host == host]
+        is_host_free = execution in HOST_FREE and self.conditions.driver is not None  # on a GPU
+        chosen = [one for one in self.series if is_host_free or one.host == host]
         found = [(one, one.spreads[execution, figure]) for one in chosen if (execution, figure) in one.spreads]
         if not found:
             return None

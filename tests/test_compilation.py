@@ -1,0 +1,158 @@
+"""The compiled execution: compiled once, kept, and one sentence where it cannot be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+import torch
+
+from benchmarks.instruments.numerics import numerics
+from fixtures import compilation
+from fixtures.compilation import CompilationError, cache_folder, compiler_missing_reason
+from fixtures.dataset.batches import Batch
+from fixtures.executions import EXECUTIONS
+from fixtures.precisions import PRECISIONS
+from fixtures.settings import default_executions
+from tests.test_suite import extra_info
+from tests.tiny import REPOSITORY, tiny_gpt2
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
+IDS = torch.arange(8)[None]
+BATCH = Batch(IDS, torch.tensor([[1] * 6 + [0] * 2]), text_tokens=6)
+COMPILED = EXECUTIONS["compiled"]
+needs_compiler = pytest.mark.skipif(compiler_missing_reason(CPU) is not None, reason="needs a C++ compiler")
+# PyTorch's compiler still uses what PyTorch has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@needs_compiler
+def test_a_session_compiles_once_before_its_first_visit_and_gets_eagers_logits(run_suite, saved_run):
+    options = torch.get_float32_matmul_precision(), torch._inductor.config.save_config()
+    result = run_suite("--benchmark-autosave", "--precisions=fp32,int8", "--executions=eager,compiled")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"compiled code is kept in {cache_folder()}*", "compiled: fp32-compiled-*"])
+    for precision, tolerance in (("fp32", 1e-5), ("int8", 0.1)):
+        info = extra_info(saved_run(), f"{precision}-compiled-b1x16")
+        assert info["seconds"]["compilation"] > 1
+        assert info["seconds"]["preparation"] < 1  # of both visits
+        assert 0 <= info["numerics"]["difference_from_eager"] <= tolerance
+        assert extra_info(saved_run(), f"{precision}-eager-b1x16")["seconds"]["compilation"] is None
+    assert (torch.get_float32_matmul_precision(), torch._inductor.config.save_config()) == options
+
+
+def test_what_is_compiled_is_kept_in_the_repository_unless_the_user_has_another_folder():
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache_folder())
+    ignored = (REPOSITORY / ".gitignore").read_text().splitlines()
+    assert "/.compile_cache/" in ignored
+
+
+def test_each_case_has_code_of_its_own(monkeypatch):
+    functions = []
+    monkeypatch.setattr(torch, "compile", lambda function, **_: functions.append(function) or function)
+    model = tiny_gpt2()
+    with torch.no_grad():
+        first, second = (COMPILED.logits(model, [BATCH])(IDS, BATCH.attention_mask) for _ in range(2))
+    assert functions[0].__code__ is not functions[1].__code__
+    assert torch.equal(first, second)
+
+
+def test_a_model_that_cannot_be_compiled_fails_with_one_sentence_and_the_others_go_on(run_suite, monkeypatch):
+    def failing(function, **_):
+        def call(*_):
+            raise torch._dynamo.exc.Unsupported("a graph break")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", failing)
+    monkeypatch.setattr(compilation, "compiler_missing_reason", lambda _: None)
+    monkeypatch.setattr("fixtures.executions.compiler_missing_reason", lambda _: None)
+    result = run_suite("--precisions=fp32", "--executions=eager,compiled")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["torch.compile failed: Unsupported: a graph break*; expected *", "fp32-eager*"])
+    result.stdout.fnmatch_lines(["*could not be compiled, which has failed already*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert str(result.stdout).count("torch.compile failed: ") == 1
+
+
+def test_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):
+    def out_of_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        COMPILED.logits(tiny_gpt2(), [BATCH])
+
+
+def test_a_visit_that_would_compile_fails(monkeypatch):
+    def recompiling(*_):
+        raise RuntimeError("Detected recompile")
+
+    monkeypatch.setattr("fixtures.executions.called", recompiling)
+    with pytest.raises(CompilationError, match=r"does not fit a visit: Detected recompile; expected no further"):
+        COMPILED.prepare(tiny_gpt2(), [BATCH], recompiling)
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "sentence"),
+    [
+        (CPU, "CXX", "compiled cannot run here: there is no C++ compiler (no-such-compiler); install one"),
+        (CUDA, "CC", "compiled cannot run here: there is no C compiler (no-such-compiler); install one"),
+    ],
+)
+def test_without_a_compiler_it_is_skipped_with_a_sentence(monkeypatch, device, variable, sentence):
+    monkeypatch.setenv(variable, "no-such-compiler")
+    assert COMPILED.unavailable_reason(device).startswith(sentence)
+    monkeypatch.delenv(variable)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(compilation.importlib.util, "find_spec", lambda _: None)
+    assert COMPILED.unavailable_reason(CPU) is None
+    assert "triton is not installed" in COMPILED.unavailable_reason(CUDA)
+
+
+def test_one_quantized_precision_has_all_compiled_on_a_gpu():
+    assert default_executions(["fp32", "bf16"], CUDA) == ("eager", "graph")
+    assert default_executions(["fp32", "int8"], CUDA) == ("graph", "compiled")
+    assert default_executions(["fp32", "int8"], CPU) == ("eager",)
+
+
+@pytest.mark.parametrize("name", list(PRECISIONS))
+def test_switches_are_as_before_after_a_case(name):
+    def switches() -> tuple[object, ...]:
+        return (
+            torch.get_float32_matmul_precision(),
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.is_grad_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.is_autocast_cache_enabled(),
+        )
+
+    before, precision = switches(), PRECISIONS[name]
+    within = precision.running(CPU, keeps_casts=False)
+    within.__enter__()
+    assert torch.get_float32_matmul_precision() == precision.float32_products
+    with pytest.raises(KeyError):  # what happens within is passed on
+        within.gen.throw(KeyError())
+    assert switches() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", ["fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8"])
+def test_on_a_gpu_every_precision_is_captured_compiled_and_proved(name, run_suite, saved_run):
+    names = ",".join(dict.fromkeys(["fp32", name]))
+    result = run_suite("--benchmark-autosave", f"--precisions={names}", "--executions=graph,compiled", "--device=cuda")
+    assert result.ret == 0
+    for execution in ("graph", "compiled"):
+        numerics = extra_info(saved_run(), f"{name}-{execution}-b1x16")["numerics"]
+        assert numerics["same_bits_as_eager"] or execution == "compiled"
+        assert numerics["products_reason"] is None
+        if PRECISIONS[name].products is not None:
+            assert PRECISIONS[name].products.count(numerics["products"]) >= 8
+
+
+def test_the_products_of_an_eager_forward_are_counted():
+    model = tiny_gpt2()
+    with torch.no_grad():
+        observed = numerics(model, EXECUTIONS["eager"].prepare(model, [BATCH]), BATCH)
+    assert observed["products"] == {"addmm": 8, "mm": 1}
