@@ -137,20 +137,6 @@ def test_switches_are_as_before_after_a_case(name):
     assert switches() == before
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("name", ["fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8"])
-def test_on_a_gpu_every_precision_is_captured_compiled_and_proved(name, run_suite, saved_run):
-    names = ",".join(dict.fromkeys(["fp32", name]))
-    result = run_suite("--benchmark-autosave", f"--precisions={names}", "--executions=graph,compiled", "--device=cuda")
-    assert result.ret == 0
-    for execution in ("graph", "compiled"):
-        numerics = extra_info(saved_run(), f"{name}-{execution}-b1x16")["numerics"]
-        assert numerics["same_bits_as_eager"] or execution == "compiled"
-        assert numerics["products_reason"] is None
-        if PRECISIONS[name].products is not None:
-            assert PRECISIONS[name].products.count(numerics["products"]) >= 8
-
-
 def test_the_products_of_an_eager_forward_are_counted():
     model = tiny_gpt2()
     with torch.no_grad():

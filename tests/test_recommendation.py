@@ -7,6 +7,7 @@ import math
 import pytest
 
 from analysis.metrics import first_edition
+from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.text_tables import summary_table
 from analysis.table import table
@@ -133,3 +134,41 @@ def test_costs_below_one_count_like_others():
     assert dominated(table(rows), ALL) == {"fp32-graph": "fp16-graph"}
     rows[1] = measured("fp16", "graph", 0.5, 0.3, size=0.5)
     assert dominated(table(rows), ALL) == {}
+
+
+def nine_tenths(precision: str, median_ms: float, energy_mj: float, **changes: object) -> dict:
+    made = measured(precision, "graph", median_ms, energy_mj, **changes)
+    made["extra_info"]["quality"] |= {"kl_vs_fp32_nats": 0.00123, "top1_agreement_vs_fp32": 0.9}
+    return made
+
+
+def test_each_precision_is_told_what_it_gives_and_what_it_costs():
+    rows = [
+        measured("fp32", "eager", 9.0),
+        measured("fp16", "eager", 9.0),
+        measured("fp32", "graph", 3.0, 900.0),
+        nine_tenths("fp16", 1.0, 250.0, size=250.0),
+        nine_tenths("int8_weights", 1.7, 400.0, size=165.0, stand_in=True),
+        nine_tenths("int8", 4.5, 1800.0, size=165.0),
+        nine_tenths("tf32", 3.0, 900.0),
+    ]
+    assert precision_sentences(table(rows), ALL) == [
+        "fp16-graph: 3.00x the speed of fp32, 72% less energy, 50% of its size, fp32's most likely token 90.0% of the "
+        "time (divergence 0.0012 nats).",
+        "int8_weights-graph: 1.76x the speed of fp32, 56% less energy, 33% of its size, 1.70 times the latency of "
+        "fp16-graph.",
+        "int8-graph: 1.50 times slower than fp32, 100% more energy, 33% of its size, fp32's most likely token 90.0% of "
+        "the time (divergence 0.0012 nats), 4.50 times the latency of fp16-graph.",
+        "tf32-graph: no clear difference in speed from fp32 (0.95 to 1.05x), no clear difference in energy, the same "
+        "size, fp32's most likely token 90.0% of the time (divergence 0.0012 nats), 3.00 times the latency of "
+        "fp16-graph.",
+    ]
+
+
+def test_compiled_is_looked_at_first():
+    rows = [
+        measured(precision, execution, 2.0 if precision == "fp32" else 1.0)
+        for execution in ("graph", "compiled")
+        for precision in ("fp32", "fp16")
+    ]
+    assert recommendations(table(rows), ALL)[0].startswith("Use fp16-compiled: 2.00x")

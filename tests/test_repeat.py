@@ -6,7 +6,6 @@ import json
 import math
 import random
 import statistics
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from analysis.storage.runs import Run, load
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
-from analysis.uncertainty.noise_floor import Floor, NoiseFloor, Series, conditions_of
+from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
 from tests.test_results import benchmark, in_visits, with_floor
@@ -206,13 +205,13 @@ def test_series_are_pooled_by_their_degrees_of_freedom_and_eager_stays_on_its_ho
         floor = Floor(session, session, freedom, "")
         return Series(host, freedom + 1, "", {("graph", "latency"): floor, ("eager", "latency"): floor})
 
-    conditions = conditions_of(Run(Path("none"), (), {}))
+    conditions = Conditions("a GPU", "580.1", "2.11", 2)
     found = NoiseFloor(conditions, (series("a", 0.01, 9), series("b", 0.02, 4)))
     pooled = found.of("graph", "latency", "c")
     assert pooled.session == pytest.approx(math.sqrt((9 * 0.0001 + 4 * 0.0004) / 13))
     assert pooled.degrees_of_freedom == 13
     assert pooled.visits == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
-    assert pooled.source.endswith("15 sessions of None on 2 hosts")
+    assert pooled.source.endswith("15 sessions of a GPU on 2 hosts")
     assert found.of("eager", "latency", "a").session == 0.01
     assert found.of("eager", "latency", "c") is None
     assert found.of("graph", "energy", "a") is None
