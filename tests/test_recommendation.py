@@ -7,10 +7,13 @@ import math
 import pytest
 
 from analysis.metrics import first_edition
+from analysis.report.page import page
 from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.text_tables import summary_table
+from analysis.report.writer import summary
 from analysis.table import table
+from tests.test_plots import summary_of
 from tests.test_results import benchmark, in_visits, with_floor
 
 ALL = first_edition()
@@ -163,6 +166,13 @@ def test_each_precision_is_told_what_it_gives_and_what_it_costs():
         "size, fp32's most likely token 90.0% of the time (divergence 0.0012 nats), 3.00 times the latency of "
         "fp16-graph.",
     ]
+
+
+def test_summary_and_page_have_the_sentences(tmp_path):
+    run = summary_of(measured("fp32", "graph", 3.0), measured("fp16", "graph", 1.0))
+    (sentence,) = run.gains_and_costs
+    assert f"- {sentence}" in summary(run)
+    assert f"<li>{sentence}</li>" in page(run, {})
 
 
 def test_compiled_is_looked_at_first():
