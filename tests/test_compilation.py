@@ -111,6 +111,16 @@ def test_without_a_compiler_it_is_skipped_with_a_sentence(monkeypatch, device, v
     assert "triton is not installed" in COMPILED.unavailable_reason(CUDA)
 
 
+@pytest.mark.parametrize(("capability", "runs"), [((7, 0), True), ((6, 1), False)])
+def test_triton_makes_no_kernels_for_pascal(monkeypatch, capability, runs):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(compilation.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    reason = COMPILED.unavailable_reason(CUDA)
+    assert (reason is None) is runs
+    assert runs or reason == ("compiled cannot run here: Triton makes no kernels for GPUs before CUDA capability 7.0")
+
+
 def test_one_quantized_precision_has_all_compiled_on_a_gpu():
     assert default_executions(["fp32", "bf16"], CUDA) == ("eager", "graph")
     assert default_executions(["fp32", "int8"], CUDA) == ("graph", "compiled")

@@ -24,7 +24,7 @@ from fixtures.dataset.integrity import verify
 from fixtures.executions import EXECUTIONS
 from fixtures.model.checkpoint import DEFAULT_MODEL, find_checkpoint
 from fixtures.model.loading import load_model
-from fixtures.precisions import PRECISIONS
+from fixtures.precisions import AUTO, PRECISIONS, named
 
 WARM_UP_PAIRS = 20
 
@@ -94,7 +94,7 @@ def compared(name: str, execution: str, data: ShapedDataset, model: torch.nn.Mod
 
 
 def main() -> None:
-    """Compare every precision in eager and graph."""
+    """Compare the default precisions in eager and graph."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset-dir", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=400)
@@ -102,7 +102,8 @@ def main() -> None:
     device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir)
     data = TokenizedDataset(folder, verify(folder), device).shaped(1, 128)
     checkpoint = find_checkpoint(DEFAULT_MODEL, "auto")
-    for name, precision in PRECISIONS.items():
+    for name in named(AUTO, device):
+        precision = PRECISIONS[name]
         model = load_model(checkpoint, precision, device)
         with precision.running(device):
             for execution in ("eager", "graph"):
