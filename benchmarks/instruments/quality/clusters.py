@@ -47,11 +47,11 @@ def quantile_interval(values: torch.Tensor, sample: torch.Tensor, level: float) 
 
 def standard_error(deviations: torch.Tensor, sample: torch.Tensor) -> float:
     """Return the standard error of a mean over all targets, from each target's deviation from it, by sequences."""
-    sequences, number = torch.unique(sample, return_inverse=True)
-    if len(sequences) < 2:
+    targets = torch.bincount(sample)
+    count = int((targets > 0).sum())
+    if count < 2:
         return math.nan
-    totals = torch.zeros(len(sequences), dtype=torch.float64).index_add_(0, number, deviations)
-    count = len(sequences)
+    totals = torch.zeros(len(targets), dtype=torch.float64).index_add_(0, sample, deviations)
     return math.sqrt(count / (count - 1) * float(totals.square().sum())) / len(sample)
 
 
