@@ -97,9 +97,6 @@ def run(
     return found
 
 
-@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # PyTorch's own use of it
-@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")  # FP32 is without, on purpose
-@pytest.mark.filterwarnings("ignore:.*_stable_hash_for_caching")  # torchao's weights are compiled again each time
 def test_compilation(run: BenchmarkRun) -> None:
     """Compile the forward before anything is timed."""
     with run.precision.running(run.settings.device), run.phase("compilation"):

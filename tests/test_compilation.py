@@ -23,8 +23,6 @@ IDS = torch.arange(8)[None]
 BATCH = Batch(IDS, torch.tensor([[1] * 6 + [0] * 2]), text_tokens=6)
 COMPILED = EXECUTIONS["compiled"]
 needs_compiler = pytest.mark.skipif(compiler_missing_reason(CPU) is not None, reason="needs a C++ compiler")
-# PyTorch's compiler still uses what PyTorch has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @needs_compiler
@@ -32,6 +30,7 @@ def test_a_session_compiles_once_before_its_first_visit_and_gets_eagers_logits(r
     options = torch.get_float32_matmul_precision(), torch._inductor.config.save_config()
     result = run_suite("--benchmark-autosave", "--precisions=fp32,int8", "--executions=eager,compiled")
     assert result.ret == 0
+    result.stdout.no_fnmatch_line("*warnings summary*")
     result.stdout.fnmatch_lines([f"compiled code is kept in {cache_folder()}*", "compiled: fp32-compiled-*"])
     for precision, tolerance in (("fp32", 1e-5), ("int8", 0.1)):
         info = extra_info(saved_run(), f"{precision}-compiled-b1x16")
