@@ -34,8 +34,8 @@ def test_a_session_compiles_once_before_its_first_visit_and_gets_eagers_logits(r
     result.stdout.fnmatch_lines([f"compiled code is kept in {cache_folder()}*", "compiled: fp32-compiled-*"])
     for precision, tolerance in (("fp32", 1e-5), ("int8", 0.1)):
         info = extra_info(saved_run(), f"{precision}-compiled-b1x16")
-        assert info["seconds"]["compilation"] > 1
-        assert info["seconds"]["preparation"] < 1  # of both visits
+        # A visit does not compile: both together prepare faster than even what is kept from an earlier run is loaded.
+        assert 0 < info["seconds"]["preparation"] < info["seconds"]["compilation"]
         assert 0 <= info["numerics"]["difference_from_eager"] <= tolerance
         assert extra_info(saved_run(), f"{precision}-eager-b1x16")["seconds"]["compilation"] is None
     assert (torch.get_float32_matmul_precision(), torch._inductor.config.save_config()) == options
@@ -144,6 +144,20 @@ def test_switches_are_as_before_after_a_case(name):
     with pytest.raises(KeyError):  # what happens within is passed on
         within.gen.throw(KeyError())
     assert switches() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", ["fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8"])
+def test_on_a_gpu_every_precision_is_captured_compiled_and_proved(name, run_suite, saved_run):
+    names = ",".join(dict.fromkeys(["fp32", name]))
+    result = run_suite("--benchmark-autosave", f"--precisions={names}", "--executions=graph,compiled", "--device=cuda")
+    assert result.ret == 0
+    for execution in ("graph", "compiled"):
+        numerics = extra_info(saved_run(), f"{name}-{execution}-b1x16")["numerics"]
+        assert numerics["same_bits_as_eager"] or execution == "compiled"
+        assert numerics["products_reason"] is None
+        if PRECISIONS[name].products is not None:
+            assert PRECISIONS[name].products.count(numerics["products"]) >= 8
 
 
 def test_the_products_of_an_eager_forward_are_counted():
