@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -22,6 +24,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 IDS = torch.arange(8)[None]
 BATCH = Batch(IDS, torch.tensor([[1] * 6 + [0] * 2]), text_tokens=6)
 COMPILED = EXECUTIONS["compiled"]
+OWN_FOLDER = {"TORCHINDUCTOR_CACHE_DIR": "/own"}
 needs_compiler = pytest.mark.skipif(compiler_missing_reason(CPU) is not None, reason="needs a C++ compiler")
 
 
@@ -42,7 +45,11 @@ def test_a_session_compiles_once_before_its_first_visit_and_gets_eagers_logits(r
 
 
 def test_what_is_compiled_is_kept_in_the_repository_unless_the_user_has_another_folder():
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(cache_folder())
+    code = "import fixtures, os; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    without = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    for environment, folder in ((without, REPOSITORY / ".compile_cache"), ({**without, **OWN_FOLDER}, "/own")):
+        shown = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, text=True)
+        assert shown.strip() == str(folder)
     ignored = (REPOSITORY / ".gitignore").read_text().splitlines()
     assert "/.compile_cache/" in ignored
 
@@ -86,10 +93,10 @@ def test_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):
 
 def test_a_visit_that_would_compile_fails(monkeypatch):
     def recompiling(*_):
-        raise RuntimeError("Detected recompile")
+        raise RuntimeError("Detected recompile when torch.compile stance is 'fail_on_recompile'")
 
     monkeypatch.setattr("fixtures.executions.called", recompiling)
-    with pytest.raises(CompilationError, match=r"does not fit a visit: Detected recompile; expected no further"):
+    with pytest.raises(CompilationError, match=r"does not fit a visit: Detected recompile .*; expected no further"):
         COMPILED.prepare(tiny_gpt2(), [BATCH], recompiling)
 
 

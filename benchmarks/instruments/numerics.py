@@ -40,7 +40,7 @@ class NumericsRecord(Record):
     casts: int = metric("", None, "conversions between floating-point dtypes in one forward")
     casts_by_dtype: Mapping[str, int]
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
-    products: Mapping[str, int]
+    products: Mapping[str, int] | None
     products_reason: str | None
     difference_from_eager: float
     same_bits_as_eager: bool
@@ -60,7 +60,7 @@ class Numerics(AfterVisits):
         observed = numerics(run.model, run.eager, run.data.batches[0])
         if run.settings.device.type == "cuda":
             kernels = profiled_kernels(partial(run.loop.run_on, run.data.examples[-1]), run.settings.device, forwards=1)
-            observed["products"] = product_kernels(kernels.names) if kernels else {}
+            observed["products"] = product_kernels(kernels.names) if kernels else None
             observed["products_reason"] = None if kernels else "the profiler saw no kernel (CUPTI)"
         if observed["products_reason"] is None:
             require_products(run.precision, observed["products"], len(matrix_layers(run.model)))
