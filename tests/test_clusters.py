@@ -10,7 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.instruments.quality.clusters import NORMAL_95, mean_interval, quantile_interval, quantiles
+from benchmarks.instruments.quality.clusters import (
+    NORMAL_95,
+    mean_interval,
+    quantile_interval,
+    quantiles,
+    share_interval,
+)
 from benchmarks.instruments.quality.probabilities import LEVELS, probability_record
 
 SEQUENCES, TARGETS, SESSIONS = 60, 20, 400
@@ -25,6 +31,16 @@ def test_the_mean_by_hand():
     mean, low, high = mean_interval(tensor(1, 2, 6), torch.tensor([7, 7, 9]))
     assert mean == 3
     assert (low, high) == (pytest.approx(3 - 2 * NORMAL_95), pytest.approx(3 + 2 * NORMAL_95))
+
+
+def test_a_share_stays_between_0_and_1_and_all_of_it_is_not_certain():
+    """Of two sequences none had an exception: fewer than 1 - sqrt(0.05) have one."""
+    all_hits, sample = torch.tensor([True] * 4), torch.tensor([0, 0, 1, 1])
+    assert share_interval(all_hits, sample) == (1, pytest.approx(math.sqrt(0.05)), 1)
+    assert share_interval(~all_hits, sample) == (0, 0, pytest.approx(1 - math.sqrt(0.05)))
+    share, low, high = share_interval(torch.tensor([True, True, True, False]), sample)
+    assert (share, high) == (0.75, 1)
+    assert low == pytest.approx(0.75 - NORMAL_95 * math.sqrt(2 * (0.5**2 + 0.5**2)) / 4)
 
 
 def test_a_quantile_by_hand():

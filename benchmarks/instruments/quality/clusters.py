@@ -23,6 +23,24 @@ def mean_interval(values: torch.Tensor, sample: torch.Tensor) -> tuple[float, fl
     return mean, mean - half_width, mean + half_width
 
 
+def share_interval(hits: torch.Tensor, sample: torch.Tensor) -> tuple[float, float, float]:
+    """Return the share of targets that are hits, bool [targets], and the ends of its 95% interval, from 0 to 1.
+
+    Where all or none are, no spread says how many others might not be: of n sequences none had an exception, so that
+    with 95% confidence fewer than 1 - 0.05^(1/n) of sequences have one, and of targets no more. Source: Hanley and
+    Lippman-Hand, If nothing goes wrong, is everything all right? (1983).
+    """
+    share, low, high = mean_interval(hits.double(), sample)
+    if math.isnan(low):
+        return share, low, high
+    exceptions = 1 - 0.05 ** (1 / len(torch.unique(sample)))
+    if share == 1:
+        low = 1 - exceptions
+    if share == 0:
+        high = exceptions
+    return share, max(low, 0.0), min(high, 1.0)
+
+
 def quantiles(values: torch.Tensor, levels: Sequence[float]) -> list[float]:
     """Return quantiles of a figure, float64 [targets], linear between two values (as numpy's and llama.cpp's are)."""
     return [float(quantile) for quantile in of_sorted(values.sort().values, levels)]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.instruments.quality.clusters import mean_interval, quantile_interval
+from benchmarks.instruments.quality.clusters import mean_interval, quantile_interval, share_interval
 from benchmarks.instruments.quality.perplexity import Scores, Tally, count_nonfinite
 from benchmarks.instruments.quality.probabilities import none_for_nan, probability_record
 from benchmarks.instruments.quality.scoring import Scorer, TargetBatch, chunks, target_batches
@@ -181,7 +181,7 @@ def divergence_figures(comparison: Comparison) -> dict[str, Any]:
         **with_interval("kl_vs_fp32", "_nats", mean_interval(kl, sample)),
         **with_interval("kl_vs_fp32_median", "_nats", quantile_interval(kl, sample, 0.5)),
         **with_interval("kl_vs_fp32_p99", "_nats", quantile_interval(kl, sample, 0.99)),
-        **with_interval("top1_agreement_vs_fp32", "", mean_interval(comparison.same_top.double(), sample)),
+        **with_interval("top1_agreement_vs_fp32", "", share_interval(comparison.same_top, sample)),
     }
     return {
         **figures,
