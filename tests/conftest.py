@@ -104,11 +104,13 @@ def run_suite(
         emulated: bool = True,
         pictures: bool = False,
         plugins: Sequence[object] = (),
+        in_process: bool = True,
         **how: Any,
     ) -> pytest.RunResult:
         if not pictures:
             monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
-        return pytester.runpytest_inprocess(
+        start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
+        return start(
             *(REPOSITORY / "benchmarks" / file for file in files),
             f"--rootdir={REPOSITORY}",
             f"--config-file={REPOSITORY / 'pyproject.toml'}",
@@ -126,7 +128,7 @@ def run_suite(
             "--warmup-rounds=1",
             *(["--allow-emulated"] if emulated else []),
             *options,
-            plugins=[QuickPolicies(), *plugins],
+            **({"plugins": [QuickPolicies(), *plugins]} if in_process else {}),
             **how,
         )
 

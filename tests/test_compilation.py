@@ -10,12 +10,14 @@ import sys
 import pytest
 import torch
 
+from analysis.comparison.comparability import differences
+from benchmarks.instruments.machine.environment import compiler_options
 from benchmarks.instruments.numerics import numerics
-from fixtures import compilation
+from fixtures import CACHE_VARIABLE, compilation
 from fixtures.compilation import CompilationError, cache_folder, compiler_missing_reason
 from fixtures.dataset.batches import Batch
-from fixtures.executions import EXECUTIONS
-from fixtures.precisions import PRECISIONS
+from fixtures.executions import EXECUTIONS, CaptureError
+from fixtures.precisions import ALL, PRECISIONS, named
 from fixtures.settings import default_executions
 from tests.test_suite import extra_info
 from tests.tiny import REPOSITORY, tiny_gpt2
@@ -154,17 +156,38 @@ def test_switches_are_as_before_after_a_case(name):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("name", ["fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8"])
-def test_on_a_gpu_every_precision_is_captured_compiled_and_proved(name, run_suite, saved_run):
-    names = ",".join(dict.fromkeys(["fp32", name]))
-    result = run_suite("--benchmark-autosave", f"--precisions={names}", "--executions=graph,compiled", "--device=cuda")
+def test_on_a_gpu_every_precision_is_captured_compiled_and_proved(run_suite, saved_run):
+    # In a process of its own: PyTorch's compiler cannot be imported twice, which runs within one process would do.
+    options = ("--precisions=all", "--executions=graph,compiled", "--device=cuda", "--energy=off")
+    result = run_suite("--benchmark-autosave", *options, in_process=False)
     assert result.ret == 0
-    for execution in ("graph", "compiled"):
-        numerics = extra_info(saved_run(), f"{name}-{execution}-b1x16")["numerics"]
-        assert numerics["same_bits_as_eager"] or execution == "compiled"
-        assert numerics["products_reason"] is None
-        if PRECISIONS[name].products is not None:
-            assert PRECISIONS[name].products.count(numerics["products"]) >= 8
+    for name in named(ALL, CUDA):
+        for execution in ("graph", "compiled"):
+            numerics = extra_info(saved_run(), f"{name}-{execution}-b1x16")["numerics"]
+            assert numerics["same_bits_as_eager"] or execution == "compiled"
+            assert numerics["products_reason"] is None
+            if PRECISIONS[name].products is not None:
+                assert PRECISIONS[name].products.count(numerics["products"]) >= 8
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_what_waits_for_the_gpu_is_named_and_the_next_capture_works(monkeypatch):
+    model, execution = tiny_gpt2().to(CUDA), EXECUTIONS["graph"]
+    batch = Batch(IDS.to(CUDA), torch.ones_like(IDS, device=CUDA), text_tokens=8)
+    plain = model.transformer.forward
+
+    def waiting(*arguments, **options):
+        output = plain(*arguments, **options)
+        output[0].sum().item()
+        return output
+
+    with torch.no_grad():
+        monkeypatch.setattr(model.transformer, "forward", waiting)
+        with pytest.raises(CaptureError, match=r"_local_scalar_dense\.default failed"):
+            execution.prepare(model, [batch], execution.logits(model, [batch]))
+        monkeypatch.undo()
+        expected = model(batch.input_ids).logits
+        assert torch.equal(execution.prepare(model, [batch], execution.logits(model, [batch]))(batch), expected)
 
 
 def test_the_products_of_an_eager_forward_are_counted():
@@ -172,3 +195,16 @@ def test_the_products_of_an_eager_forward_are_counted():
     with torch.no_grad():
         observed = numerics(model, EXECUTIONS["eager"].prepare(model, [BATCH]), BATCH)
     assert observed["products"] == {"addmm": 8, "mm": 1}
+
+
+def test_variables_that_change_the_compilers_code_are_recorded_and_runs_that_differ_in_them_do_not_compare():
+    variables = {"TORCHINDUCTOR_MULTI_KERNEL": "1", CACHE_VARIABLE: "/own", "PATH": "/bin"}
+    assert compiler_options(variables) == "TORCHINDUCTOR_MULTI_KERNEL=1"
+    assert compiler_options({CACHE_VARIABLE: "/own"}) == "defaults"
+    sides = [
+        (side, {"case": {"precision": "fp16", "execution": "graph"}, "environment": {"compiler_options": options}})
+        for side, options in (("a", "defaults"), ("b", "TORCHINDUCTOR_MULTI_KERNEL=1"))
+    ]
+    assert differences(sides) == [
+        "the compiler's setting differs: defaults in a; TORCHINDUCTOR_MULTI_KERNEL=1 in b.",
+    ]

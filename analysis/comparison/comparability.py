@@ -29,6 +29,7 @@ CONDITIONS_IF_KNOWN = {
     "error correction (ECC)": "environment.ecc",
     "the CPU": "environment.cpu_model",
     "cuDNN": "environment.cudnn",
+    "the compiler's setting": "environment.compiler_options",
 }
 STAND_IN = "provenance.stand_in"
 

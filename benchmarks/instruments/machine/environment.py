@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 import transformers
 
+from fixtures import CACHE_VARIABLE
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
 from fixtures.device.requirements import cpu_info
 from fixtures.device.unusable import unusable_gpus
@@ -50,8 +52,15 @@ def essentials(device: torch.device) -> dict[str, Any]:
         "cpu_model": cpu,
         **versions(),
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "compiler_options": compiler_options(os.environ),
         "suite_commit": git_commit(Path(__file__).parent),
     }
+
+
+def compiler_options(variables: Mapping[str, str]) -> str:
+    """Return the variables that are set and change what the compiler makes, such as TORCHINDUCTOR_MULTI_KERNEL=1."""
+    kept = sorted(name for name in variables if name.startswith("TORCHINDUCTOR_") and name != CACHE_VARIABLE)
+    return " ".join(f"{name}={variables[name]}" for name in kept) or "defaults"
 
 
 def versions() -> dict[str, str | None]:
