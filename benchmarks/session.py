@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from analysis.case import Case
 from analysis.metrics import CATALOGUE_KEY
+from analysis.metrics.records import Record, catalogue, metric
 from analysis.storage.journal import CASES_KEY
 from analysis.storage.runs import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
@@ -19,7 +20,7 @@ from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
 from analysis.uncertainty.repeat import written
 from benchmarks.instruments import INSTRUMENTS
-from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, Record, catalogue, metric
+from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
 from benchmarks.instruments.machine.environment import environment, essentials
 from benchmarks.instruments.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.instruments.quality.clusters import (
+from fixtures.tasks.language_modeling.clusters import (
     NORMAL_95,
     mean_interval,
     quantile_interval,
     quantiles,
     share_interval,
 )
-from benchmarks.instruments.quality.probabilities import LEVELS, probability_record
+from fixtures.tasks.language_modeling.probabilities import LEVELS, probability_record
 
 SEQUENCES, TARGETS, SESSIONS = 60, 20, 400
 

@@ -14,10 +14,10 @@ import scipy.stats
 import torch
 
 from benchmarks.instruments.quality import paired, scoring
-from benchmarks.instruments.quality.divergence import Comparison, Predictions, Scored, compare, divergence_figures
 from benchmarks.instruments.quality.instrument import packed
-from benchmarks.instruments.quality.paired import perplexity_difference, verdict
-from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, score
+from fixtures.tasks.language_modeling.divergence import Comparison, Predictions, Scored, compare, divergence_figures
+from fixtures.tasks.language_modeling.paired import perplexity_difference, verdict
+from fixtures.tasks.language_modeling.perplexity import Scores, perplexity_validity, score
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import masking_utils
 
-from benchmarks.instruments.quality.fast_paths import faster_output_layer, without_mask
-from benchmarks.instruments.quality.perplexity import score, score_batches
-from benchmarks.instruments.quality.scoring import Scorer, target_batches
+from fixtures.tasks.language_modeling.fast_paths import faster_output_layer, without_mask
+from fixtures.tasks.language_modeling.perplexity import score, score_batches
+from fixtures.tasks.language_modeling.scoring import Scorer, target_batches
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 

@@ -17,9 +17,10 @@ from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.metrics import first_edition
+from analysis.metrics.records import Record, catalogue, metric, metrics_of
 from analysis.storage.runs import load
 from benchmarks.instruments import INSTRUMENTS, numerics
-from benchmarks.instruments.base import AfterVisits, InVisit, Record, catalogue, metric, metrics_of
+from benchmarks.instruments.base import AfterVisits, InVisit
 from benchmarks.instruments.latency import flops, roofline
 from benchmarks.instruments.quality import instrument as quality_instrument
 from benchmarks.session import SecondsRecord, add

@@ -10,9 +10,9 @@ import torch
 from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
 from benchmarks.instruments.quality import scoring
-from benchmarks.instruments.quality.perplexity import Scores, quality_figures, score
-from benchmarks.instruments.quality.strided import strided_figures, windows
 from data_prep import stand_in
+from fixtures.tasks.language_modeling.perplexity import Scores, quality_figures, score
+from fixtures.tasks.language_modeling.strided import strided_figures, windows
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 

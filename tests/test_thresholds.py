@@ -27,8 +27,6 @@ from benchmarks.instruments.machine.readings import (
     steal_share,
 )
 from benchmarks.instruments.machine.validity import validity, visit_state
-from benchmarks.instruments.quality.paired import perplexity_difference
-from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity
 from benchmarks.loop import Rounds
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
@@ -36,6 +34,8 @@ from data_prep.tokens import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling.paired import perplexity_difference
+from fixtures.tasks.language_modeling.perplexity import Scores, perplexity_validity
 from tests.fake_nvml import fake_nvml, field_value
 from tests.test_recommendation import measured
 from tests.test_results import with_floor

@@ -2,105 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING
 
-from analysis.metrics import Direction, Metric
-from data_prep.errors import InputError
+from analysis.metrics.records import Record
 
 if TYPE_CHECKING:
     from benchmarks.policies import Policies
     from benchmarks.run import BenchmarkRun
-
-#: The key of a record's field under which its metric is described.
-METRIC = "metric"
-RecordType = TypeVar("RecordType", bound="Record")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What an instrument found out of one case: complete when it is made, and never changed.
-
-    A subclass is a frozen dataclass. `section` is its key in `extra_info`; one without a section has its fields there.
-    A field made by `metric` is a metric: everything that shows metrics follows from it.
-    """
-
-    section: ClassVar[str] = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields by their names."""
-        return asdict(self)
-
-
-def metric(
-    unit: str,
-    better: Direction | None,
-    description: str,
-    *,
-    column: str | None = None,
-    reason_column: str | None = None,
-    interval_of: str | None = None,
-    low_column: str | None = None,
-    high_column: str | None = None,
-    relative_column: str | None = None,
-    repeat: str | None = None,
-    heading: str | None = None,
-    in_terminal: bool = False,
-    form: str = ".4g",
-    default: Any = dataclasses.MISSING,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
-    """Declare a field of a record as a metric; the parameters are the fields of `analysis.metrics.Column`.
-
-    `column` is its name in tables, that of the field where it is left out.
-    """
-    described = {name: value for name, value in locals().items() if name not in ("column", "default")}
-    return field(default=default, metadata={METRIC: described | {"column": column}})
-
-
-def metrics_of(record: type[Record], path: str | None = None) -> Iterator[Metric]:
-    """Give the metrics of a record, and of the records in it."""
-    types_by_name = typing.get_type_hints(record)
-    start = record.section if path is None else path
-    for part in dataclasses.fields(record):
-        place = f"{start}.{part.name}" if start else part.name
-        members = _members(types_by_name[part.name])
-        if METRIC in part.metadata:
-            described = dict(part.metadata[METRIC])
-            described["column"] = described["column"] or part.name
-            yield Metric(path=place, is_number=bool({int, float} & members), **described)
-        for member in members:
-            if isinstance(member, type) and issubclass(member, Record):
-                yield from metrics_of(member, place)
-
-
-def _members(annotation: object) -> set[Any]:
-    """Return the types that an annotation allows."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return set(typing.get_args(annotation))
-    return {annotation}
-
-
-def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
-    """Return the metrics of records as a saved run holds them.
-
-    Raises `ValueError` where two have one column or one heading, and where one could not be read again.
-    """
-    described = [found for record in records for found in metrics_of(record)]
-    for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
-            raise ValueError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
-    entries = [asdict(found) for found in described]
-    for entry in entries:
-        try:
-            Metric.from_json(entry)
-        except InputError as error:  # a mistake of whoever declared it, not of a user
-            raise ValueError(f"the metric {entry['path']} cannot be read from a saved run: {error}") from error
-    return entries
 
 
 class Instrument:

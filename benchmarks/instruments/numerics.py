@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 import transformers
 
-from benchmarks.instruments.base import AfterVisits, Record, metric
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.latency.kernels import profiled_kernels
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.instruments.base import InVisit, Record, metric
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.machine.environment import essentials
 from benchmarks.policies import PROCEDURE
 from benchmarks.run import BenchmarkRun

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from analysis.metrics import SAME
-from benchmarks.instruments.base import AfterVisits, Record, metric
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import AfterVisits
 from benchmarks.run import BenchmarkRun
 from fixtures.model.storage import checkpoint_bytes, model_bytes, parameter_count
 

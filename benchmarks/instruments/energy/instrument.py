@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.instruments.base import InVisit, Record
+from analysis.metrics.records import Record
+from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.energy.figures import MeteredWindow, figures, marks
 from benchmarks.instruments.energy.measurement import (
     cross_check,

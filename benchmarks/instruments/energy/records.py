@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.instruments.base import Record, metric
+from analysis.metrics.records import Record, metric
 
 
 @dataclass(frozen=True, kw_only=True)

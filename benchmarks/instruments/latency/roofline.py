@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch.utils.benchmark import Timer
 
-from benchmarks.instruments.base import AfterVisits, Record, metric
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.latency.flops import count_flops
 from benchmarks.instruments.latency.kernels import Kernels, profiled_kernels
 from benchmarks.policies import CeilingPolicy, Policies

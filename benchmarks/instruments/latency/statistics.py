@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.metrics.records import Record, metric
 from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval
-from benchmarks.instruments.base import InVisit, Record, metric
+from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.run import BenchmarkRun, TimedRounds
 from fixtures.dataset.batches import FULL, PADDED

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from benchmarks.instruments.base import InVisit, Record, metric
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.machine.readings import (
     DISQUALIFYING_POLICIES,
     POLICIES,

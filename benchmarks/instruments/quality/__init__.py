@@ -1,1 +1,1 @@
-"""How well the model predicts the text, and how far its predictions are from FP32's."""
+"""Scores every precision once, and compares what was timed with what was scored."""

@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from analysis.metrics.records import Record
 from analysis.storage.files import write
-from benchmarks.instruments.base import AfterVisits, Record
-from benchmarks.instruments.quality.divergence import Scored, compare, divergence_figures, no_divergence
-from benchmarks.instruments.quality.paired import no_difference, perplexity_difference
-from benchmarks.instruments.quality.perplexity import Scores, perplexity_validity, quality_figures, score
-from benchmarks.instruments.quality.records import QualityRecord, StridedRecord
-from benchmarks.instruments.quality.strided import strided_figures
+from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.quality.timed import require_same_predictions, timed_figures
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.decoding import decoder
 from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
+from fixtures.tasks.language_modeling.divergence import Scored, compare, divergence_figures, no_divergence
+from fixtures.tasks.language_modeling.paired import no_difference, perplexity_difference
+from fixtures.tasks.language_modeling.perplexity import Scores, perplexity_validity, quality_figures, score
+from fixtures.tasks.language_modeling.records import QualityRecord, StridedRecord
+from fixtures.tasks.language_modeling.strided import strided_figures
 
 FOLDER = "per_sequence"
 

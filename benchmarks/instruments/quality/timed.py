@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from analysis.case import EAGER
-from benchmarks.instruments.base import Record, metric
-from benchmarks.instruments.quality.divergence import Predictions
-from benchmarks.instruments.quality.scoring import Scorer, TargetBatch, chunks
+from analysis.metrics.records import Record, metric
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import Batch
 from fixtures.executions import CaptureError
+from fixtures.tasks.language_modeling.divergence import Predictions
+from fixtures.tasks.language_modeling.scoring import Scorer, TargetBatch, chunks
 
 #: Rows that go through the timed execution, by type of device: on a CPU each takes a tenth of a second or more.
 ROWS = {"cuda": 128, "cpu": 16}
