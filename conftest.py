@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from analysis.report.notices import TITLE
 from data_prep import options
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
 from data_prep.protocol import LONGEST_SEQUENCE
+from data_prep.tasks import DEFAULT_TASK
 
 #: What they measure is ordered by INSTRUMENTS (benchmarks/instruments), not here. Later ones stand around earlier ones
 #: at the end of the session: the report is written when the run has been saved.
@@ -38,10 +38,33 @@ PLUGINS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/settings.py."""
-    group = parser.getgroup("gpt2-precision", TITLE)
+    group = parser.getgroup("gpt2-precision", "precision benchmark")
     add = group.addoption
-    add("--dataset-dir", type=options.folder, metavar="DIR", help="tokenized dataset (default: prepared on first use)")
-    add("--model", default="openai-community/gpt2", metavar="ID_OR_DIR", help="default: %(default)s")
+    add(
+        "--task",
+        dest="tasks",
+        type=options.names,
+        default=(DEFAULT_TASK,),
+        metavar="NAMES",
+        help="comma-separated: language_modeling (GPT-2 on WikiText-2), classification (DistilBERT on SST-2) (default: "
+        "language_modeling)",
+    )
+    add(
+        "--dataset-dir",
+        dest="dataset_dirs",
+        type=options.of_tasks("the path of a folder"),
+        default=(),
+        metavar="DIR",
+        help="tokenized dataset, of several tasks TASK=DIR,… (default: prepared on first use)",
+    )
+    add(
+        "--model",
+        dest="models",
+        type=options.of_tasks("a name or a folder"),
+        default=(),
+        metavar="ID_OR_DIR",
+        help="of several tasks TASK=ID_OR_DIR,… (default: GPT-2 small, DistilBERT)",
+    )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     add(
         "--precisions",

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.case import BASELINE, EAGER, Case, case_of, is_own
 from analysis.metrics import (
     CASE_COLUMNS,
+    HEADLINE,
     INTERVAL_ASSUMED,
     LAUNCH_BOUND,
     LEADING_COLUMNS,
@@ -21,6 +22,7 @@ from analysis.metrics import (
     Catalogue,
     Ratio,
 )
+from analysis.metrics.tasks import tasks_of
 from analysis.storage.runs import Run
 from analysis.uncertainty.repeat import Repeat, repeats
 from analysis.validity import judgements
@@ -64,9 +66,9 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
         add_ratio(frame, ratio)
     frame = frame.drop(columns=paired)
     add_launch_bound_share(frame)
-    ordered: pd.DataFrame = frame.reindex(
-        columns=[*LEADING_COLUMNS, *(name for name in frame.columns if name not in LEADING_COLUMNS)]
-    )
+    headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
+    leading = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
+    ordered: pd.DataFrame = frame.reindex(columns=[*leading, *(name for name in frame.columns if name not in leading)])
     return ordered
 
 

@@ -18,7 +18,6 @@ from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
 from fixtures.compilation import CompilationError, Logits
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
-from fixtures.dataset.whole_text import WholeText
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
 from fixtures.model.checkpoint import Checkpoint
@@ -27,6 +26,7 @@ from fixtures.model.resident import Models, ResidentModel
 from fixtures.operators import output_layer_watch
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings
+from fixtures.tasks import Task
 
 if TYPE_CHECKING:
     import transformers
@@ -55,10 +55,10 @@ class BenchmarkRun:
     timing: TimingPolicy
     case: Case
     planned_visits: int
+    task: Task
     checkpoint: Checkpoint
     dataset: TokenizedDataset
     models: Models
-    whole_text: WholeText | None
     #: When the session began to measure, by `time.perf_counter`.
     session_start_s: float
     #: Called with the name of each phase as it begins.

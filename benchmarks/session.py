@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from analysis.case import Case
 from analysis.metrics import CATALOGUE_KEY
 from analysis.metrics.records import Record, catalogue, metric
+from analysis.metrics.tasks import TASKS_KEY, as_json
 from analysis.storage.journal import CASES_KEY
 from analysis.storage.runs import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
@@ -27,6 +28,7 @@ from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.location import sequence_length
 from fixtures.settings import Settings
+from fixtures.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +79,18 @@ class Session:
     catalogue: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.catalogue = catalogue([*(instrument.record for instrument in self.instruments), SecondsRecord])
+        tasks = [TASKS[task] for task in self.settings.tasks]
+        records = [record for instrument in self.instruments for record in instrument.records(tasks)]
+        self.catalogue = catalogue([*records, SecondsRecord])
 
     @classmethod
     def open(cls, settings: Settings, policies: Policies) -> Session:
         """List the cases, and make the instruments in the order in which they measure."""
-        lengths = settings.sequence_lengths or (sequence_length(settings),)
         cases = [
-            Case(precision, execution, batch_size=size, sequence_length=length)
+            Case(precision, execution, task, batch_size=size, sequence_length=length)
+            for task in settings.tasks
             for size in settings.batch_sizes
-            for length in lengths
+            for length in settings.sequence_lengths or (sequence_length(settings, TASKS[task].dataset),)
             for precision in settings.precisions
             for execution in settings.executions
         ]
@@ -114,6 +118,7 @@ class Session:
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
             FLOORS_KEY: self.floors.as_json(),
             CATALOGUE_KEY: self.catalogue,
+            TASKS_KEY: as_json({task: TASKS[task].words for task in self.settings.tasks}),
         }
 
     @cached_property

@@ -6,6 +6,8 @@ and `test_after_visits[CASE]` measures what would disturb a visit. benchmarks/pl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -16,12 +18,12 @@ from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
 from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import TokenizedDataset
-from fixtures.dataset.whole_text import WholeText
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.model.checkpoint import Checkpoint
 from fixtures.model.resident import Models
 from fixtures.precisions import PRECISIONS, PrecisionError, unavailable_reason
 from fixtures.settings import Settings
+from fixtures.tasks import TASKS
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -71,25 +73,21 @@ def run(
     case: Case,
     session: Session,
     settings: Settings,
-    dataset: TokenizedDataset,
-    checkpoint: Checkpoint,
-    models: Models,
-    whole_text: WholeText | None,
+    datasets: Mapping[str, TokenizedDataset],
+    checkpoints: Mapping[str, Checkpoint],
+    models: Mapping[str, Models],
 ) -> BenchmarkRun:
     """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
     if case.id not in session.runs:
-        if whole_text is not None:
-            shorter = "have a shorter window with --quality-context {positions}."
-            checkpoint.require_room_for(int(whole_text.ids.max()), settings.quality_context, shorter)
         session.runs[case.id] = BenchmarkRun(
             settings,
             session.policies.timing[settings.device.type],
             case,
             session.planned_visits.get(case.id, 1),
-            checkpoint,
-            dataset,
-            models,
-            whole_text,
+            TASKS[case.task],
+            checkpoints[case.task],
+            datasets[case.task],
+            models[case.task],
             session_start_s=session.start_s,
         )
     found = session.runs[case.id]

@@ -11,29 +11,38 @@ from tabulate import tabulate
 
 from data_prep.endpoint import require_endpoint
 from data_prep.errors import InputError
-from data_prep.layout import DEFAULT_FOLDER, FILE_NAMES, METADATA_FILE, STAND_IN_FOLDER
+from data_prep.layout import FILE_NAMES, METADATA_FILE
 from data_prep.options import not_empty, whole_number
 from data_prep.protocol import LONGEST_SEQUENCE, Protocol
+from data_prep.specs import DEFAULT_TASK, SPECS, DatasetSpec
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's options; their defaults are the published protocol."""
-    default = Protocol()
+def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
+    """Return the option that decides what the defaults of the others are."""
     options = argparse.ArgumentParser(
         prog="python -m data_prep",
-        description="Tokenize the WikiText-2 test set for GPT-2 into four files.",
+        add_help=adds_help,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    options.add_argument("--task", choices=tuple(SPECS), default=DEFAULT_TASK, help="what the dataset is for")
+    return options
+
+
+def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
+    """Return the command line's options; their defaults are the published protocol."""
+    default = spec.protocol
+    options = task_option(adds_help=True)
+    options.description = f"Tokenize {spec.description} into four files."
     options.add_argument(
         "--output",
         type=Path,
         default=argparse.SUPPRESS,
-        help=f"folder to write (default: {DEFAULT_FOLDER}, generated data: {STAND_IN_FOLDER})",
+        help=f"folder to write (default: {spec.folder}, generated data: {spec.stand_in_folder})",
     )
     options.add_argument("--dataset", type=not_empty, default=default.dataset, help="dataset on the hub")
     options.add_argument("--config", type=not_empty, default=default.config, help="its configuration")
     options.add_argument("--split", type=not_empty, default=default.split, help="its split")
-    options.add_argument("--text-file", type=Path, metavar="FILE", help="read a wiki.test.raw instead of the hub")
+    options.add_argument("--text-file", type=Path, metavar="FILE", help=f"read a {spec.text_file} instead of the hub")
     options.add_argument(
         "--tokenizer",
         type=not_empty,
@@ -47,14 +56,16 @@ def parser() -> argparse.ArgumentParser:
         default=default.max_length,
         help="tokens a sequence",
     )
-    options.add_argument(
-        "--packed",
-        action="store_true",
-        help="rows of --max-length tokens without padding: the paragraphs in their order, joined and cut",
-    )
-    options.add_argument(
-        "--min-chars", type=whole_number(0, 10**9), default=default.min_chars, help="rows must be longer"
-    )
+    if "packed" in spec.options:
+        options.add_argument(
+            "--packed",
+            action="store_true",
+            help="rows of --max-length tokens without padding: the paragraphs in their order, joined and cut",
+        )
+    if "min_chars" in spec.options:
+        options.add_argument(
+            "--min-chars", type=whole_number(0, 10**9), default=default.min_chars, help="rows must be longer"
+        )
     options.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=default.seed, help="seed of the shuffle")
     options.add_argument(
         "--stand-in",
@@ -73,6 +84,7 @@ def table(folder: Path) -> str:
         ("folder", folder),
         ("text", facts["dataset_name"] + ("  (GENERATED: quality means nothing)" if facts["stand_in"] else "")),
         ("samples", f"{facts['num_samples']:,} x {facts['max_length']} tokens"),
+        *((("labels", " + ".join(map(str, facts["label_counts"]))),) if "label_counts" in facts else ()),
         ("tokens with padding", f"{facts['tokens_with_padding']:,}"),
         ("tokens without padding", f"{facts['tokens_without_padding']:,}"),
         ("padding ratio", f"{facts['padding_ratio']:.1%}"),
@@ -85,20 +97,21 @@ def table(folder: Path) -> str:
 
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong."""
-    command_line = parser()
+    spec = SPECS[task_option().parse_known_args()[0].task]
+    command_line = parser(spec)
     options = vars(command_line.parse_args())
-    output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
+    output, stand_in_mode, _ = options.pop("output", None), options.pop("stand_in"), options.pop("task")
     protocol = Protocol(**options)
     if protocol.packed and output is None:
         command_line.error("--packed makes another dataset than the published one; name its folder with --output")
-    if stand_in_mode == "always" and (named := protocol.named_sources()):
+    if stand_in_mode == "always" and (named := spec.named_sources(protocol)):
         command_line.error(f"--stand-in always generates the text and its tokenizer; leave {named[0]} out")
     try:
         require_endpoint()
         # Imported late: the hub's clients, which take seconds to load, cannot be imported with a bad HF_ENDPOINT.
         from data_prep.prepare import prepare
 
-        folder = prepare(protocol, output, stand_in_mode)
+        folder = prepare(spec, protocol, output, stand_in_mode)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

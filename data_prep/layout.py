@@ -14,35 +14,12 @@ import torch
 from data_prep.folders import replaced_folder
 
 DATASETS_FOLDER = Path("datasets")
-DEFAULT_FOLDER = DATASETS_FOLDER / "gpt2_tokenized_data"
-STAND_IN_FOLDER = DATASETS_FOLDER / "gpt2_stand_in_data"
 
 TENSOR_NAMES = ("input_ids", "attention_mask", "labels")
 METADATA_FILE = "metadata.json"
 FILE_NAMES = (*(f"{name}.pt" for name in TENSOR_NAMES), METADATA_FILE)
 #: Under this key the metadata holds the digest of all its others.
 METADATA_DIGEST = "metadata_sha256"
-REQUIRED_METADATA = ("num_samples", "max_length", "dataset_name", "model", "task", "seed", "tokenizer")
-
-VOCABULARY_SIZE = 50_257
-PADDING_ID = 50_256
-
-#: Metadata that tables show.
-NAMES = ("dataset_name", "model", "task", "tokenizer")
-
-#: sha256 of the little-endian int64 bytes of the WikiText-2 test set prepared with every option at its default.
-PUBLISHED_SHA256 = {
-    "input_ids": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
-    "attention_mask": "fc9f40e99933bd0c22bd0520f221838e926b548d01a405f5b14b7fc48149f5fe",
-    "labels": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
-}
-#: What metadata.json says when the options above were at their defaults.
-PUBLISHED_PROTOCOL = {
-    "dataset_name": "wikitext-2",
-    "max_length": 128,
-    "seed": 42,
-    "tokenizer": "gpt2",
-}
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:
@@ -67,8 +44,9 @@ def dataset_sha256(digests: Mapping[str, str]) -> str:
 def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
     """Write the four files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
 
-    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens]. Raises `InputError` when the folder
-    holds files that are not a dataset's, or cannot be written.
+    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens], or labels to one of [samples].
+
+    Raises `InputError` when the folder holds files that are not a dataset's, or cannot be written.
     """
     with replaced_folder(folder, FILE_NAMES) as unfinished:
         for name in TENSOR_NAMES:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+#: The name of a task, before a value that is for it.
+TASK = re.compile(r"[a-z_]+")
 #: The largest number that an option takes; a larger one is a typing error.
 LARGEST_COUNT = 10**9
 
@@ -61,3 +64,20 @@ def whole_numbers(minimum: int, maximum: int) -> Callable[[str], tuple[int, ...]
         return tuple(int(number) for number in names(",".join(map(str, numbers))))  # 01 is 1
 
     return parse_all
+
+
+def of_tasks(expected: str) -> Callable[[str], tuple[tuple[str | None, str], ...]]:
+    """Return a parser of a comma-separated list of TASK=VALUE, or of one value without a task.
+
+    A text that is no such list, a path with an equals sign among them, is one value. `expected` says what a value is.
+    """
+
+    def parse(text: str) -> tuple[tuple[str | None, str], ...]:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"is empty; expected {expected}")
+        parts = [part.partition("=") for part in text.split(",")]
+        if all(TASK.fullmatch(task) and value for task, _, value in parts):
+            return tuple((task, value) for task, _, value in parts)
+        return ((None, text),)
+
+    return parse

@@ -11,22 +11,21 @@ LONGEST_SEQUENCE = 65_536
 SOURCES = ("dataset", "config", "split", "text_file", "tokenizer")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What decides every token: change one of these and the dataset is another one."""
 
-    dataset: str = "Salesforce/wikitext"
-    config: str = "wikitext-2-raw-v1"
-    split: str = "test"
+    dataset: str
+    config: str
+    split: str
+    tokenizer: str
     text_file: Path | None = None
-    tokenizer: str = "openai-community/gpt2"
     max_length: int = 128
-    min_chars: int = 50
     seed: int = 42
+    min_chars: int = 0
     packed: bool = False
 
-    def named_sources(self) -> list[str]:
+    def named_sources(self, published: Protocol) -> list[str]:
         """Return the options, such as `--text-file`, that name another text or tokenizer than the published ones."""
-        default = Protocol()
-        changed = [name for name in SOURCES if getattr(self, name) != getattr(default, name)]
+        changed = [name for name in SOURCES if getattr(self, name) != getattr(published, name)]
         return [f"--{name.replace('_', '-')}" for name in changed]

@@ -9,7 +9,6 @@ import datasets
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from data_prep.layout import PADDING_ID
 from data_prep.text import Text
 
 ROWS = 1940
@@ -45,20 +44,20 @@ def distinct_words(generator: random.Random) -> list[str]:
     return list(words)
 
 
-def tokenizer(rows: datasets.Dataset) -> PreTrainedTokenizerBase:
-    """Train a byte-level BPE on the rows; its ids stay below GPT-2's 50,257 and its end of text is GPT-2's 50,256."""
+def tokenizer(rows: datasets.Dataset, end_id: int) -> PreTrainedTokenizerBase:
+    """Train a byte-level BPE on the rows, whose ids are below `end_id`, that of its end of text."""
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trained.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=PADDING_ID,
+        vocab_size=end_id,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     trained.train_from_iterator(rows["text"], trainer, length=len(rows))
     # The trainer numbers tokens without a gap; the end of text has to keep GPT-2's number, far above the others.
     learned = trained.get_vocab()
-    trained.model = models.BPE(vocab={**learned, END_OF_TEXT: PADDING_ID}, merges=merges_of(trained))
+    trained.model = models.BPE(vocab={**learned, END_OF_TEXT: end_id}, merges=merges_of(trained))
     return PreTrainedTokenizerFast(tokenizer_object=trained, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
 
 

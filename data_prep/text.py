@@ -1,9 +1,8 @@
-"""Where the text comes from: the model hub, its cache on this machine, or a wiki.test.raw file."""
+"""Where the text comes from: the model hub, its cache on this machine, or a file."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +12,16 @@ from yaml import YAMLError
 
 from data_prep.errors import InputError, first_line
 from data_prep.hub import HUB_ERRORS
+from data_prep.protocol import Protocol
+from data_prep.specs.spec import DatasetSpec
 
-#: The WikiText-2 test text as its authors published it (wiki.test.raw, 1,290,590 bytes).
-WIKI_TEST_RAW_SHA256 = "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"
+#: What the columns of a text may hold: text, or the numbers of classes.
+COLUMN_DTYPES = {"text": ("string", "large_string"), "class": ("int64", "int32", "int8")}
 
 
 @dataclass(frozen=True)
 class Text:
-    """Rows of text (a dataset with one column, `text`), a short name for tables, and where they came from."""
+    """Rows of text (a dataset with its specification's columns), a short name for tables, and where they came from."""
 
     rows: datasets.Dataset
     name: str
@@ -28,11 +29,12 @@ class Text:
     revision: str | None
 
 
-def from_hub(dataset: str, config: str, split: str) -> Text:
-    """Load a split from the hub, or, offline, from this machine's cache of it.
+def from_hub(spec: DatasetSpec, protocol: Protocol) -> Text:
+    """Load a protocol's split from the hub, or, offline, from this machine's cache of it.
 
-    Raises `InputError` when it is not available.
+    Raises `InputError` when it is not available, or has not the specification's columns.
     """
+    dataset, config, split = protocol.dataset, protocol.config, protocol.split
     try:
         rows = datasets.load_dataset(dataset, config, split=split)
         revision = None if is_offline_mode() else HfApi().dataset_info(dataset, timeout=10).sha
@@ -41,21 +43,24 @@ def from_hub(dataset: str, config: str, split: str) -> Text:
     except (*HUB_ERRORS, datasets.exceptions.DatasetsError, YAMLError, RuntimeError) as error:
         # YAMLError: a damaged dataset card, or one that asks for code; RuntimeError: a dataset that is a script.
         raise InputError(f"The text {dataset} ({config}, {split}) could not be loaded: {first_line(error)}") from error
-    if "text" not in rows.column_names:
-        raise InputError(f"{dataset} has the columns {rows.column_names}; expected one named 'text'.")
-    if getattr(rows.features["text"], "dtype", None) not in ("string", "large_string"):
-        raise InputError(f"The column 'text' of {dataset} holds {rows.features['text']}; expected text.")
-    is_wikitext2 = (dataset.split("/")[-1], config, split) == ("wikitext", "wikitext-2-raw-v1", "test")
-    name = "wikitext-2" if is_wikitext2 else f"{dataset.split('/')[-1]}/{config}/{split}"
-    return Text(rows, name, f"{dataset} {config} {split}", revision)
+    for column, kind in zip(spec.columns, COLUMN_DTYPES, strict=False):
+        if column not in rows.column_names:
+            raise InputError(f"{dataset} has the columns {rows.column_names}; expected one named {column!r}.")
+        if getattr(rows.features[column], "dtype", None) not in COLUMN_DTYPES[kind]:
+            expected = "text" if kind == "text" else "the numbers of classes"
+            raise InputError(f"The column {column!r} of {dataset} holds {rows.features[column]}; expected {expected}.")
+    own_name, published = dataset.split("/")[-1], spec.protocol
+    is_published = (own_name, config, split) == (published.dataset.split("/")[-1], published.config, published.split)
+    return Text(
+        rows, spec.name if is_published else f"{own_name}/{config}/{split}", f"{dataset} {config} {split}", revision
+    )
 
 
-def from_file(path: Path) -> Text:
-    """Read a text file, one row a line. Raises `InputError` when it is missing or not UTF-8."""
+def from_file(spec: DatasetSpec, path: Path) -> Text:
+    """Read a text file as its specification does. Raises `InputError` when it is missing, not UTF-8 or malformed."""
     try:
         content = path.read_bytes()
-        # Only "\n" ends a row, and stays part of it: str.splitlines would also cut at separators inside the text.
-        lines = list(io.StringIO(content.decode("utf-8"), newline="\n"))
+        rows = spec.read_file(content, path)
     except OSError as error:
         raise InputError(f"The text file {path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -63,8 +68,7 @@ def from_file(path: Path) -> Text:
             f"The text file {path} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}."
         ) from error
     digest = hashlib.sha256(content).hexdigest()
-    name = "wikitext-2" if digest == WIKI_TEST_RAW_SHA256 else path.stem
-    return Text(datasets.Dataset.from_dict({"text": lines}), name, path.name, f"sha256:{digest}")
+    return Text(rows, spec.name if digest == spec.text_sha256 else path.stem, path.name, f"sha256:{digest}")
 
 
 def select_rows(rows: datasets.Dataset, *, min_chars: int) -> datasets.Dataset:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +13,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from data_prep.errors import InputError, first_line
 from data_prep.folders import is_folder
 from data_prep.hub import HUB_ERRORS
-from data_prep.layout import PADDING_ID, VOCABULARY_SIZE
-
-if TYPE_CHECKING:  # it takes a second or more to load, and a tokenizer alone does not need it
-    import datasets
 
 #: Rows that are tokenized at a time.
 ROWS_AT_ONCE = 256
@@ -33,14 +28,14 @@ UNLOADABLE: tuple[type[BaseException], ...] = (
 )
 
 
-def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer from a folder, the cache or the hub, and pad with its end-of-text token.
+def load_tokenizer(name_or_folder: str, *, pads_with_end: bool = True) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder, the cache or the hub, which pads with its end-of-text token or its own.
 
-    Raises `InputError` when it is not available, cannot tokenize or has no end-of-text token.
+    Raises `InputError` when it is not available, cannot tokenize or has no token to pad with.
     """
-    if is_folder(name_or_folder) and not any(Path(name_or_folder).glob("*.json")):
+    if is_folder(name_or_folder) and not any(any(Path(name_or_folder).glob(name)) for name in ("*.json", "vocab.txt")):
         raise InputError(
-            f"The folder {name_or_folder} holds no tokenizer; expected vocab.json or tokenizer.json in it."
+            f"The folder {name_or_folder} holds no tokenizer; expected vocab.json, vocab.txt or tokenizer.json in it."
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_folder, trust_remote_code=False)
@@ -52,50 +47,41 @@ def load_tokenizer(name_or_folder: str) -> PreTrainedTokenizerBase:
         raise InputError(
             f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: {first_line(error)}"
         ) from error
-    if tokenizer.eos_token_id is None:
-        raise InputError(f"The tokenizer {name_or_folder} has no end-of-text token to pad with.")
+    if (tokenizer.eos_token_id if pads_with_end else tokenizer.pad_token_id) is None:
+        kind = "end-of-text token to pad with" if pads_with_end else "padding token; expected one of a classifier"
+        raise InputError(f"The tokenizer {name_or_folder} has no {kind}.")
     if not {"input_ids", "attention_mask"} <= set(tried):
         raise InputError(
             f"The tokenizer {name_or_folder} gives {sorted(tried)}; expected input_ids and attention_mask."
         )
-    tokenizer.pad_token = tokenizer.eos_token
+    if pads_with_end:
+        tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     return tokenizer
 
 
-def is_gpt2_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Tell whether ids mean what GPT-2 expects: 50,257 of them, the last being the end of text."""
-    return len(tokenizer) == VOCABULARY_SIZE and tokenizer.eos_token_id == PADDING_ID
-
-
 def padded(
-    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = ROWS_AT_ONCE
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = ROWS_AT_ONCE
 ) -> dict[str, torch.Tensor]:
-    """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], padded at the right.
-
-    `labels` equals `input_ids`, padding included: that is the layout's convention (the model shifts them). Quality
-    is computed from `attention_mask`, never from these labels.
-    """
+    """Return `input_ids` and `attention_mask` of texts, int64 [texts, max_length] each, padded at the right."""
     batches = [
-        tokenizer(texts, padding="max_length", truncation=True, max_length=max_length, return_tensors="pt")
-        for texts in batched_texts(rows, rows_at_once)
+        tokenizer(some, padding="max_length", truncation=True, max_length=max_length, return_tensors="pt")
+        for some in batched_texts(texts, rows_at_once)
     ]
-    input_ids = torch.cat([batch["input_ids"] for batch in batches])
-    attention_mask = torch.cat([batch["attention_mask"] for batch in batches])
-    return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": input_ids.clone()}
+    return {name: torch.cat([batch[name] for batch in batches]) for name in ("input_ids", "attention_mask")}
 
 
 def packed(
-    rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
 ) -> dict[str, torch.Tensor]:
     """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], without padding.
 
-    The tokens of all rows, none of them special, are joined in their order and cut; what is left at the end is dropped.
+    The tokens of all texts, none of them special, are joined in their order and cut; the rest at the end is dropped.
     The rows that this makes are then shuffled by `seed`. Raises `InputError` where there are not tokens enough for one.
     """
     ids: list[int] = []
-    for texts in batched_texts(rows):
-        for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
+    for some in batched_texts(texts):
+        for row in tokenizer(some, add_special_tokens=False, verbose=False)["input_ids"]:
             ids += row
     count = len(ids) // max_length
     if not count:
@@ -107,7 +93,7 @@ def packed(
     return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "labels": input_ids.clone()}
 
 
-def batched_texts(rows: datasets.Dataset, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[list[str]]:
-    """Give the texts of some rows at a time, and show how far it has come."""
-    for start in tqdm(range(0, len(rows), rows_at_once), desc="Tokenizing", unit="batch"):
-        yield list(rows[start : start + rows_at_once]["text"])
+def batched_texts(texts: Sequence[str], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[list[str]]:
+    """Give some texts at a time, and show how far it has come."""
+    for start in tqdm(range(0, len(texts), rows_at_once), desc="Tokenizing", unit="batch"):
+        yield list(texts[start : start + rows_at_once])

@@ -18,6 +18,7 @@ from benchmarks.session import Session
 from fixtures.dataset.batches import Batch
 from fixtures.device import nvml
 from fixtures.executions import Forward
+from fixtures.tasks.language_modeling import TASK
 from tests.fake_nvml import fake_nvml, field_value
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -91,7 +92,7 @@ class Bench:
     def __init__(self, board: Board, policy, visits: int, energy: str, device: torch.device) -> None:
         self.board, self.visits = board, visits
         policies = Policies(energy=policy)
-        self.settings = SimpleNamespace(device=device, energy=energy, rounds=1, warmup_rounds=0)
+        self.settings = SimpleNamespace(device=device, energy=energy, rounds=1, warmup_rounds=0, tasks=(TASK.name,))
         self.session = Session(self.settings, policies, {}, (Energy(policies),))
         self.case = self.new_case("fp32")
 
@@ -105,7 +106,7 @@ class Bench:
             checkpoint=None,
             dataset=DATASET,
             models=None,
-            whole_text=None,
+            task=TASK,
             session_start_s=self.session.start_s,
         )
         run.board = self.board

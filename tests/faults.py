@@ -31,8 +31,10 @@ from analysis.storage.runs import Run, load
 from data_prep.errors import InputError
 from data_prep.folders import UNFINISHED, clear_after_killed_runs
 from data_prep.layout import write_dataset
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_gpt2, tiny_tensors
 
 PATIENCE_S = 300.0
@@ -82,10 +84,14 @@ def seconds(running: subprocess.Popen[bytes]) -> float:
 
 def dataset_seed(folder: Path) -> int:
     """Return the seed of a dataset every file of which is whole. Raises `FaultError`."""
-    failed = [finding.message for finding in verify(DatasetFolder(folder)).values() if finding.passed is False]
+    failed = [
+        finding.message
+        for finding in verify(DatasetFolder(folder, SPEC), TASK.checks).values()
+        if finding.passed is False
+    ]
     if failed:
         raise FaultError(failed[0])
-    return int(DatasetFolder(folder).metadata()["seed"])
+    return int(DatasetFolder(folder, SPEC).metadata()["seed"])
 
 
 def kill_preparation(kills: int, generator: random.Random, folder: Path) -> Tallies:

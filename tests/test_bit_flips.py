@@ -17,8 +17,10 @@ from data_prep.layout import (
     tensor_sha256,
     write_dataset,
 )
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 FLIPS = 200
@@ -33,12 +35,12 @@ def own_metadata() -> dict[str, Any]:
 
 
 def is_noticed(folder: Path) -> bool:
-    return any(finding.passed is False for finding in verify(DatasetFolder(folder)).values())
+    return any(finding.passed is False for finding in verify(DatasetFolder(folder, SPEC), TASK.checks).values())
 
 
 def used(folder: Path) -> tuple[list[torch.Tensor], dict[str, Any]]:
     """What benchmarks and tables take from a folder: the tensors and every fact but the digest of the others."""
-    *tensors, metadata = DatasetFolder(folder).loaded()
+    *tensors, metadata = DatasetFolder(folder, SPEC).loaded()
     return tensors, {key: metadata.get(key) for key in own_metadata() if key != METADATA_DIGEST}
 
 

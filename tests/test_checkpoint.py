@@ -16,6 +16,7 @@ from data_prep.errors import InputError
 from fixtures.model.checkpoint import Checkpoint, hub_folder, read_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling import TASK
 from tests.json_values import json_values
 from tests.tiny import tiny_gpt2
 
@@ -34,7 +35,7 @@ def hub_checkpoint(folder: Path, extra: dict[str, torch.Tensor]) -> None:
 
 def test_a_checkpoint_as_the_hub_has_it_loads_with_every_weight(tmp_path):
     hub_checkpoint(tmp_path / "hub", {})
-    found = load_model(read_checkpoint("hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
+    found = load_model(read_checkpoint(TASK.model, "hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
     for name, tensor in tiny_gpt2().state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor), name
 
@@ -49,20 +50,20 @@ def test_masks_stored_by_a_relative_of_gpt2_are_no_weights(tmp_path):
     weights["transformer.h.0.attn.attention.bias"] = torch.ones(1, 1, 4, 4, dtype=torch.bool)
     weights["transformer.h.0.attn.attention.masked_bias"] = torch.tensor(-1e9)
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    assert load_model(read_checkpoint("neo", tmp_path), PRECISIONS["fp32"], torch.device("cpu"))
+    assert load_model(read_checkpoint(TASK.model, "neo", tmp_path), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 def test_a_weight_that_no_layer_takes_is_refused(tmp_path):
     hub_checkpoint(tmp_path / "hub", {"adapter.weight": torch.ones(3)})
     with pytest.raises(InputError, match=r"has left over 1 weights, the first being adapter\.weight"):
-        load_model(read_checkpoint("hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
+        load_model(read_checkpoint(TASK.model, "hub", tmp_path / "hub"), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 def test_a_model_that_sees_the_future_is_refused(tmp_path):
     config = BertConfig(num_hidden_layers=1, hidden_size=16, num_attention_heads=2, intermediate_size=16)
     BertLMHeadModel(config).save_pretrained(tmp_path / "bert")
     with pytest.raises(InputError, match="can see the tokens it has to predict"):
-        load_model(read_checkpoint("bert", tmp_path / "bert"), PRECISIONS["fp32"], torch.device("cpu"))
+        load_model(read_checkpoint(TASK.model, "bert", tmp_path / "bert"), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 def test_only_the_files_of_the_model_count(tmp_path):
@@ -71,12 +72,12 @@ def test_only_the_files_of_the_model_count(tmp_path):
     shards = sorted(folder.glob("model-*.safetensors"))
     assert len(shards) > 1
     (folder / "model-old.safetensors").write_bytes(b"left behind")
-    assert list(read_checkpoint("sharded", folder).weight_files) == shards
+    assert list(read_checkpoint(TASK.model, "sharded", folder).weight_files) == shards
     shards[0].unlink()
     with pytest.raises(InputError, match="expected all its files"):
-        read_checkpoint("sharded", folder)
+        read_checkpoint(TASK.model, "sharded", folder)
     hub_checkpoint(folder, {})
-    assert read_checkpoint("whole", folder).weight_files == (folder / "model.safetensors",)
+    assert read_checkpoint(TASK.model, "whole", folder).weight_files == (folder / "model.safetensors",)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_odd_values_in_a_config_are_one_sentence(tmp_path, changes):
 
 def use(folder: Path) -> None:
     """Read, check and load a model."""
-    checkpoint = read_checkpoint("odd", folder)
+    checkpoint = read_checkpoint(TASK.model, "odd", folder)
     checkpoint.require_room_for(largest_id=9, sequence_length=16)
     load_model(checkpoint, PRECISIONS["fp32"], torch.device("cpu"))
 
@@ -136,28 +137,28 @@ def test_a_config_of_something_vast_is_refused_before_any_memory_is_taken(tmp_pa
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     monkeypatch.setattr("transformers.GPT2LMHeadModel.from_pretrained", lambda *_, **__: pytest.fail("was loaded"))
     with pytest.raises(InputError, match=sentence):
-        load_model(read_checkpoint("vast", tmp_path / "vast"), PRECISIONS["fp32"], torch.device("cpu"))
+        load_model(read_checkpoint(TASK.model, "vast", tmp_path / "vast"), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 @pytest.mark.parametrize("content", ["[1]", "7", "{", "[" * 100_000, '"x"'])
 def test_a_config_that_is_no_object_is_one_sentence(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=r"config\.json"):
-        read_checkpoint("odd", tmp_path)
+        read_checkpoint(TASK.model, "odd", tmp_path)
 
 
 def test_a_download_that_was_killed_is_no_model(tmp_path, monkeypatch):
     tiny_gpt2().save_pretrained(tmp_path, max_shard_size="1MB")
     monkeypatch.setattr("fixtures.model.checkpoint.snapshot_download", lambda *_, **__: str(tmp_path))
     monkeypatch.setattr("fixtures.model.checkpoint.unreachable_reason", lambda: "nobody answers")
-    assert hub_folder("some/model", "auto") == tmp_path
+    assert hub_folder(TASK.model, "some/model", "auto") == tmp_path
     min(tmp_path.glob("model-*.safetensors")).unlink()
     with pytest.raises(InputError, match="some/model is not cached"):
-        hub_folder("some/model", "auto")
+        hub_folder(TASK.model, "some/model", "auto")
 
 
 def test_positions_are_read_under_either_name():
-    checkpoint = Checkpoint("llama", Path(), {"vocab_size": 100, "max_position_embeddings": 8}, ())
+    checkpoint = Checkpoint("llama", Path(), {"vocab_size": 100, "max_position_embeddings": 8}, (), TASK.model)
     with pytest.raises(InputError, match="reads 8 positions, but sequences have 16"):
         checkpoint.require_room_for(largest_id=9, sequence_length=16)
 
@@ -172,4 +173,4 @@ def test_any_json_is_a_model_or_one_sentence(tmp_path_factory, config, index):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
     with pytest.raises(InputError):
-        read_checkpoint("fuzz", folder)  # no index names a file that is there
+        read_checkpoint(TASK.model, "fuzz", folder)  # no index names a file that is there

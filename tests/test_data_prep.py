@@ -15,24 +15,26 @@ import torch
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
 from data_prep.errors import InputError
-from data_prep.layout import METADATA_DIGEST, PADDING_ID, VOCABULARY_SIZE, metadata_sha256, tensor_sha256
-from data_prep.prepare import Protocol, prepare
+from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256
+from data_prep.prepare import prepare
+from data_prep.specs.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.stand_in import END_OF_TEXT
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import REPOSITORY
 
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(Protocol(), tmp_path_factory.mktemp("generated") / "data", "always")
+    return prepare(SPEC, None, tmp_path_factory.mktemp("generated") / "data", "always")
 
 
 @pytest.fixture(scope="module")
 def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(folder)
+    stand_in.tokenizer(stand_in.text(0).rows.select(range(5)), 50_256).save_pretrained(folder)
     return folder
 
 
@@ -64,7 +66,9 @@ def test_generated_data_has_the_shape_of_the_real_data(generated):
     assert padding_ratio == pytest.approx(0.203, abs=0.01)
     assert int(tensors["input_ids"].max()) == PADDING_ID < VOCABULARY_SIZE
     assert not int((tensors["input_ids"][tensors["attention_mask"] == 1] == PADDING_ID).sum())
-    assert [name for name, finding in verify(DatasetFolder(generated)).items() if not finding.passed] == [
+    assert [
+        name for name, finding in verify(DatasetFolder(generated, SPEC), TASK.checks).items() if not finding.passed
+    ] == [
         "published_digests_agree"  # does not apply
     ]
 
@@ -85,7 +89,7 @@ def test_generated_text_depends_on_its_seed_alone():
 def test_only_a_newline_ends_a_row_and_stays_in_it(tmp_path):
     file = tmp_path / "lines.txt"
     file.write_bytes("one\u2028still one\x0b\x85here\r\n \ntwo".encode())
-    assert text.from_file(file).rows["text"][:] == ["one\u2028still one\x0b\x85here\r\n", " \n", "two"]
+    assert text.from_file(SPEC, file).rows["text"][:] == ["one\u2028still one\x0b\x85here\r\n", " \n", "two"]
 
 
 def test_rows_are_kept_by_their_length_without_surrounding_space():

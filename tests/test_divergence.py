@@ -7,17 +7,20 @@ import io
 import math
 import random
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from benchmarks.instruments.quality import paired, scoring
 from benchmarks.instruments.quality.instrument import packed
-from fixtures.tasks.language_modeling.divergence import Comparison, Predictions, Scored, compare, divergence_figures
+from fixtures.tasks.language_modeling import TASK, paired, scoring
+from fixtures.tasks.language_modeling.divergence import Comparison, compare, divergence_figures
 from fixtures.tasks.language_modeling.paired import perplexity_difference, verdict
-from fixtures.tasks.language_modeling.perplexity import Scores, perplexity_validity, score
+from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary, score
+from fixtures.tasks.predictions import Predictions
+from fixtures.tasks.task import Scored
 from tests.tiny import tiny_gpt2, tiny_tensors
 
 
@@ -243,13 +246,15 @@ def test_one_sequence_has_no_interval():
     ("vocabulary", "meaningful"), [(50_257, True), (50_304, True), (128_256, False), (32_000, False)]
 )
 def test_a_perplexity_over_other_tokens_means_nothing(vocabulary, meaningful):
-    found = perplexity_validity(stand_in=False, vocabulary=vocabulary)
-    assert found["meaningful"] is meaningful
-    assert (found["meaningful_reason"] is None) is meaningful
-    assert perplexity_validity(stand_in=True, vocabulary=vocabulary)["meaningful"] is False
+    checkpoint = SimpleNamespace(config={"vocab_size": vocabulary})
+    assert (other_vocabulary(vocabulary) is None) is meaningful
+    assert (TASK.scoring.validity(checkpoint, stand_in=False) is None) is meaningful
+    assert "seeded weights" in TASK.scoring.validity(checkpoint, stand_in=True)
 
 
 def test_packed_scores_are_read_back_without_pickle():
-    with np.load(io.BytesIO(packed(scores([1.5, 2.25], [2, 3]))), allow_pickle=False) as found:
+    with np.load(
+        io.BytesIO(packed({"nll_nats": np.array([1.5, 2.25]), "targets": np.array([2, 3])})), allow_pickle=False
+    ) as found:
         assert (found["nll_nats"].tolist(), found["targets"].tolist()) == ([1.5, 2.25], [2, 3])
         assert (found["nll_nats"].dtype, found["targets"].dtype) == (np.float64, np.int64)

@@ -162,7 +162,7 @@ def test_a_graph_does_what_eager_does_for_each_variant(name):
     precision, device = PRECISIONS[name], torch.device("cuda", 0)
     model = tiny_gpt2().eval().to(device=device, dtype=precision.load_dtype)
     ids, length = torch.randint(0, 50257, (6, 32), device=device), torch.tensor([32, 20, 32, 9, 32, 31], device=device)
-    shaped = ShapedDataset(ids, (torch.arange(32, device=device) < length[:, None]).long(), 1, 32, device)
+    shaped = ShapedDataset(ids, (torch.arange(32, device=device) < length[:, None]).long(), ids, 1, 32, device)
     with precision.running(device):
         eager, graph = (
             ForwardLoop(EXECUTIONS[execution].prepare(model, shaped.examples), shaped.batches, device)

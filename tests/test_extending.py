@@ -1,4 +1,4 @@
-"""A precision, an execution and a metric are added in one file each, as docs/extending.md says."""
+"""A precision, an execution, a metric and a task are added in one file each, as docs/extending.md says."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.layout import write_dataset
+from tests.test_classification import METADATA, tensors, tiny_classifier
 from tests.tiny import REPOSITORY
 
 CODE = ("analysis", "benchmarks", "data_prep", "fixtures", "conftest.py", "pyproject.toml")
@@ -61,6 +63,42 @@ def tree(tmp_path: Path) -> Path:
         else:
             shutil.copy(source, target)
     return tmp_path / "tree"
+
+
+def test_a_task_is_one_file_and_runs(tree, tmp_path):
+    write_dataset(tmp_path / "grades", tensors(), METADATA)
+    tiny_classifier(num_labels=1).save_pretrained(tmp_path / "grader")
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    shutil.copy(REPOSITORY / "tests" / "toy_task.py", tree / "fixtures" / "tasks" / "grading.py")
+    assert len({path for path in tree.rglob("*") if path.is_file()} - before.keys()) == 1
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "benchmarks",
+        "--rounds=8",
+        "--energy=off",
+        "--visits=2",
+        "--task=grading",
+    ]
+    command += ["--task=grading", "--precisions=fp32,bf16", "--allow-emulated", "--device=cpu", "--benchmark-autosave"]
+    command += [f"--dataset-dir={tmp_path / 'grades'}", f"--model={tmp_path / 'grader'}"]
+    command += ["-pno:cacheprovider", "-pno:xdist"]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Grader precision benchmark" in done.stdout
+    with (tree / "results" / "grader_quantization_benchmark_results.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["grading-fp32-eager-b1x16", "grading-bf16-eager-b1x16"]
+    errors = [float(row["mean_error"]) for row in rows.values()]
+    assert errors[0] == pytest.approx(errors[1], rel=0.05)
+    assert errors[0] != errors[1]
+    assert (tree / "results" / "mean_error.png").is_file()
+    (path,) = (tree / ".benchmarks").rglob("*.json")
+    compared = [sys.executable, "-m", "analysis", "compare", str(path), str(path), "--fail", "mean_error:1%"]
+    done = subprocess.run(compared, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mean_error" in done.stdout
 
 
 def test_each_is_one_file_and_runs(tree, tiny_dataset, tiny_model):

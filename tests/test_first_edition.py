@@ -15,8 +15,9 @@ from analysis.__main__ import main
 from analysis.case import Case
 from analysis.comparison.comparability import differences
 from analysis.comparison.side_by_side import side_by_side
-from analysis.report.plots import FORMATS, PLOTS
-from analysis.report.writer import CSV_NAME, PAGE_NAME, SUMMARY_NAME
+from analysis.metrics.tasks import first_edition as first_edition_tasks
+from analysis.report.plots import FORMATS, PLOTS, plots_of
+from analysis.report.writer import PAGE_NAME
 from analysis.storage.first_edition import RENAMED, adapted
 from analysis.storage.runs import from_pytest_benchmark, load
 from tests.json_values import json_values
@@ -75,12 +76,14 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_a_report_of_a_reference_run_has_every_file_and_knows_data_weights_and_dtypes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command(monkeypatch, "report", REFERENCE[0], "--tariff", "0.3") == 0
-    pictures = {f"{plot.name}.{form}" for plot in PLOTS for form in FORMATS}
-    assert {path.name for path in Path("results").iterdir()} == {CSV_NAME, SUMMARY_NAME, PAGE_NAME} | pictures
+    (words,) = first_edition_tasks().values()
+    pictures = {f"{plot.name}.{form}" for plot in (*PLOTS, *plots_of([words])) for form in FORMATS}
+    tables = {"gpt2_quantization_benchmark_results.csv", "gpt2_benchmark_summary.md", PAGE_NAME}
+    assert {path.name for path in Path("results").iterdir()} == tables | pictures
     summary = Path("results/gpt2_benchmark_summary.md").read_text()
     assert "STAND-IN" in summary
     assert "model gpt2 with seeded weights (124,439,808 parameters, weights sha256 4153529acd44…)" in summary
-    assert "text wikitext-2 (1,940 rows, sha256 3973efc9ecdf…); batch of 1 x 128 tokens" in summary
+    assert "text wikitext-2 (1,940 rows, sha256 3973efc9ecdf…)\n- batch of 1 x 128 tokens" in summary
     page = Path("results/report.html").read_text()
     assert "torch.float32: 148" in page
     assert '<td class="short">casts</td>' in page

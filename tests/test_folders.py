@@ -175,8 +175,9 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
 from data_prep.errors import InputError
 from fixtures.model.checkpoint import seeded_folder
+from fixtures.tasks.language_modeling import TASK
 try:
-    seeded_folder()
+    seeded_folder(TASK.model)
 except InputError as error:
     print(error)
 """

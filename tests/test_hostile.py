@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ import torch
 from analysis.__main__ import main
 from data_prep import stand_in, text
 from data_prep.errors import InputError
+from data_prep.specs.wikitext2 import SPEC
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.model.checkpoint import read_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling import TASK
 from tests.test_results import benchmark
 from tests.tiny import tiny_gpt2
 
@@ -65,7 +68,7 @@ def test_the_marker_is_made_when_the_code_does_run(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_script_in_a_tensor_file(tiny_dataset, marker):
     torch.jit.trace(lambda value: value + 1, torch.ones(2)).save(str(tiny_dataset / "labels.pt"))
-    assert verify(DatasetFolder(tiny_dataset))["tensors_load"].passed is False
+    assert verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)["tensors_load"].passed is False
 
 
 def script(folder: Path, marker: Path) -> None:
@@ -95,12 +98,12 @@ def test_a_dataset_that_brings_code(tmp_path, marker, monkeypatch, make):
     folder.mkdir()
     make(folder, marker)
     with pytest.raises(InputError, match="hostile"):
-        text.from_hub(str(folder), "default", "test")
+        text.from_hub(SPEC, replace(SPEC.protocol, dataset=str(folder), config="default", split="test"))
 
 
 def tokenizer_folder(folder: Path, marker: Path, class_name: str) -> Path:
     """A tokenizer of a class, with a module beside it that its configuration names."""
-    stand_in.tokenizer(stand_in.text(0).rows.select(range(5))).save_pretrained(folder)
+    stand_in.tokenizer(stand_in.text(0).rows.select(range(5)), 50_256).save_pretrained(folder)
     (folder / "module.py").write_text(code(marker))
     path = folder / "tokenizer_config.json"
     changes = {"tokenizer_class": class_name, "auto_map": {"AutoTokenizer": ["module.Tokenizer"] * 2}}
@@ -119,7 +122,7 @@ def test_a_tokenizer_of_a_class_that_only_its_own_code_knows(tmp_path, marker):
 
 
 def load(folder: Path) -> None:
-    load_model(read_checkpoint("hostile", folder), PRECISIONS["fp32"], torch.device("cpu"))
+    load_model(read_checkpoint(TASK.model, "hostile", folder), PRECISIONS["fp32"], torch.device("cpu"))
 
 
 @pytest.fixture

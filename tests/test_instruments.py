@@ -22,8 +22,11 @@ from analysis.storage.runs import load
 from benchmarks.instruments import INSTRUMENTS, numerics
 from benchmarks.instruments.base import AfterVisits, InVisit
 from benchmarks.instruments.latency import flops, roofline
-from benchmarks.instruments.quality import instrument as quality_instrument
+from benchmarks.policies import Policies
 from benchmarks.session import SecondsRecord, add
+from data_prep.tasks import DEFAULT_TASK
+from fixtures.tasks import TASKS
+from fixtures.tasks.language_modeling import task as language_modeling
 from tests.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
@@ -73,7 +76,7 @@ def test_nothing_that_disturbs_a_visit_runs_before_the_last_one(run_suite, calls
     monkeypatch.setattr(torch.profiler, "profile", noted("profile", torch.profiler.profile))
     monkeypatch.setattr(flops, "FlopCounterMode", noted("flops", flops.FlopCounterMode))
     monkeypatch.setattr(roofline, "peak_flops", noted("ceiling", roofline.peak_flops))
-    monkeypatch.setattr(quality_instrument, "compare", noted("quality", quality_instrument.compare))
+    monkeypatch.setattr(language_modeling, "compare", noted("quality", language_modeling.compare))
     monkeypatch.setattr(numerics, "watched_forward", noted("casts", numerics.watched_forward))
     assert run_suite("--visits=3").ret == 0
     moments = [moment for _, moment, _ in calls]
@@ -191,7 +194,9 @@ SHOWN = ("heading", "form", "repeat")
 
 
 def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
-    metrics = [found for instrument in INSTRUMENTS for found in metrics_of(instrument.record)]
+    instruments = [instrument(Policies()) for instrument in INSTRUMENTS]
+    records = [record for instrument in instruments for record in instrument.records([TASKS[DEFAULT_TASK]])]
+    metrics = [found for record in records for found in metrics_of(record)]
     described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
     for then in first_edition().metrics:
         now = described[then.column]

@@ -14,15 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.layout import METADATA_DIGEST, TENSOR_NAMES, tensor_sha256, write_dataset
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
-from fixtures.dataset.integrity import CHECKS, verify
+from fixtures.dataset.integrity import verify
+from fixtures.tasks.language_modeling import TASK
 from tests.json_values import json_values
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
 def failed(folder: Path) -> set[str]:
-    return {name for name, finding in verify(DatasetFolder(folder)).items() if finding.passed is False}
+    return {
+        name for name, finding in verify(DatasetFolder(folder, SPEC), TASK.checks).items() if finding.passed is False
+    }
 
 
 def edit(folder: Path, name: str, change) -> None:
@@ -44,8 +48,8 @@ def put(row: int, column: int, value: float):
 
 
 def test_a_folder_with_the_seven_original_keys_passes(tiny_dataset):
-    findings = verify(DatasetFolder(tiny_dataset))
-    assert list(findings) == list(CHECKS)
+    findings = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)
+    assert list(findings) == list(TASK.checks)
     assert not failed(tiny_dataset)
     not_made = {name for name, finding in findings.items() if finding.passed is None}
     assert not_made == {"token_totals_agree", "recorded_digests_agree", "published_digests_agree"}
@@ -119,7 +123,7 @@ def published_name_with_a_row_missing(folder: Path) -> None:
         (lambda folder: set_metadata(folder, num_samples=7), "sample_count"),
         (lambda folder: set_metadata(folder, num_samples="6"), "sample_count"),
         (lambda folder: set_metadata(folder, max_length=128), "sequence_length"),
-        (lambda folder: set_metadata(folder, task="translation"), "task_is_language_modeling"),
+        (lambda folder: set_metadata(folder, task="translation"), "task_agrees"),
         (lambda folder: set_metadata(folder, model="bert"), "model_is_gpt2"),
         (lambda folder: set_metadata(folder, tokens_without_padding=61), "token_totals_agree"),
         (lambda folder: set_metadata(folder, tokens_with_padding=95), "token_totals_agree"),
@@ -148,7 +152,7 @@ def published_name_with_a_row_missing(folder: Path) -> None:
 def test_damage_is_found_by_its_check(tiny_dataset, damage, check):
     damage(tiny_dataset)
     assert check in failed(tiny_dataset)
-    message = verify(DatasetFolder(tiny_dataset))[check].message
+    message = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)[check].message
     assert "found" in message or "without" in message
     assert "expected" in message
     assert "python -m data_prep" in message
@@ -157,7 +161,7 @@ def test_damage_is_found_by_its_check(tiny_dataset, damage, check):
 @pytest.mark.parametrize("value", ["x" * 10_000, 10**4000, "\x1b[31m"])
 def test_an_odd_value_is_shown_shortly_and_in_one_line(tiny_dataset, value):
     set_metadata(tiny_dataset, num_samples=value)
-    message = verify(DatasetFolder(tiny_dataset))["sample_count"].message
+    message = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)["sample_count"].message
     assert message.isprintable()
     assert len(message) < 600 + len(str(tiny_dataset))
 
@@ -166,7 +170,7 @@ def test_totals_and_digests_that_agree_pass(tiny_dataset):
     digests = {name: tensor_sha256(torch.load(tiny_dataset / f"{name}.pt")) for name in TENSOR_NAMES}
     set_metadata(tiny_dataset, tokens_with_padding=96, tokens_without_padding=60, sha256=digests)
     assert failed(tiny_dataset) == set()
-    findings = verify(DatasetFolder(tiny_dataset))
+    findings = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)
     assert findings["token_totals_agree"].passed is True
     assert findings["recorded_digests_agree"].passed is True
 
@@ -187,7 +191,7 @@ def test_a_pickle_that_wants_to_run_code_does_not(tiny_dataset, tmp_path, way):
     else:
         (tiny_dataset / "labels.pt").write_bytes(pickle.dumps(payload))
     assert "tensors_load" in failed(tiny_dataset)
-    assert "code, which is not run" in verify(DatasetFolder(tiny_dataset))["tensors_load"].message
+    assert "code, which is not run" in verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)["tensors_load"].message
     assert not (tmp_path / "executed").exists()
 
 
@@ -202,13 +206,13 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tiny_dataset, monkeyp
     unpacked = []
     monkeypatch.setattr(zipfile.ZipFile, "testzip", lambda archive: unpacked.append(Path(archive.filename).name))
     assert failed(tiny_dataset) == {"tensors_load"}
-    assert "compressed (" in verify(DatasetFolder(tiny_dataset))["tensors_load"].message
+    assert "compressed (" in verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)["tensors_load"].message
     assert set(unpacked) == {"input_ids.pt", "attention_mask.pt"}
 
 
 def test_checks_that_cannot_be_made_are_neither_passed_nor_failed(tiny_dataset):
     (tiny_dataset / "labels.pt").write_bytes(b"nothing")
-    findings = verify(DatasetFolder(tiny_dataset))
+    findings = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)
     assert failed(tiny_dataset) == {"tensors_load"}
     assert findings["mask_is_binary"].passed is None
     assert findings["dtypes_are_int64"].passed is None
@@ -226,7 +230,7 @@ def test_no_bytes_in_a_tensor_file_escape_as_another_error(tmp_path_factory, con
     )
     (folder / "input_ids.pt").write_bytes(mixed)
     try:
-        loaded = DatasetFolder(folder).tensor("input_ids")
+        loaded = DatasetFolder(folder, SPEC).tensor("input_ids")
     except IntegrityError:
         return
     assert isinstance(loaded, torch.Tensor)
@@ -241,9 +245,9 @@ def test_no_value_in_the_metadata_escapes_as_another_error(tmp_path_factory, cha
     folder = tmp_path_factory.mktemp("fuzz")
     write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
     (folder / "metadata.json").write_text(json.dumps(ORIGINAL_METADATA | changes))
-    findings = verify(DatasetFolder(folder))
+    findings = verify(DatasetFolder(folder, SPEC), TASK.checks)
     if any(finding.passed is False for finding in findings.values()):
         return
-    dataset = TokenizedDataset(DatasetFolder(folder), findings, torch.device("cpu"))
+    dataset = TokenizedDataset(DatasetFolder(folder, SPEC), findings, torch.device("cpu"))
     assert dataset.name.isprintable()
     assert dataset.stand_in in (True, False)

@@ -16,6 +16,7 @@ from benchmarks.run import BenchmarkRun
 from fixtures.device import memory
 from fixtures.device.nvml import NvmlError
 from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import tiny_gpt2
 
 CUDA = torch.device("cuda", 1)
@@ -205,7 +206,7 @@ class SizedRun(BenchmarkRun):
 def test_sizes_are_in_megabytes_and_the_peak_is_without_what_is_others(statistics, device, peak, peak_mb, reason):
     statistics["requested_bytes.all.peak"] = peak
     settings, checkpoint = SimpleNamespace(device=device), SimpleNamespace(size_bytes=3_000_000)
-    run = SizedRun(settings, None, None, 1, checkpoint, None, None, None, session_start_s=0.0)
+    run = SizedRun(settings, None, None, 1, TASK, checkpoint, None, None, session_start_s=0.0)
     run._others_bytes = 4
     run.keep_peak_memory()
     if peak:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import datasets
+from dataclasses import replace
+
 import pytest
 import torch
 
 from data_prep import tokens
 from data_prep.__main__ import main
 from data_prep.errors import InputError
-from data_prep.layout import PUBLISHED_PROTOCOL, write_dataset
+from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
-from data_prep.protocol import Protocol
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
@@ -26,7 +28,7 @@ class Letters:
 
 
 def packed(texts: list[str], length: int, seed: int = 0) -> list[str]:
-    tensors = tokens.packed(datasets.Dataset.from_dict({"text": texts}), Letters(), length, seed)
+    tensors = tokens.packed(texts, Letters(), length, seed)
     assert torch.equal(tensors["labels"], tensors["input_ids"])
     assert tensors["attention_mask"].all()
     return ["".join(map(chr, row)) for row in tensors["input_ids"].tolist()]
@@ -49,9 +51,9 @@ def test_a_text_too_short_for_one_row_is_one_sentence():
 
 
 def test_a_packed_dataset_passes_every_check_and_says_that_it_is_packed(tmp_path):
-    folder = prepare(Protocol(max_length=512, packed=True), tmp_path / "packed", "always")
-    data = DatasetFolder(folder)
-    assert not [finding for finding in verify(data).values() if finding.passed is False]
+    folder = prepare(SPEC, replace(SPEC.protocol, max_length=512, packed=True), tmp_path / "packed", "always")
+    data = DatasetFolder(folder, SPEC)
+    assert not [finding for finding in verify(data, TASK.checks).values() if finding.passed is False]
     loaded = data.loaded()
     assert loaded.metadata["packed"] is True
     assert loaded.metadata["padding_ratio"] == 0
@@ -62,8 +64,8 @@ def test_a_packed_dataset_passes_every_check_and_says_that_it_is_packed(tmp_path
 @pytest.mark.parametrize(("is_packed", "passed"), [(False, False), (True, None)])
 def test_packed_rows_of_the_default_length_are_not_held_against_the_published_digests(tmp_path, is_packed, passed):
     tensors = {name: torch.nn.functional.pad(tensor, (0, 112)) for name, tensor in tiny_tensors().items()}
-    write_dataset(tmp_path, tensors, ORIGINAL_METADATA | PUBLISHED_PROTOCOL | {"packed": is_packed})
-    assert verify(DatasetFolder(tmp_path))["published_digests_agree"].passed is passed
+    write_dataset(tmp_path, tensors, ORIGINAL_METADATA | SPEC.published_metadata | {"packed": is_packed})
+    assert verify(DatasetFolder(tmp_path, SPEC), TASK.checks)["published_digests_agree"].passed is passed
 
 
 def test_a_packed_dataset_takes_no_place_by_itself(monkeypatch, capsys):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis.comparison.history import overview, values_over_runs, write_history
-from analysis.report.plots import PLOTS, Plot, write_plots
+from analysis.metrics.tasks import first_edition
+from analysis.report.plots import PLOTS, Plot, plots_of, write_plots
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import above_neighbour, undominated
 from analysis.report.plots.time_series import axis_limits
@@ -17,6 +18,9 @@ from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.runs import Run
 from tests.test_results import benchmark, in_visits
+
+#: Every picture of a run of language modeling, in their order.
+EVERY = (*PLOTS, *plots_of(first_edition().values()))
 
 
 def summary_of(*benchmarks: dict) -> RunSummary:
@@ -48,11 +52,11 @@ def pictures(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
 
 def test_every_picture_of_a_whole_run_is_written_as_png_and_svg(pictures):
     folder, drawn = pictures
-    assert list(drawn) == [plot.title for plot in PLOTS]
-    for plot in PLOTS:
+    assert list(drawn) == [plot.title for plot in EVERY]
+    for plot in EVERY:
         assert (folder / f"{plot.name}.png").read_bytes().startswith(b"\x89PNG")
         assert plot.title in texts((folder / f"{plot.name}.svg").read_bytes())
-    assert len(list(folder.iterdir())) == 2 * len(PLOTS)  # nothing unfinished is left
+    assert len(list(folder.iterdir())) == 2 * len(EVERY)  # nothing unfinished is left
 
 
 def test_pictures_carry_figures_units_and_conditions(pictures):
@@ -68,7 +72,7 @@ def test_pictures_carry_figures_units_and_conditions(pictures):
 def test_a_stand_in_is_marked_in_every_picture(tmp_path):
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
     drawn = write_plots(tmp_path, whole_run(provenance=provenance))
-    assert len(drawn) == len(PLOTS)
+    assert len(drawn) == len(EVERY)
     assert all("STAND-IN" in texts(image) for image in drawn.values())
 
 
@@ -155,7 +159,7 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
 
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
-    assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(PLOTS)
+    assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(EVERY)
 
 
 def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:

@@ -16,6 +16,7 @@ from fixtures.model.checkpoint import find_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.model.storage import model_bytes, parameter_count
 from fixtures.precisions import PRECISIONS, PrecisionError, by_name, emulation_reason
+from fixtures.tasks.language_modeling import TASK
 from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")
@@ -60,7 +61,7 @@ def test_fp16_on_a_cpu_needs_arithmetic_not_conversion(monkeypatch, flags, nativ
 )
 def test_a_precision_loads_and_computes_in_its_dtypes(tiny_model, name, weights, logits):
     precision = PRECISIONS[name]
-    model = load_model(find_checkpoint(str(tiny_model), "auto"), precision, CPU)
+    model = load_model(find_checkpoint(TASK.model, str(tiny_model), "auto"), precision, CPU)
     assert type(model).__name__ == "GPT2LMHeadModel"
     ids = torch.zeros(1, 4, dtype=torch.int64)
     mask = torch.ones_like(ids)

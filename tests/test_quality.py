@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
-from benchmarks.instruments.quality import scoring
 from data_prep import stand_in
+from fixtures.tasks.language_modeling import scoring
 from fixtures.tasks.language_modeling.perplexity import Scores, quality_figures, score
 from fixtures.tasks.language_modeling.strided import strided_figures, windows
 from tests.tiny import tiny_gpt2, tiny_tensors
@@ -158,7 +158,7 @@ def test_lm_evaluation_harness_finds_the_same_losses(tiny_model):
     model, tensors = tiny_gpt2(), tiny_tensors()
     found = score(model, tensors["input_ids"], tensors["attention_mask"])
     harness = huggingface.HFLM(
-        pretrained=model, tokenizer=stand_in.tokenizer(stand_in.text(0).rows.select(range(5))), batch_size=2
+        pretrained=model, tokenizer=stand_in.tokenizer(stand_in.text(0).rows.select(range(5)), 50_256), batch_size=2
     )
     for row, (ids, mask) in enumerate(zip(tensors["input_ids"], tensors["attention_mask"], strict=True)):
         text = ids[: int(mask.sum())].tolist()

@@ -18,7 +18,7 @@ def text_file(tmp_path, monkeypatch):
     rows = stand_in.text(0).rows.select(range(40))
     path = tmp_path / "wiki.test.raw"
     path.write_text(" \n".join(f"{row}\n" for row in rows["text"]))
-    tokenizer = stand_in.tokenizer(rows)
+    tokenizer = stand_in.tokenizer(rows, 50_256)
     monkeypatch.setattr(tokens, "load_tokenizer", lambda name: tokenizer)
     monkeypatch.setattr("fixtures.dataset.whole_text.unreachable_reason", lambda: "nobody answers")
     read_whole_text.cache_clear()

@@ -22,7 +22,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from data_prep import text, tokens
-from data_prep.layout import FILE_NAMES, PUBLISHED_SHA256, tensor_sha256
+from data_prep.layout import FILE_NAMES, tensor_sha256
+from data_prep.specs import sst2
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.whole_text import read_whole_text
 from tests.hub import SERVER, SHARED, run_python, served
 from tests.tiny import REPOSITORY
@@ -72,12 +74,12 @@ def wiki_test_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = pd.read_parquet(PARQUET)["text"]
     path = tmp_path_factory.mktemp("text") / "wiki.test.raw"
     path.write_bytes("".join(row or " \n" for row in rows).encode())
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == text.WIKI_TEST_RAW_SHA256
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SPEC.text_sha256
     return path
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {name: tensor_sha256(torch.load(folder / f"{name}.pt")) for name in PUBLISHED_SHA256}
+    return {name: tensor_sha256(torch.load(folder / f"{name}.pt")) for name in SPEC.published_sha256}
 
 
 @pytest.mark.parametrize("fault", [(), ("--cut", "100000")], ids=["whole", "cut-and-resumed"])
@@ -86,17 +88,17 @@ def test_the_hubs_text_gives_the_published_tensors(python, tmp_path, fault):
         done = python(endpoint, "-m", "data_prep")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "datasets" / "gpt2_tokenized_data"
-    assert digests(folder) == PUBLISHED_SHA256
+    assert digests(folder) == SPEC.published_sha256
     metadata = json.loads((folder / "metadata.json").read_text())
     assert (metadata["dataset_name"], metadata["tokenizer"], metadata["stand_in"]) == ("wikitext-2", "gpt2", False)
     assert (metadata["tokens_with_padding"], metadata["tokens_without_padding"]) == (248_320, 197_913)
     assert metadata["revision"]
-    for shown in ("1,940 x 128", "248,320", "197,913", "20.3%", "79.7%", PUBLISHED_SHA256["input_ids"]):
+    for shown in ("1,940 x 128", "248,320", "197,913", "20.3%", "79.7%", SPEC.published_sha256["input_ids"]):
         assert shown in done.stdout
     # The cache serves the second time, when nobody answers any more.
     again = python("http://127.0.0.1:9", "-m", "data_prep", "--output", "again", "--stand-in", "never")
     assert again.returncode == 0, again.stderr
-    assert digests(tmp_path / "again") == PUBLISHED_SHA256
+    assert digests(tmp_path / "again") == SPEC.published_sha256
 
 
 def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_raw):
@@ -112,7 +114,7 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
         "out",
     )
     assert done.returncode == 0, done.stderr
-    assert digests(tmp_path / "out") == PUBLISHED_SHA256
+    assert digests(tmp_path / "out") == SPEC.published_sha256
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILE_NAMES)
     checked = python(
         "http://127.0.0.1:9",
@@ -129,9 +131,10 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 5000])
 def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_once):
-    rows = text.select_rows(text.from_file(wiki_test_raw).rows, min_chars=50).shuffle(seed=42)
-    found = tokens.padded(rows, tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
-    assert {name: tensor_sha256(tensor) for name, tensor in found.items()} == PUBLISHED_SHA256
+    rows = text.select_rows(text.from_file(SPEC, wiki_test_raw).rows, min_chars=50).shuffle(seed=42)
+    found = tokens.padded(rows["text"], tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
+    digests = {name: tensor_sha256(tensor) for name, tensor in found.items()}
+    assert digests == {name: SPEC.published_sha256[name] for name in ("input_ids", "attention_mask")}
 
 
 def test_the_whole_text_is_that_of_the_published_protocol(wiki_test_raw, monkeypatch):
@@ -143,6 +146,33 @@ def test_the_whole_text_is_that_of_the_published_protocol(wiki_test_raw, monkeyp
     rows = pd.read_parquet(PARQUET)["text"]
     assert found.ids.tolist() == load(str(TOKENIZER))("\n\n".join(rows), verbose=False)["input_ids"]
     assert found.words == 241_211
+
+
+def test_the_hubs_sentences_and_the_tsv_give_the_published_tensors_and_are_checked_with_the_others(python, tmp_path):
+    published, prepare = sst2.SPEC.published_sha256, ("-m", "data_prep", "--task", "classification")
+    with served() as endpoint:
+        done = python(endpoint, *prepare, "--stand-in", "never")
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "datasets" / "sst2_tokenized_data") == published
+    for shown in ("872 x 128", "428 + 444", "21,943", published["labels"]):
+        assert shown in done.stdout
+    again = python("http://127.0.0.1:9", *prepare, "--output", "again", "--stand-in", "never")  # from the cache
+    assert digests(tmp_path / "again") == published, again.stderr
+    rows = pd.read_parquet(SHARED / "hub/datasets/nyu-mll/glue/sst2/validation-00000-of-00001.parquet")
+    lines = [f"{sentence}\t{label}\n" for sentence, label in zip(rows["sentence"], rows["label"], strict=True)]
+    (tmp_path / "dev.tsv").write_text("".join(["sentence\tlabel\n", *lines]))
+    assert hashlib.sha256((tmp_path / "dev.tsv").read_bytes()).hexdigest() == sst2.SPEC.text_sha256
+    tokenizer = SHARED / "hub/models" / sst2.SPEC.protocol.tokenizer
+    options = ("--text-file", "dev.tsv", "--tokenizer", str(tokenizer), "--output", "tsv")
+    from_file = python("http://127.0.0.1:9", *prepare, *options)
+    assert digests(tmp_path / "tsv") == published, from_file.stderr
+    metadata = json.loads((tmp_path / "tsv" / "metadata.json").read_text())
+    assert (metadata["dataset_name"], metadata["tokenizer"]) == ("sst2", "distilbert-base-uncased")
+    checked = python(
+        "http://127.0.0.1:9", "-m", "pytest", f"{REPOSITORY}/benchmarks", *CONFIGURATION, "-m", "integrity"
+    )
+    # Of language modeling's, which is generated here, the published digests do not apply.
+    assert "34 passed, 1 skipped" in checked.stdout, checked.stdout
 
 
 def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
@@ -160,7 +190,7 @@ def test_a_hub_that_is_down_is_one_sentence(python, tmp_path):
 def test_a_hub_that_is_slow_is_waited_for(delayed):
     slow = delayed["0.3"]
     assert slow.done.returncode == 0, slow.done.stderr
-    assert digests(slow.folder / "datasets" / "gpt2_tokenized_data") == PUBLISHED_SHA256
+    assert digests(slow.folder / "datasets" / "gpt2_tokenized_data") == SPEC.published_sha256
 
 
 def test_a_hub_that_is_slower_than_the_deadline_is_one_sentence(delayed):

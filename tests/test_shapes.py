@@ -14,6 +14,7 @@ from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.noise import noise_floor
 from analysis.metrics import first_edition
+from analysis.metrics.tasks import first_edition as first_edition_tasks
 from analysis.report.diagnosis import explanations
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
@@ -22,7 +23,9 @@ from analysis.report.summary import RunSummary
 from analysis.storage.runs import Run, load
 from analysis.table import table
 from data_prep.errors import InputError
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import ShapedDataset, require_shape
+from fixtures.dataset.folder import DatasetFolder
 from tests.test_recommendation import measured
 from tests.test_suite import extra_info
 from tests.tiny import LENGTHS, tiny_tensors
@@ -158,26 +161,27 @@ def test_a_shape_that_fits_without_the_other_models_runs(run_suite, monkeypatch)
 
 def test_a_batch_is_of_the_beginnings_and_wraps_around():
     tensors = tiny_tensors()
-    data = ShapedDataset(tensors["input_ids"], tensors["attention_mask"], 4, 8, CPU)
+    data = ShapedDataset(*tensors.values(), 4, 8, CPU)
     assert data.is_cut
     assert [tuple(batch.input_ids.shape) for batch in data.batches] == [(4, 8), (4, 8)]
     assert all(batch.input_ids.is_contiguous() for batch in data.batches)
     assert torch.equal(data.batches[1].input_ids[2:], tensors["input_ids"][:2, :8])
     assert data.lengths == [min(length, 8) for length in LENGTHS]
     assert [batch.text_tokens for batch in data.batches] == [8 + 2 + 8 + 8, 5 + 8 + 8 + 2]
-    assert not ShapedDataset(tensors["input_ids"], tensors["attention_mask"], 1, 16, CPU).is_cut
+    assert not ShapedDataset(*tensors.values(), 1, 16, CPU).is_cut
 
 
 def test_a_dataset_has_the_rows_and_the_tokens_it_has():
-    require_shape("folder", 6, 16, 6, 16)
+    folder = DatasetFolder(Path("folder"), SPEC)
+    require_shape(folder, 6, 16, 6, 16)
     with pytest.raises(InputError, match="has 6 rows"):
-        require_shape("folder", 6, 16, 7, 16)
+        require_shape(folder, 6, 16, 7, 16)
     with pytest.raises(InputError, match="have 16 tokens"):
-        require_shape("folder", 6, 16, 6, 17)
+        require_shape(folder, 6, 16, 6, 17)
 
 
 def test_each_shape_has_its_own_sentence(two_shapes):
-    assert recommendations(table(two_shapes), first_edition()) == [
+    assert recommendations(table(two_shapes), first_edition(), first_edition_tasks()) == [
         "Use fp16-graph: 2.00x the speed of fp32, perplexity equal within 0.1%.",
         "Stay with fp32-graph-b8x64: no other precision is faster here (0.50x the speed of fp32).",
     ]

@@ -30,12 +30,12 @@ from benchmarks.instruments.machine.validity import validity, visit_state
 from benchmarks.loop import Rounds
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
-from data_prep.tokens import is_gpt2_vocabulary
+from data_prep.specs.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling.paired import perplexity_difference
-from fixtures.tasks.language_modeling.perplexity import Scores, perplexity_validity
+from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
 from tests.fake_nvml import fake_nvml, field_value
 from tests.test_recommendation import measured
 from tests.test_results import with_floor
@@ -178,7 +178,7 @@ def test_the_roofline_in_its_units():
     ("vocabulary", "meaningful"), [(50_256, False), (50_257, True), (50_304, True), (50_305, False)]
 )
 def test_a_vocabulary_padded_to_128_is_still_gpt2s(vocabulary, meaningful):
-    assert perplexity_validity(False, vocabulary)["meaningful"] is meaningful
+    assert (other_vocabulary(vocabulary) is None) is meaningful
 
 
 @pytest.mark.parametrize(

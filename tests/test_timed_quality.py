@@ -13,6 +13,7 @@ from benchmarks.instruments.quality.timed import TimedRecord, require_same_predi
 from benchmarks.loop import ForwardLoop
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
+from fixtures.tasks.language_modeling import TASK
 from tests.test_divergence import two_models
 from tests.tiny import LENGTHS, tiny_tensors
 
@@ -22,11 +23,13 @@ TARGETS = sum(LENGTHS) - len(LENGTHS)
 
 def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others: Case) -> SimpleNamespace:
     tensors = tiny_tensors()
-    data = ShapedDataset(tensors["input_ids"], tensors["attention_mask"], batch_size, 16, CPU)
+    data = ShapedDataset(*tensors.values(), batch_size, 16, CPU)
     case = Case("fp16", execution, batch_size=batch_size, sequence_length=16)
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
     settings = SimpleNamespace(device=CPU)
-    return SimpleNamespace(settings=settings, case=case, cases=(case, *others), data=data, model=scored, loop=loop)
+    return SimpleNamespace(
+        settings=settings, case=case, cases=(case, *others), data=data, model=scored, loop=loop, task=TASK
+    )
 
 
 @torch.no_grad()
@@ -108,4 +111,4 @@ def test_rows_without_a_target_are_null_with_a_reason():
     for batch in run.data.batches:
         batch.attention_mask[:, 1:] = 0
     found = timed_figures(run, no_logits_reason=None)
-    assert (found.kl_nats, found.targets, found.reason) == (None, 0, "the rows hold no text target")
+    assert (found.kl_nats, found.targets, found.reason) == (None, 0, "the rows hold nothing to answer")

@@ -20,6 +20,7 @@ from benchmarks.policies import Policies, TimingPolicy
 from benchmarks.run import BenchmarkRun, TimedRounds
 from benchmarks.steady_state import WarmUp
 from fixtures.dataset.batches import FULL, PADDED, Batch, ShapedDataset
+from fixtures.tasks.language_modeling import TASK
 
 CPU = torch.device("cpu")
 TOKENS = 4
@@ -41,7 +42,7 @@ def dataset(full: int, padded: int, batch_size: int = 1) -> ShapedDataset:
     """So many full batches of 4 tokens a row, then so many padded ones with 3."""
     mask = torch.ones((full + padded) * batch_size, TOKENS, dtype=torch.int64)
     mask[full * batch_size :, -1] = 0
-    return ShapedDataset(torch.ones_like(mask), mask, batch_size, TOKENS, CPU)
+    return ShapedDataset(torch.ones_like(mask), mask, mask, batch_size, TOKENS, CPU)
 
 
 def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> BenchmarkRun:
@@ -55,7 +56,7 @@ def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1
         checkpoint=None,
         dataset=SimpleNamespace(shaped=lambda batch_size, length: data),
         models=None,
-        whole_text=None,
+        task=TASK,
         session_start_s=0.0,
     )
 

@@ -1,4 +1,4 @@
-"""Limits that a worsening must not exceed: `perplexity:0.5%`, `median_ms:3%`."""
+"""Limits that a worsening must not exceed: `model_size_mb:0.5%`, `median_latency_ms:3%`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Gate:
         names |= {metric.column: metric.column for metric in catalogue.compared}
         if self.metric not in names:
             raise InputError(
-                f"The limit on {self.metric!r} names no metric that can get worse; expected one such as perplexity, "
-                "median_ms or energy_per_sample_mj."
+                f"The limit on {self.metric!r} names no metric that can get worse; expected one such as "
+                "median_ms, model_size_mb or energy_per_sample_mj."
             )
         return replace(self, metric=names[self.metric])
 
@@ -43,7 +43,7 @@ def parse_gate(expression: str) -> Gate:
     """Parse METRIC:PERCENT%. Raises `InputError`."""
     matched = EXPRESSION.fullmatch(expression)
     if matched is None:
-        raise InputError(f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as perplexity:0.5%.")
+        raise InputError(f"The limit {expression[:80]!r} cannot be read; expected METRIC:PERCENT%, as median_ms:3%.")
     return Gate(matched["metric"], float(matched["percent"]) / 100)
 
 

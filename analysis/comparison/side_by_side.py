@@ -1,22 +1,27 @@
-"""What pytest-benchmark's own comparison of runs leaves out: perplexity, energy, size and validity."""
+"""What pytest-benchmark's own comparison of runs leaves out: quality, energy, size and validity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.case import is_own
-from analysis.metrics import REPEAT_COLUMNS
+from analysis.metrics import NAME, REPEAT_COLUMNS, lookup
+from analysis.metrics.tasks import first_edition
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
+from data_prep.untrusted import finite_number
 
+#: The column with each task's headline.
+QUALITY = "quality"
 #: Column, heading, and format of the figure.
 COLUMNS = (
-    ("perplexity", "perplexity", "{:.4f}"),
+    (QUALITY, "quality", "{:.4f}"),
     ("energy_per_sample_mj", "energy mJ", "{:.1f}"),
     ("model_size_mb", "size MB", "{:.2f}"),
     ("peak_memory_mb", "peak MB", "{:.1f}"),
@@ -39,11 +44,27 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
             for source in sources
         ]
     )
-    frame = frame.assign(source=[sources[number] for number in frame["run"]])
+    in_order = sorted(own, key=lambda item: sources.index(str(item.get("source", ""))))
+    headlines = [headline(item) for item in in_order]
+    frame = frame.assign(
+        source=[sources[number] for number in frame["run"]], **{QUALITY: [value for _, value in headlines]}
+    )
+    names = {name for name, _ in headlines}
+    heading = names.pop() if len(names) == 1 else QUALITY
     rows = []
     for _, of_name in frame.groupby("name", sort=False):
         rows += [benchmark_as_text(row, of_name.iloc[0]) for _, row in of_name.iterrows()]
-    return markdown_table(pd.DataFrame(rows), "simple")
+    return markdown_table(pd.DataFrame(rows).rename(columns={QUALITY: heading}), "simple")
+
+
+def headline(item: Mapping[str, Any]) -> tuple[str, float]:
+    """Return the name of the figure by which a benchmark's quality is told, and its value, NaN where it has none."""
+    extra_info = item["extra_info"]
+    name = lookup(extra_info, "quality.headline")
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        name = next(iter(first_edition().values())).headline
+    value = finite_number(lookup(extra_info, f"quality.{name}"))
+    return name, math.nan if value is None else value
 
 
 def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any]) -> dict[str, str]:

@@ -23,6 +23,8 @@ from analysis.metrics.columns import (
 from data_prep.errors import InputError
 from data_prep.untrusted import LIMITS
 
+#: How the paths of what each task has in its own way begin.
+QUALITY = "quality."
 #: The key of `machine_info` with a run's metrics.
 CATALOGUE_KEY = "metrics"
 
@@ -32,6 +34,8 @@ class Catalogue:
     """The metrics of one run or of several, and what is derived from them."""
 
     metrics: tuple[Metric, ...]
+    #: Columns of quality that the run itself does not describe: of the first edition's task, where that is another.
+    foreign: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, entries: object) -> Catalogue:
@@ -54,7 +58,16 @@ class Catalogue:
             if metric.column in first and metric.is_number != first[metric.column].is_number:
                 kind = "a number" if first[metric.column].is_number else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        return cls.joined([first_edition(), own]).with_repeats(first)
+        columns = {metric.column for metric in own.metrics}
+        of_quality = any(metric.path.startswith(QUALITY) for metric in own.metrics)
+        foreign = tuple(
+            column
+            for column, metric in first.items()
+            if of_quality and metric.path.startswith(QUALITY) and column not in columns
+        )
+        unheaded = [replace(metric, heading=None) if metric.column in foreign else metric for metric in first.values()]
+        joined = cls.joined([cls(tuple(unheaded)), own]).with_repeats(first)
+        return replace(joined, foreign=foreign)
 
     def with_repeats(self, known: Mapping[str, Metric]) -> Catalogue:
         """Return the metrics with the interval of a repeat; a run that says nothing of repeats has those of `known`."""

@@ -191,6 +191,8 @@ def derived_columns() -> set[str]:
     return ends | {column.column for column in DERIVED}
 
 
+#: Stands for the headlines of a table's tasks.
+HEADLINE = "headline"
 #: The order in which tables begin; every other column follows in the order of the catalogue.
 LEADING_COLUMNS = (
     "name",
@@ -199,7 +201,7 @@ LEADING_COLUMNS = (
     "speedup_vs_fp32",
     "throughput",
     "tokens_per_sec",
-    "perplexity",
+    HEADLINE,
     "mean_power_w",
     "energy_per_sample_mj",
     "energy_reduction_vs_fp32",

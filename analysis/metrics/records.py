@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -56,11 +57,21 @@ def metric(
     return field(default=default, metadata={METRIC: described | {"column": column}})
 
 
-def metrics_of(record: type[Record], path: str | None = None) -> Iterator[Metric]:
-    """Give the metrics of a record, and of the records in it."""
+def metrics_of(
+    record: type[Record], path: str | None = None, known: set[tuple[type, str]] | None = None
+) -> Iterator[Metric]:
+    """Give the metrics of a record, and of the records in it.
+
+    Where several records have one base, the fields that they inherit are given once: `known` holds those given already.
+    """
     types_by_name = typing.get_type_hints(record)
     start = record.section if path is None else path
     for part in dataclasses.fields(record):
+        owner = next(base for base in record.__mro__ if part.name in inspect.get_annotations(base))
+        if known is not None and owner is not record:
+            if (owner, part.name) in known:
+                continue
+            known.add((owner, part.name))
         place = f"{start}.{part.name}" if start else part.name
         members = _members(types_by_name[part.name])
         if METRIC in part.metadata:
@@ -84,7 +95,10 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
 
     Raises `ValueError` where two have one column or one heading, and where one could not be read again.
     """
-    described = [found for record in records for found in metrics_of(record)]
+    described: list[Metric] = []
+    inherited = set[tuple[type, str]]()
+    for record in records:
+        described += metrics_of(record, known=inherited)
     for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.metrics import CATALOGUE_KEY, lookup
-from analysis.report.notices import STAND_IN_NOTICE, TITLE
+from analysis.report.notices import STAND_IN_NOTICE
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.validity import judgements
@@ -61,7 +61,7 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     first = run.benchmarks[0]["extra_info"]
     return environment.get_template("page.html.j2").render(
-        title=TITLE,
+        title=run.title,
         run=run,
         stand_in_notice=STAND_IN_NOTICE,
         results=terminal_table(run.frame, run.catalogue, run.dominated),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.case import BASELINE
 from analysis.metrics import SAME_REL, Catalogue
+from analysis.metrics.tasks import TaskWords
 from analysis.report.recommendation import comparable_rows
 from analysis.table import known_interval
 
 
-def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
+def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
     """Return a sentence for each precision but FP32, in the rows of each shape that the recommendation looks at."""
     sentences = []
     for rows in comparable_rows(frame):
@@ -26,7 +28,7 @@ def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
             ends = {column: (low[index], high[index]) for column, (low, high) in intervals.items()}
             highest_of_fastest = intervals["median_latency_ms"][1][fastest.name]
             parts = [speed(row, *ends["speedup_vs_fp32"]), energy(row, *ends["energy_reduction_vs_fp32"]), size(row)]
-            parts.append(divergence(row))
+            parts.append(divergence(row, tasks.get(row["task"])))
             if ends["median_latency_ms"][0] > highest_of_fastest:
                 ratio = row["median_latency_ms"] / fastest["median_latency_ms"]
                 parts.append(f"{ratio:.2f} times the latency of {fastest['name']}")
@@ -64,9 +66,10 @@ def size(row: pd.Series[Any]) -> str | None:
     return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of its size"
 
 
-def divergence(row: pd.Series[Any]) -> str | None:
+def divergence(row: pd.Series[Any], words: TaskWords | None) -> str | None:
     """Return how far a row's predictions are from FP32's; None on generated text or seeded weights."""
     kl, agreement = row.get("kl_vs_fp32_nats"), row.get("top1_agreement_vs_fp32")
     if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
         return None
-    return f"{BASELINE}'s most likely token {agreement:.1%} of the time (divergence {kl:.2g} nats)"
+    answer = "answer" if words is None else words.answer
+    return f"{BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.case import BASELINE
 from analysis.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
+from analysis.metrics.tasks import TaskWords
 from analysis.table import known_interval
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
@@ -20,10 +21,15 @@ HARMLESS = ("equal", "better")
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
 
-def recommendations(frame: pd.DataFrame, catalogue: Catalogue) -> list[str]:
+def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
     """Return for each shape what to use and why; nothing for one in which there is nothing to choose between."""
     return [
-        sentence(rows[rows["precision"] == BASELINE].iloc[0], rows[rows["precision"] != BASELINE], catalogue)
+        sentence(
+            rows[rows["precision"] == BASELINE].iloc[0],
+            rows[rows["precision"] != BASELINE],
+            catalogue,
+            tasks.get(rows["task"].iloc[0]),
+        )
         for rows in comparable_rows(frame)
     ]
 
@@ -46,7 +52,7 @@ def comparable_rows(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
                 break
 
 
-def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue) -> str:
+def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue, words: TaskWords | None) -> str:
     """Return the sentence for one setting."""
     low, high = known_interval(others, "speedup_vs_fp32", catalogue)
     clearly_faster = others[low > 1]
@@ -69,18 +75,20 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
             f"{fastest['name']} is the fastest here ({gains(fastest)}); whether its quality holds cannot be told on "
             "generated text or seeded weights."
         )
-    return with_quality(fastest)
+    return with_quality(fastest, words)
 
 
-def with_quality(fastest: pd.Series[Any]) -> str:
+def with_quality(fastest: pd.Series[Any], words: TaskWords | None) -> str:
     """Return the sentence on a precision that is clearly faster than FP32, by the verdict on its quality."""
     name, verdict = fastest["name"], fastest["quality_verdict"]
+    headline = "quality" if words is None else words.headline
     if verdict == "equal":
-        return f"Use {name}: {gains(fastest)}, perplexity equal within 0.1%."
+        return f"Use {name}: {gains(fastest)}, {headline} equal{'' if words is None else f' {words.margin}'}."
     if verdict == "better":
-        return f"Use {name}: {gains(fastest)}, perplexity no worse."
+        return f"Use {name}: {gains(fastest)}, {headline} no worse."
     if verdict == "worse":
-        cost = f"at the cost of {fastest['delta_perplexity_rel']:+.2%} perplexity: yours to weigh"
+        change = "a worse quality" if words is None else words.change_text(fastest[words.change])
+        cost = f"at the cost of {change}: yours to weigh"
     elif verdict == "undecided":
         cost = "with a quality that is undecided: score more rows (--quality-samples all)"
     else:

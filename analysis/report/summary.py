@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.metrics import Catalogue, lookup
+from analysis.metrics.tasks import TaskWords, tasks_of, title
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.precisions import precision_sentences
@@ -53,20 +54,37 @@ class RunSummary:
         """Energy, and at a tariff cost, of a million tokens."""
         return deployment(self.frame, self.tariff)
 
+    @cached_property
+    def tasks(self) -> dict[str, TaskWords]:
+        """How the run speaks of the tasks that its benchmarks are of, by name."""
+        described = tasks_of(self.environment)
+        first = next(iter(described.values()))  # for one that the run does not describe
+        return {name: described.get(name, first) for name in dict.fromkeys(self.frame["task"])}
+
+    @property
+    def title(self) -> str:
+        """What heads everything about the run."""
+        return title(self.tasks)
+
     @property
     def stand_in(self) -> bool:
         """Whether any row is of generated text or seeded weights."""
-        return bool(self.frame["stand_in"].eq(True).any())
+        return bool(self.stand_in_tasks)
+
+    @property
+    def stand_in_tasks(self) -> list[str]:
+        """The tasks that have such rows."""
+        return list(dict.fromkeys(self.frame.loc[self.frame["stand_in"].eq(True), "task"]))
 
     @cached_property
     def advice(self) -> list[str]:
         """The sentences that say what the table means."""
-        return [*recommendations(self.frame, self.catalogue), *explanations(self.frame)]
+        return [*recommendations(self.frame, self.catalogue, self.tasks), *explanations(self.frame)]
 
     @cached_property
     def gains_and_costs(self) -> list[str]:
         """A sentence for each precision: what it gives and what it costs."""
-        return precision_sentences(self.frame, self.catalogue)
+        return precision_sentences(self.frame, self.catalogue, self.tasks)
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -85,19 +103,16 @@ class RunSummary:
     @cached_property
     def conditions(self) -> list[str]:
         """What every figure of the run depends on, a line each; what an older run did not record is unknown."""
-        first, environment = self.benchmarks[0]["extra_info"], self.environment
+        environment = self.environment
         gpu = environment.get("gpu")
         if isinstance(gpu, Mapping):
             device = f"{gpu.get('name')}, driver {gpu.get('driver')}"
         else:
             device = f"CPU, {environment.get('torch_threads')} threads"
-        rows = "packed rows" if lookup(first, "provenance.packed") is True else "rows"
         return [
             f"{device}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
-            f"model {known(first, 'provenance.model')} ({known(first, 'provenance.parameters')} parameters, "
-            f"weights sha256 {known(first, 'provenance.weights_sha256')})",
-            f"text {known(first, 'provenance.dataset')} ({known(first, 'provenance.num_samples')} {rows}, sha256 "
-            f"{known(first, 'provenance.dataset_sha256')}); {self._shapes}",
+            *(line for first in self._firsts for line in sources(first)),
+            self._shapes,
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
             "latency is the median of the timed rounds, over several visits; an interval of a repeat holds the figure "
             "of another session on this machine 19 times in 20; speed vs FP32 is the ratio in the same execution and "
@@ -116,6 +131,14 @@ class RunSummary:
         return "; ".join(f"{', '.join(executions)} {source}" for source, executions in by_source.items())
 
     @property
+    def _firsts(self) -> list[dict[str, Any]]:
+        """The `extra_info` of the first benchmark of each task."""
+        firsts: dict[str, dict[str, Any]] = {}
+        for task, benchmark in zip(self.frame["task"], self.benchmarks, strict=True):
+            firsts.setdefault(task, benchmark["extra_info"])
+        return list(firsts.values())
+
+    @property
     def _shapes(self) -> str:
         """What the batches are, and for saved runs of several cases which shapes there are."""
         shapes = list(dict.fromkeys(case.shape for case in self.frame["case"]))
@@ -129,6 +152,17 @@ def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
         return []
     sentences = (gpu.get("sentence") for gpu in gpus if isinstance(gpu, Mapping))
     return list(dict.fromkeys(sentence for sentence in sentences if isinstance(sentence, str)))
+
+
+def sources(extra_info: dict[str, Any]) -> list[str]:
+    """Return what a benchmark's model and text are."""
+    rows = "packed rows" if lookup(extra_info, "provenance.packed") is True else "rows"
+    return [
+        f"model {known(extra_info, 'provenance.model')} ({known(extra_info, 'provenance.parameters')} parameters, "
+        f"weights sha256 {known(extra_info, 'provenance.weights_sha256')})",
+        f"text {known(extra_info, 'provenance.dataset')} ({known(extra_info, 'provenance.num_samples')} {rows}, sha256 "
+        f"{known(extra_info, 'provenance.dataset_sha256')})",
+    ]
 
 
 def known(extra_info: dict[str, Any], path: str) -> str:

@@ -93,8 +93,13 @@ def with_ends(column: Column, value: Any, low: float, high: float) -> str:  # no
 
 def with_half_width(column: Column, value: Any, low: float, high: float) -> str:  # noqa: ANN401
     """Return a figure, and how far its interval reaches from it, relative to it, where it has one."""
-    half_width = f" ± {max(value - low, high - value) / value:.1%}" if high > low and value > 0 else ""
-    return formatted(value, column) + half_width
+    half_width = max(value - low, high - value)
+    if not (high > low and value > 0):
+        return formatted(value, column)
+    # Of a share in percentage points: a percentage of a percentage would be taken for those.
+    is_share = column.is_number and column.form.endswith("%")
+    text = f"{100 * half_width:.1f} points" if is_share else f"{half_width / value:.1%}"
+    return f"{formatted(value, column)} ± {text}"
 
 
 def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
@@ -103,7 +108,7 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
     if row["stand_in"]:
         marks.append("stand-in")
     elif row["quality_meaningful"] in (False, 0):
-        marks.append("perplexity is meaningless")
+        marks.append("quality is meaningless")
     if row["native"] in (False, 0):
         marks.append("emulated")
     if row["validity"] in ("invalid", "unknown"):

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.report.notices import STAND_IN_NOTICE, TITLE
+from analysis.metrics.tasks import TaskWords
+from analysis.report.notices import STAND_IN_NOTICE
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from analysis.storage.files import write
 from data_prep.untrusted import escape_formula
 
-CSV_NAME = "gpt2_quantization_benchmark_results.csv"
-SUMMARY_NAME = "gpt2_benchmark_summary.md"
 PAGE_NAME = "report.html"
+
+
+def csv_name(words: TaskWords) -> str:
+    """Return the name of the table with every figure of a task."""
+    return f"{words.files}_quantization_benchmark_results.csv"
+
+
+def summary_name(words: TaskWords) -> str:
+    """Return the name of the summary of a task."""
+    return f"{words.files}_benchmark_summary.md"
 
 
 def write_report(folder: Path, run: RunSummary) -> list[Path]:
     """Write tables, pictures and page of one run and return the paths of tables and page.
+
+    Each task has a table of its own; the summary, called after the first, and the page have all of them.
 
     Raises `OSError` where the folder cannot be written.
     """
@@ -25,16 +36,19 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
     from analysis.report.plots import write_plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [
-        write(folder / CSV_NAME, run.frame.drop(columns="case").map(escape_formula).to_csv(index=False)),
-        write(folder / SUMMARY_NAME, summary(run)),
-    ]
+    paths = []
+    every = list(dict.fromkeys(run.tasks.values()))
+    for words in every:
+        names = [name for name, of_task in run.tasks.items() if of_task == words]
+        rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.foreign])
+        paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
+    paths.append(write(folder / summary_name(every[0]), summary(run)))
     return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]
 
 
 def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
-    parts = [f"# {TITLE}"]
+    parts = [f"# {run.title[:1].upper()}{run.title[1:]}"]
     if run.stand_in:
         parts.append(f"> **{STAND_IN_NOTICE}**")
     parts.append(bullets(run.conditions))

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from analysis.metrics.records import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.policies import Policies
     from benchmarks.run import BenchmarkRun
+    from fixtures.tasks import Task
 
 
 class Instrument:
@@ -23,6 +26,10 @@ class Instrument:
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
+
+    def records(self, tasks: Sequence[Task]) -> Sequence[type[Record]]:
+        """Return the records that are returned for the cases of some tasks."""
+        return [self.record]
 
     def measure(self, run: BenchmarkRun) -> Record:
         """Return the record."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE
+from analysis.report.notices import STAND_IN_NOTICE, real_data_hint
 from benchmarks.plugins.session import SESSION
 from data_prep.errors import InputError
 from fixtures.compilation import cache_folder
@@ -20,15 +19,16 @@ from fixtures.model.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
 from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings
+from fixtures.tasks import TASKS, Task
 
 
-def require_shapes(settings: Settings, folder: Path, metadata: dict[str, Any]) -> None:
+def require_shapes(settings: Settings, data: DatasetFolder, metadata: dict[str, Any]) -> None:
     """Raise `InputError` where a batch size or a sequence length needs more than the dataset says it has."""
     rows, tokens = metadata["num_samples"], metadata["max_length"]
     if type(rows) is int and type(tokens) is int:  # otherwise an integrity test says it
         for size in settings.batch_sizes:
             for length in settings.sequence_lengths or (tokens,):
-                require_shape(folder, rows, tokens, size, length)
+                require_shape(data, rows, tokens, size, length)
 
 
 def choices(config: pytest.Config, settings: Settings) -> list[str]:
@@ -50,27 +50,40 @@ def choices(config: pytest.Config, settings: Settings) -> list[str]:
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Find or prepare the data and the weights that the tests need, and name them."""
     settings = config.stash[SETTINGS]
-    needs_data = any("data" in getattr(item, "fixturenames", ()) for item in items)
-    if config.option.collectonly or not needs_data:
+    needed = {name for item in items for name in getattr(item, "fixturenames", ())}
+    if config.option.collectonly or "data" not in needed:
         return []  # nothing will run, so nothing has to be prepared or downloaded
+    lines, stand_ins = [], []
     try:
-        folder = dataset_folder(settings)
-        metadata = DatasetFolder(folder).metadata()
-        lines = [f"dataset: {metadata['dataset_name']} in {folder}"]
-        stand_in = bool(metadata.get("stand_in", False))
-        require_shapes(settings, folder, metadata)
-        if any("checkpoint" in getattr(item, "fixturenames", ()) for item in items):
-            checkpoint = find_checkpoint(settings.model, settings.stand_in)
-            lines.append(f"model: {checkpoint.name} on {settings.device}")
+        for task in settings.tasks:
+            described, stand_in = sources(settings, TASKS[task], with_model="checkpoints" in needed)
+            lines += described
+            stand_ins += [task] if stand_in else []
+        if "checkpoints" in needed:
             if settings.device.type == "cpu":
                 lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
             lines += [f"precisions: {', '.join(settings.precisions)}", *choices(config, settings)]
             floors = config.stash[SESSION].floors
-            sources = dict.fromkeys(floor.source for floor in floors.spreads.values())
-            lines += [f"noise floor: {'; '.join(sources)}", *(f"warning: {note}" for note in floors.notes)]
-            stand_in = stand_in or checkpoint.stand_in
+            origins = dict.fromkeys(floor.source for floor in floors.spreads.values())
+            lines += [f"noise floor: {'; '.join(origins)}", *(f"warning: {note}" for note in floors.notes)]
     except InputError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
     except IntegrityError:
         return []  # an integrity test says it, where it belongs
-    return [*lines, *(["*** " + STAND_IN_NOTICE, REAL_DATA_HINT] if stand_in else [])]
+    return [*lines, *(["*** " + STAND_IN_NOTICE, *map(real_data_hint, stand_ins)] if stand_ins else [])]
+
+
+def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[str], bool]:
+    """Find or prepare a task's data, and its model; return lines that name them, and whether either is a stand-in.
+
+    Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
+    """
+    data = DatasetFolder(dataset_folder(settings, task.dataset), task.dataset)
+    metadata = data.metadata()
+    lines, stand_in = [f"dataset: {metadata['dataset_name']} in {data.folder}"], bool(metadata.get("stand_in", False))
+    require_shapes(settings, data, metadata)
+    if with_model:
+        checkpoint = find_checkpoint(task.model, settings.model(task.name), settings.stand_in)
+        lines.append(f"model: {checkpoint.name} on {settings.device}")
+        stand_in = stand_in or checkpoint.stand_in
+    return lines, stand_in

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report.notices import REAL_DATA_HINT, STAND_IN_NOTICE, TITLE
+from analysis.metrics.tasks import title
+from analysis.report.notices import STAND_IN_NOTICE, real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
-from analysis.report.writer import CSV_NAME, write_report
+from analysis.report.writer import csv_name, write_report
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
+from fixtures.tasks import TASKS
 
 
 class ReportPlugin:
@@ -22,6 +24,7 @@ class ReportPlugin:
         self._session = session
         self._lines: list[str] = []
         self._summary: RunSummary | None = None
+        self._tasks = {task: TASKS[task].words for task in session.settings.tasks}
 
     @pytest.hookimpl(wrapper=True)  # around pytest-benchmark's own, which saves the run
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -41,14 +44,14 @@ class ReportPlugin:
         if session.finished:
             self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
-        elif session.missing and (folder / CSV_NAME).exists():
+        elif session.missing and any((folder / csv_name(words)).exists() for words in self._tasks.values()):
             self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the short table, and once more whether it is real."""
         if not self._session.finished and not self._lines:
             return
-        terminalreporter.section(TITLE)
+        terminalreporter.section(title(self._tasks))
         if self._summary is not None:
             self._show_table(terminalreporter, self._summary)
         for line in self._lines:
@@ -57,7 +60,8 @@ class ReportPlugin:
     def _show_table(self, terminalreporter: pytest.TerminalReporter, summary: RunSummary) -> None:
         if summary.stand_in:
             terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
-            terminalreporter.write_line(REAL_DATA_HINT)
+            for task in summary.stand_in_tasks:
+                terminalreporter.write_line(real_data_hint(task))
         short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
         for sentence in [*summary.advice, *summary.gains_and_costs]:

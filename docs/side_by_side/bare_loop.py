@@ -18,13 +18,15 @@ import torch
 
 from analysis.uncertainty.intervals import quantile_interval
 from benchmarks.loop import ForwardLoop
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import PADDED, Batch, ShapedDataset, TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import DEFAULT_MODEL, find_checkpoint
+from fixtures.model.checkpoint import find_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.precisions import AUTO, PRECISIONS, named
+from fixtures.tasks.language_modeling import TASK
 
 WARM_UP_PAIRS = 20
 
@@ -99,9 +101,9 @@ def main() -> None:
     parser.add_argument("--dataset-dir", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=400)
     options = parser.parse_args()
-    device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir)
-    data = TokenizedDataset(folder, verify(folder), device).shaped(1, 128)
-    checkpoint = find_checkpoint(DEFAULT_MODEL, "auto")
+    device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir, SPEC)
+    data = TokenizedDataset(folder, verify(folder, TASK.checks), device).shaped(1, 128)
+    checkpoint = find_checkpoint(TASK.model, TASK.model.default, "auto")
     for name in named(AUTO, device):
         precision = PRECISIONS[name]
         model = load_model(checkpoint, precision, device)

@@ -20,14 +20,16 @@ from analysis.report.text_tables import markdown_table
 from benchmarks.instruments.energy.meters import EnergyCounter, Reading
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import EnergyPolicy
+from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.device.nvml import Gpu, open_gpu
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import DEFAULT_MODEL, find_checkpoint
+from fixtures.model.checkpoint import find_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling import TASK
 
 WINDOW_S = 5.0
 
@@ -67,10 +69,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
-    device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir)
-    data = TokenizedDataset(folder, verify(folder), device).shaped(1, 128)
+    device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir, SPEC)
+    data = TokenizedDataset(folder, verify(folder, TASK.checks), device).shaped(1, 128)
     precision, gpu = PRECISIONS[options.precision], open_gpu(device)
-    model = load_model(find_checkpoint(DEFAULT_MODEL, "auto"), precision, device)
+    model = load_model(find_checkpoint(TASK.model, TASK.model.default, "auto"), precision, device)
     with precision.running(device):
         loop = ForwardLoop(EXECUTIONS["graph"].prepare(model, data.examples), data.batches, device)
         print(f"{gpu.name()}, {options.precision} graph; {gpu.temperature_c()} C before\n", flush=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.comparison.changes import changes
+from analysis.metrics.tasks import tasks_of
 from analysis.report.recommendation import recommendations
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run, load
@@ -85,7 +86,9 @@ def of_the_same(sessions: list[Run]) -> str:
     """Return what sessions say that measured FP32 twice."""
     ratios = [abs(one.centre) <= one.half_width() for _, _, one in ratios_of_the_same(sessions)]
     sentences = [
-        line for run in sessions for line in recommendations(table(run.benchmarks, run.environment), run.catalogue)
+        line
+        for run in sessions
+        for line in recommendations(table(run.benchmarks, run.environment), run.catalogue, tasks_of(run.environment))
     ]
     wrong = sum(not line.startswith("Stay with fp32-graph") for line in sentences)
     return (

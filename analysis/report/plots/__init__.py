@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.metrics.tasks import TaskWords
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
 from analysis.report.plots.time_series import latency_series, power_series
@@ -42,9 +43,7 @@ PLOTS = (
     ),
     Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),
     Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.4g}")),
-    Plot("perplexity", "Perplexity", partial(bars, column="perplexity", form="{:.2f}")),
     Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
-    Plot("frontier_quality", "Latency against perplexity", partial(frontier, x="median_latency_ms", y="perplexity")),
     Plot(
         "frontier_divergence",
         "Latency against divergence from FP32",
@@ -59,7 +58,20 @@ PLOTS = (
 )
 
 
-def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] = PLOTS) -> dict[str, bytes]:
+def plots_of(tasks: Iterable[TaskWords]) -> Iterator[Plot]:
+    """Give the pictures of tasks' quality: the headline of each, and what a better one costs."""
+    for number, words in enumerate(tasks):
+        name = words.headline.replace("_", " ")
+        yield Plot(words.headline, name.capitalize(), partial(bars, column=words.headline, form="{:.4g}"))
+        cost = words.cost.replace("_", " ")
+        yield Plot(
+            f"frontier_quality_{words.files}" if number else "frontier_quality",
+            f"Latency against {cost}",
+            partial(frontier, x="median_latency_ms", y=words.cost),
+        )
+
+
+def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None) -> dict[str, bytes]:
     """Write every picture as PNG and SVG; return the SVGs by the pictures' titles.
 
     Where a run has nothing to draw, the files of an earlier run are removed.
@@ -67,7 +79,7 @@ def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] = PLOTS) ->
     Raises `OSError` where the folder cannot be written.
     """
     drawn = {}
-    for plot in plots:
+    for plot in plots or (*PLOTS, *plots_of(run.tasks.values())):
         figure = plot.draw(run, plot.title)
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"

@@ -66,7 +66,9 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
         tidy(axes)
         draw_panel(axes, run, of_shape, x, y)
         if len(panels) > 1:
-            axes.set_title(of_shape["case"].iloc[0].shape, size=8, loc="left")
+            case = of_shape["case"].iloc[0]
+            task = f"{case.task.replace('_', ' ')}, " if run.frame["task"].nunique() > 1 else ""
+            axes.set_title(task + case.shape, size=8, loc="left")
     add_legend(figure, handles)
     return figure
 

@@ -1,0 +1,85 @@
+"""How outputs speak of a task: what a run says of its tasks, which is all that the analysis knows of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from analysis.metrics.columns import NAME
+from data_prep.errors import InputError
+from data_prep.untrusted import is_name
+
+#: The key of `machine_info` with a run's tasks.
+TASKS_KEY = "tasks"
+
+
+@dataclass(frozen=True)
+class TaskWords:
+    """The columns of a task's quality, and the words for them."""
+
+    #: The model, as in titles; how the names of the files with its figures begin.
+    model: str
+    files: str
+    #: The column by which quality is told, and one of which less is better.
+    headline: str
+    cost: str
+    #: The column with the difference from FP32, how it is formatted, and what it is a difference of.
+    change: str
+    change_form: str
+    change_of: str
+    #: Within which differences are none.
+    margin: str
+    #: What the model gives one of for each position or sequence.
+    answer: str
+
+    @classmethod
+    def from_json(cls, entry: object) -> TaskWords:
+        """Read a saved run's words of one task. Raises `InputError` where they are not such."""
+        names = [field.name for field in fields(cls)]
+        if not isinstance(entry, Mapping) or not all(is_name(entry.get(name)) for name in names):
+            raise InputError(
+                f"The run describes a task as {ascii(entry)[:80]}; expected {', '.join(names)}, each a name."
+            )
+        columns = (entry["files"], entry["headline"], entry["cost"], entry["change"])
+        if not all(NAME.fullmatch(column) for column in columns) or entry["change_form"] not in CHANGE_FORMS:
+            raise InputError(f"The run describes a task as {ascii(dict(entry))[:200]}; expected names of columns.")
+        return cls(**{name: entry[name] for name in names})
+
+    def change_text(self, value: float) -> str:
+        """Return a difference from FP32 as text."""
+        return f"{value:{self.change_form}} {self.change_of}"
+
+
+#: How a change may be formatted.
+CHANGE_FORMS = ("+.2%", "+.2f")
+
+
+def tasks_of(environment: Mapping[str, Any]) -> dict[str, TaskWords]:
+    """Return the tasks that a run's environment describes, by name. Raises `InputError`."""
+    described = environment.get(TASKS_KEY)
+    if described is None:
+        return first_edition()
+    if not isinstance(described, Mapping) or not described:
+        raise InputError(f"The run's tasks are {ascii(described)[:80]}; expected a mapping.")
+    return {str(name): TaskWords.from_json(entry) for name, entry in described.items()}
+
+
+def as_json(tasks: Mapping[str, TaskWords]) -> dict[str, Any]:
+    """Return what a run says of its tasks."""
+    return {name: asdict(words) for name, words in tasks.items()}
+
+
+def title(tasks: Mapping[str, TaskWords]) -> str:
+    """Return the title of everything about a run."""
+    return f"{' and '.join(words.model for words in tasks.values())} precision benchmark"
+
+
+@cache
+def first_edition() -> dict[str, TaskWords]:
+    """Return the task of runs that say nothing of theirs."""
+    path = Path(__file__).parents[1] / "storage" / "first_edition_tasks.json"
+    return {name: TaskWords.from_json(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}

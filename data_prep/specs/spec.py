@@ -1,0 +1,78 @@
+"""What a dataset is: where it comes from, how its rows become tensors, and what must be true of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from data_prep.protocol import Protocol
+
+if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown without them
+    import datasets
+    import torch
+    import transformers
+
+    from data_prep.text import Text
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetSpec:
+    """A task's dataset. A further one is a module of this folder with a `SPEC`.
+
+    Its functions import what is heavy when they are called.
+    """
+
+    #: The task that it is for, and what it is, as the end of a sentence.
+    task: str
+    description: str
+    #: What decides every token, with every option at its default.
+    protocol: Protocol
+    #: Those of the protocol's options that can be changed.
+    options: tuple[str, ...]
+    folder: Path
+    stand_in_folder: Path
+    #: Its name where rows and protocol are the published ones, the model it is for, and that model's tokenizer.
+    name: str
+    model: str
+    tokenizer: str
+    #: Columns of rows of text: the first is tokenized.
+    columns: tuple[str, ...]
+    #: What the published file of the text is called, and its sha256.
+    text_file: str
+    text_sha256: str
+    #: Whether there is a label for each token of a sequence, or one for each sequence.
+    labels: Literal["tokens", "samples"]
+    #: The keys that metadata.json must have, and those of them whose values tables show.
+    required_metadata: tuple[str, ...]
+    names: tuple[str, ...]
+    #: The model's tokens, and the id under padding.
+    vocabulary_size: int
+    padding_id: int
+    #: What metadata.json says of the published dataset, and the sha256 of its tensors' little-endian int64 bytes.
+    published_metadata: Mapping[str, Any]
+    published_sha256: Mapping[str, str]
+    #: Rows of the content of a text file; raises `InputError`.
+    read_file: Callable[[bytes, Path], datasets.Dataset]
+    #: The rows that are used; raises `InputError`.
+    select: Callable[[Protocol, datasets.Dataset], datasets.Dataset]
+    #: `input_ids`, `attention_mask` and `labels` of rows, int64; raises `InputError`.
+    tensors: Callable[[Protocol, datasets.Dataset, transformers.PreTrainedTokenizerBase], Mapping[str, torch.Tensor]]
+    #: A tokenizer by its name or folder; raises `InputError`.
+    load_tokenizer: Callable[[str], transformers.PreTrainedTokenizerBase]
+    #: Whether a tokenizer's ids mean what the model expects.
+    is_models_vocabulary: Callable[[transformers.PreTrainedTokenizerBase], bool]
+    #: Metadata of this dataset alone, from the protocol, the rows, the tokenizer and the tensors.
+    facts: Callable[
+        [Protocol, datasets.Dataset, transformers.PreTrainedTokenizerBase, Mapping[str, torch.Tensor]],
+        Mapping[str, Any],
+    ]
+    #: Generated rows and their tokenizer, from a seed.
+    stand_in: Callable[[int], tuple[Text, transformers.PreTrainedTokenizerBase]]
+    #: Keys of metadata.json that the dataset's own folder has and those of other tasks lack.
+    own_keys: tuple[str, ...] = ()
+
+    def named_sources(self, protocol: Protocol) -> list[str]:
+        """Return the options, such as `--text-file`, that name another text or tokenizer than the published ones."""
+        return protocol.named_sources(self.protocol)

@@ -1,0 +1,3 @@
+"""The task that is prepared and measured where none is named. Light to import."""
+
+DEFAULT_TASK = "language_modeling"
