@@ -13,6 +13,7 @@ import pytest
 import torch
 import transformers
 
+from benchmarks.instruments.numerics import numerics, require_products
 from data_prep.errors import InputError
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
@@ -20,9 +21,10 @@ from data_prep.specs.sst2 import FIRST_ID, LAST_ID, PADDING_ID, SPEC, read_file
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
+from fixtures.executions import EXECUTIONS
 from fixtures.model.checkpoint import find_checkpoint, read_checkpoint
 from fixtures.model.loading import load_model
-from fixtures.precisions import PRECISIONS, baseline
+from fixtures.precisions import PRECISIONS, PrecisionError, baseline
 from fixtures.tasks.classification import MODEL, TASK, answers
 from fixtures.tasks.labelled_answers import Answers, figures_of
 from fixtures.tasks.paired_shares import difference_interval, mcnemar_p, share_interval
@@ -339,6 +341,18 @@ def test_a_classifier_that_reads_its_padding_is_refused(tmp_path):
     transformers.GPT2ForSequenceClassification(config).save_pretrained(tmp_path / "gpt2")
     with pytest.raises(InputError, match="answers otherwise where padding"):
         load_model(find_checkpoint(MODEL, str(tmp_path / "gpt2"), "auto"), PRECISIONS["fp32"], CPU)
+
+
+def test_a_layer_that_sees_one_token_needs_no_tensor_cores():
+    data, model = tensors(), tiny_classifier()
+    shaped = ShapedDataset(data["input_ids"], data["attention_mask"], data["labels"], 1, 16, CPU)
+    with torch.no_grad():
+        found = numerics(model, EXECUTIONS["eager"].prepare(model, shaped.examples), shaped.batches[0])
+    assert found["single_row_products"] == 1  # the layer before the classifier; not the classifier itself
+    kernel = "ampere_sgemm_tf32_128x64"
+    require_products(PRECISIONS["tf32"], {kernel: 12, "gemv2T_kernel": 2}, layers=13 - found["single_row_products"])
+    with pytest.raises(PrecisionError, match="2 are gemv2T_kernel"):
+        require_products(PRECISIONS["tf32"], {"gemv2T_kernel": 2}, layers=0)
 
 
 def test_other_families_of_classifiers_run(run_suite, dataset, tmp_path):

@@ -35,7 +35,7 @@ def casts(context, layers: int = 2) -> int:
     forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with context, torch.autocast("cpu", dtype=torch.float16):
         forward(BATCH)
-        _, counted, _ = watched_forward(forward, BATCH)
+        _, counted, *_ = watched_forward(forward, BATCH)
     return sum(counted.values())
 
 
@@ -44,8 +44,8 @@ def test_mixed_keeps_its_casts_of_the_weights():
     model = tiny_gpt2()
     forward = EXECUTIONS["eager"].prepare(model, [BATCH])
     with precision.running(CPU):
-        _, first, _ = watched_forward(forward, BATCH)
-        _, second, _ = watched_forward(forward, BATCH)
+        _, first, *_ = watched_forward(forward, BATCH)
+        _, second, *_ = watched_forward(forward, BATCH)
     # Each layer has four products, each with a weight and a bias; the output layer shares the embedding's weight.
     weights = 2 * 4 * 2 + 1
     assert sum(first.values()) - sum(second.values()) == weights

@@ -66,7 +66,10 @@ class Catalogue:
             if of_quality and metric.path.startswith(QUALITY) and column not in columns
         )
         unheaded = [replace(metric, heading=None) if metric.column in foreign else metric for metric in first.values()]
-        joined = cls.joined([cls(tuple(unheaded)), own]).with_repeats(first)
+        # A task's own quality stands where the first edition's does.
+        place = 1 + next(number for number, metric in enumerate(unheaded) if metric.path.startswith(QUALITY))
+        others = [metric for metric in own.metrics if metric.path.startswith(QUALITY) and metric.column not in first]
+        joined = cls.joined([cls((*unheaded[:place], *others, *unheaded[place:])), own]).with_repeats(first)
         return replace(joined, foreign=foreign)
 
     def with_repeats(self, known: Mapping[str, Metric]) -> Catalogue:

@@ -23,6 +23,8 @@ from fixtures.operators import OperatorWatch
 from fixtures.precisions import Precision, PrecisionError
 from fixtures.precisions.products import PRODUCT_OPERATORS, product_kernels
 
+#: Columns of a layer, at least: the output layer of a classifier has as many as there are classes.
+SMALLEST_LAYER = 16
 #: Tensor.to is one operator in inference mode and another outside it.
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 
@@ -43,6 +45,8 @@ class NumericsRecord(Record):
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
     products: Mapping[str, int] | None
     products_reason: str | None
+    #: Of the layers' products, those of one row, which cuBLAS multiplies in FP32 without tensor cores.
+    single_row_products: int
     difference_from_eager: float
     same_bits_as_eager: bool
 
@@ -64,7 +68,8 @@ class Numerics(AfterVisits):
             observed["products"] = product_kernels(kernels.names) if kernels else None
             observed["products_reason"] = None if kernels else "the profiler saw no kernel (CUPTI)"
         if observed["products_reason"] is None:
-            require_products(run.precision, observed["products"], len(matrix_layers(run.model)))
+            of_one_row = 0 if run.precision.is_quantized else observed["single_row_products"]
+            require_products(run.precision, observed["products"], len(matrix_layers(run.model)) - of_one_row)
         difference = run.difference_from_eager()
         return NumericsRecord(**observed, difference_from_eager=difference, same_bits_as_eager=difference == 0)
 
@@ -76,7 +81,7 @@ def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) 
     counted then are the casts that every further forward makes. A quantized parameter counts under its class and the
     dtypes that it is stored in.
     """
-    logits, casts, products = watched_forward(eager, batch)
+    logits, casts, products, single_rows = watched_forward(eager, batch)
     parameters = Counter(storage_of(parameter) for parameter in model.parameters())
     return {
         "parameter_dtypes": dict(parameters),
@@ -89,18 +94,25 @@ def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) 
         "casts_by_dtype": dict(casts),
         "products": dict(products),
         "products_reason": None,
+        "single_row_products": single_rows,
     }
 
 
-def watched_forward(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str], Counter[str]]:
-    """Run one forward; return its logits, its casts between floating-point dtypes, and its matrix products by name."""
+def watched_forward(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter[str], Counter[str], int]:
+    """Run one forward; return its logits, its casts between floating-point dtypes, and its matrix products by name.
+
+    Last comes how many of the products of a layer with a bias have one row, as in a classifier that looks at one token.
+    """
     casts: Counter[str] = Counter()
     products: Counter[str] = Counter()
+    single_rows: list[str] = []
 
     def watch(operator: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:  # noqa: ANN401
         name = operator.overloadpacket.__name__
         if name in PRODUCT_OPERATORS:
             products[name] += 1
+        if name == "addmm" and arguments[1].shape[0] == 1 and arguments[2].shape[1] >= SMALLEST_LAYER:
+            single_rows.append(name)
         if operator.overloadpacket not in CONVERSIONS:
             return
         source, target = arguments[0].dtype, options.get("dtype", arguments[1] if len(arguments) > 1 else None)
@@ -109,7 +121,7 @@ def watched_forward(eager: Forward, batch: Batch) -> tuple[torch.Tensor, Counter
             casts[f"{source} to {target}"] += 1
 
     with OperatorWatch(watch):
-        return eager(batch), casts, products
+        return eager(batch), casts, products, len(single_rows)
 
 
 def require_products(precision: Precision, products: Mapping[str, int], layers: int) -> None:
@@ -120,7 +132,7 @@ def require_products(precision: Precision, products: Mapping[str, int], layers: 
     if precision.products is None:
         return
     count = precision.products.count(products)
-    if count < layers:
+    if count < max(layers, 1):
         others = {name: number for name, number in products.items() if not precision.products.count({name: 1})}
         most = max(others, key=lambda name: others[name], default=None)
         instead = "none multiplies matrices at all" if most is None else f"{others[most]} are {most[:120]}"
