@@ -125,6 +125,7 @@ def test_both_tasks_are_one_session_one_table_and_a_csv_each(
         f"--model=language_modeling={tiny_model},classification={classifier}",
         f"--dataset-dir=language_modeling={tiny_dataset},classification={dataset}",
         "--precisions=fp32,bf16",
+        pictures=True,
     )
     assert result.ret == 0
     names = [item["param"] for item in saved_run()["benchmarks"]]
@@ -135,6 +136,8 @@ def test_both_tasks_are_one_session_one_table_and_a_csv_each(
     result.stdout.fnmatch_lines(["*GPT-2 and DistilBERT precision benchmark*", "benchmark*perplexity*accuracy*marks"])
     summary = (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
     assert all(f"| {name} " in summary for name in names)
+    pictured = (tmp_path / "results" / "accuracy.svg").read_text()
+    assert "no figure" not in pictured  # of accuracy there are the classifier's rows alone
     for files in ("gpt2", "distilbert"):
         with (tmp_path / "results" / f"{files}_quantization_benchmark_results.csv").open() as file:
             assert len(list(csv.DictReader(file))) == 2

@@ -20,7 +20,7 @@ from analysis.storage.runs import Run
 from tests.test_results import benchmark, in_visits
 
 #: Every picture of a run of language modeling, in their order.
-EVERY = (*PLOTS, *plots_of(first_edition().values()))
+EVERY = (*PLOTS, *plots_of(first_edition()))
 
 
 def summary_of(*benchmarks: dict) -> RunSummary:

@@ -30,17 +30,18 @@ def explanations(frame: pd.DataFrame) -> list[str]:
         ]
         measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]
         if len(measured) == len(partners):
-            sentences.append(explanation(case, measured, named=len({other.shape for other in rows}) > 1))
+            several = [len({getattr(other, name) for other in rows}) > 1 for name in ("task", "shape")]
+            where = f" for {case.task.replace('_', ' ')}" if several[0] else ""
+            sentences.append(explanation(measured, where + (f" at {case.shape}" if several[1] else "")))
     return sentences
 
 
-def explanation(case: Case, rows: Sequence[Mapping[str, Any]], *, named: bool) -> str:
-    """Return the sentence for one shape, which it gives where it is `named`.
+def explanation(rows: Sequence[Mapping[str, Any]], where: str) -> str:
+    """Return the sentence for one task and shape, which `where` names if there are several.
 
     `rows`: FP32 and FP16 in eager execution, then both in a CUDA graph.
     """
     eager_fp32, eager_fp16, graph_fp32, graph_fp16 = rows
-    where = f" at {case.shape}" if named else ""
     return (
         f"FP16 in eager{where} is {latency_comparison(eager_fp32, eager_fp16)} on this machine: {cause(eager_fp16)}. "
         f"In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."

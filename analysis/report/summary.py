@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,13 @@ class RunSummary:
         described = tasks_of(self.environment)
         first = next(iter(described.values()))  # for one that the run does not describe
         return {name: described.get(name, first) for name in dict.fromkeys(self.frame["task"])}
+
+    def of_task(self, task: str) -> RunSummary:
+        """Return the run with the benchmarks of one task alone."""
+        if len(self.tasks) == 1:
+            return self
+        chosen = [one for one, name in zip(self.benchmarks, self.frame["task"], strict=True) if name == task]
+        return replace(self, benchmarks=chosen)
 
     @property
     def title(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from analysis.metrics.tasks import TaskWords
 from analysis.report.plots.bars import bars
@@ -25,13 +25,16 @@ DPI = 130
 FORMATS = ("svg", "png")
 
 
+Draw: TypeAlias = "Callable[[RunSummary, str], Figure | None]"
+
+
 @dataclass(frozen=True)
 class Plot:
     """A picture: its file's name, its title, and what draws it, or returns None where there is nothing to draw."""
 
     name: str
     title: str
-    draw: Callable[[RunSummary, str], Figure | None]
+    draw: Draw
 
 
 PLOTS = (
@@ -58,17 +61,24 @@ PLOTS = (
 )
 
 
-def plots_of(tasks: Iterable[TaskWords]) -> Iterator[Plot]:
+def plots_of(tasks: Mapping[str, TaskWords]) -> Iterator[Plot]:
     """Give the pictures of tasks' quality: the headline of each, and what a better one costs."""
-    for number, words in enumerate(tasks):
+    for number, (task, words) in enumerate(tasks.items()):
         name = words.headline.replace("_", " ")
-        yield Plot(words.headline, name.capitalize(), partial(bars, column=words.headline, form="{:.4g}"))
+        yield Plot(
+            words.headline, name.capitalize(), of_task(task, partial(bars, column=words.headline, form="{:.4g}"))
+        )
         cost = words.cost.replace("_", " ")
         yield Plot(
             f"frontier_quality_{words.files}" if number else "frontier_quality",
             f"Latency against {cost}",
-            partial(frontier, x="median_latency_ms", y=words.cost),
+            of_task(task, partial(frontier, x="median_latency_ms", y=words.cost)),
         )
+
+
+def of_task(task: str, draw: Draw) -> Draw:
+    """Return what draws the benchmarks of one task alone: the others have no figure of its quality."""
+    return lambda run, title: draw(run.of_task(task), title)
 
 
 def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None) -> dict[str, bytes]:
@@ -79,7 +89,7 @@ def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = No
     Raises `OSError` where the folder cannot be written.
     """
     drawn = {}
-    for plot in plots or (*PLOTS, *plots_of(run.tasks.values())):
+    for plot in plots or (*PLOTS, *plots_of(run.tasks)):
         figure = plot.draw(run, plot.title)
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"
