@@ -81,6 +81,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="comma-separated: eager, graph, compiled (default: on CUDA eager,graph, and graph,compiled where a "
         "precision is quantized; on a CPU eager)",
     )
+    add(
+        "--workloads",
+        type=options.names,
+        default=("forward",),
+        metavar="NAMES",
+        help="comma-separated: forward (a whole sequence), prefill (a prompt to its first token), decode (one more "
+        "token with a key-value cache) (default: forward)",
+    )
     # Sequences of one batch: the logits of more fit no device.
     add(
         "--batch-size",

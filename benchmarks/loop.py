@@ -82,7 +82,7 @@ class ForwardLoop:
     """
 
     def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
-        self._forward, self._batches = forward, batches
+        self.forward, self._batches = forward, batches
         self._synchronize: Callable[[], None] = synchronizer(device)
         self._wait_for_forward: Callable[[], None] = waiter(device)
         self.next_index = 0
@@ -94,13 +94,13 @@ class ForwardLoop:
 
     def forward_and_wait(self) -> torch.Tensor:
         """Run one forward and wait until the device has finished it: what stands between the clock reads."""
-        logits = self._forward.run()
+        logits = self.forward.run()
         self._wait_for_forward()
         return logits
 
     def run_on(self, batch: Batch) -> torch.Tensor:
         """Put a batch in place and run it, untimed."""
-        self._forward.place(batch)
+        self.forward.place(batch)
         return self.forward_and_wait()
 
     def run_rounds(self, goes_on: Callable[[int], bool]) -> Rounds:
@@ -110,7 +110,7 @@ class ForwardLoop:
         longer than that takes. Garbage is not collected meanwhile.
         """
         rounds = Rounds(self._batches, self.next_index)
-        run, wait, clock = self._forward.run, self._wait_for_forward, time.perf_counter
+        run, wait, clock = self.forward.run, self._wait_for_forward, time.perf_counter
         note_start, note_end = rounds.start_s.append, rounds.end_s.append
         self.place_next()
         with garbage_collection_off():
@@ -126,7 +126,7 @@ class ForwardLoop:
                 self._place_next()
 
     def _place_next(self) -> None:
-        self._forward.place(self._batches[self.next_index % len(self._batches)])
+        self.forward.place(self._batches[self.next_index % len(self._batches)])
         self.next_index += 1
 
 

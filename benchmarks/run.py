@@ -16,7 +16,7 @@ from analysis.case import EAGER, Case
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
-from fixtures.compilation import CompilationError, Logits
+from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
@@ -27,6 +27,7 @@ from fixtures.operators import output_layer_watch
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings
 from fixtures.tasks import Task
+from fixtures.workloads import WORKLOADS, Step, Workload
 
 if TYPE_CHECKING:
     import transformers
@@ -84,7 +85,9 @@ class BenchmarkRun:
     reads_s: list[tuple[float, float]] = field(default_factory=list)
     #: Why it could not be compiled.
     compilation_error: str | None = None
-    _compiled: Logits | None = None
+    _compiled: Step | None = None
+    #: The number of the visit in progress.
+    _number: int = 1
     _others_bytes: int = 0
     _peak: tuple[int | None, str | None] = (None, "nothing has been timed")
 
@@ -95,8 +98,19 @@ class BenchmarkRun:
 
     @cached_property
     def data(self) -> ShapedDataset:
-        """The dataset in the case's shape."""
-        return self.dataset.shaped(self.case.batch_size, self.case.sequence_length)
+        """The dataset in the case's shape, as the workload takes it."""
+        shape = self.case.batch_size, self.case.sequence_length
+        return self.dataset.shaped(*shape, full_rows=self.workload.full_rows)
+
+    @property
+    def workload(self) -> Workload:
+        """What one round does."""
+        return WORKLOADS[self.case.workload]
+
+    @property
+    def tokens_per_round(self) -> float:
+        """How many text tokens a round computes, on average."""
+        return self.workload.tokens_per_round(self.case.batch_size, self.data.text_tokens_per_batch)
 
     @property
     def resident(self) -> ResidentModel:
@@ -116,7 +130,7 @@ class BenchmarkRun:
     @property
     def eager(self) -> Forward:
         """The eager forward: the reference for every other execution."""
-        return EXECUTIONS[EAGER].prepare(self.model, self.data.examples)
+        return EXECUTIONS[EAGER].prepare(self.model, self.data.examples, workload=self.workload)
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -150,13 +164,14 @@ class BenchmarkRun:
         """Return the baseline's model, beside this one: this one itself where its weights are the baseline's."""
         return self.models.get(baseline(), beside=self.precision).model
 
-    def prepare(self) -> None:
-        """Make the closed loop that is timed, in fresh buffers, and run each variant once.
+    def prepare(self, number: int = 1) -> None:
+        """Make the closed loop that is timed in visit `number`, in fresh buffers, and run each variant once.
 
         Where memory runs out, the session's other models are dropped and it is tried once more. Call it inside the
         precision's context. Raises `CompilationError`, `CaptureError`, and `PrecisionError` where the model does not
         compute in what the precision says.
         """
+        self._number = number
         try:
             self._prepare()
             return
@@ -173,8 +188,12 @@ class BenchmarkRun:
         self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
         self.compile()  # unless that was done before the first visit
         start_peak_memory(device)
-        forward = EXECUTIONS[self.case.execution].prepare(self.model, self.data.examples, self._compiled)
-        self.loop = ForwardLoop(forward, self.data.batches, device)
+        execution = EXECUTIONS[self.case.execution]
+        forward = execution.prepare(self.model, self.data.examples, self._compiled, self.workload)
+        batches = self.data.batches
+        if self.workload.keeps_batch:
+            batches = [batches[self.first_batch(self._number)]]
+        self.loop = ForwardLoop(forward, batches, device)
         logits = [self.loop.run_on(example) for example in self.data.examples][-1]
         self.precision.verify(self.model, self._before_casts(logits))
 
@@ -182,7 +201,8 @@ class BenchmarkRun:
         """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""
         if EXECUTIONS[self.case.execution].compiles and self._compiled is None:
             try:
-                self._compiled = EXECUTIONS[self.case.execution].logits(self.model, self.data.examples)
+                execution = EXECUTIONS[self.case.execution]
+                self._compiled = execution.step(self.model, self.data.examples, self.workload)
             except CompilationError as error:
                 self.compilation_error = str(error)
                 raise

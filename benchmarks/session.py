@@ -87,10 +87,11 @@ class Session:
     def open(cls, settings: Settings, policies: Policies) -> Session:
         """List the cases, and make the instruments in the order in which they measure."""
         cases = [
-            Case(precision, execution, task, batch_size=size, sequence_length=length)
+            Case(precision, execution, task, workload, size, length)
             for task in settings.tasks
             for size in settings.batch_sizes
             for length in settings.sequence_lengths or (sequence_length(settings, TASKS[task].dataset),)
+            for workload in settings.workloads
             for precision in settings.precisions
             for execution in settings.executions
         ]
@@ -161,7 +162,7 @@ class Session:
 
     def _visit(self, run: BenchmarkRun, number: int, visit: dict[str, Any], timed: Callable[[], None]) -> None:
         with run.phase("preparation"):
-            run.prepare()
+            run.prepare(number)
         in_visit = list(self._of(InVisit))
         for instrument in in_visit:
             instrument.prepared(run)

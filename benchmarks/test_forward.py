@@ -24,6 +24,7 @@ from fixtures.model.resident import Models
 from fixtures.precisions import PRECISIONS, PrecisionError, unavailable_reason
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
+from fixtures.workloads import WORKLOADS
 
 # A library's deprecation must not cost a user the measurement; the project's own tests do turn warnings into errors.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -79,6 +80,9 @@ def run(
 ) -> BenchmarkRun:
     """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
     if case.id not in session.runs:
+        unavailable = WORKLOADS[case.workload].unavailable_reason(checkpoints[case.task], case)
+        if unavailable is not None:
+            pytest.skip(unavailable)
         session.runs[case.id] = BenchmarkRun(
             settings,
             session.policies.timing[settings.device.type],

@@ -73,7 +73,7 @@ class BoardRun(BenchmarkRun):
 
     board: Board
 
-    def prepare(self) -> None:
+    def prepare(self, number: int = 1) -> None:
         self.loop = ForwardLoop(Forward(self.board.place, self.board.forward), self.data.batches, CPU)
 
     def keep_peak_memory(self) -> None:
@@ -82,7 +82,7 @@ class BoardRun(BenchmarkRun):
 
 BATCHES = [Batch(torch.ones(BATCH_SIZE, 30), torch.ones(BATCH_SIZE, 30), text_tokens=TEXT_TOKENS)]
 DATASET = SimpleNamespace(
-    shaped=lambda size, length: SimpleNamespace(batches=BATCHES, text_tokens_per_batch=float(TEXT_TOKENS))
+    shaped=lambda size, length, **_: SimpleNamespace(batches=BATCHES, text_tokens_per_batch=float(TEXT_TOKENS))
 )
 
 

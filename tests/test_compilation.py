@@ -19,6 +19,7 @@ from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.precisions import ALL, PRECISIONS, named
 from fixtures.settings import default_executions
+from fixtures.workloads import FORWARD
 from tests.test_suite import extra_info
 from tests.tiny import REPOSITORY, tiny_gpt2
 
@@ -61,14 +62,14 @@ def test_each_case_has_code_of_its_own(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: functions.append(function) or function)
     model = tiny_gpt2()
     with torch.no_grad():
-        first, second = (COMPILED.logits(model, [BATCH])(IDS, BATCH.attention_mask) for _ in range(2))
+        first, second = (COMPILED.step(model, [BATCH]).function(IDS, BATCH.attention_mask) for _ in range(2))
     assert functions[0].__code__ is not functions[1].__code__
     assert torch.equal(first, second)
 
 
 def test_a_model_that_cannot_be_compiled_fails_with_one_sentence_and_the_others_go_on(run_suite, monkeypatch):
     def failing(function, **_):
-        def call(*_):
+        def call(*_, **__):
             raise torch._dynamo.exc.Unsupported("a graph break")
 
         return call
@@ -85,21 +86,21 @@ def test_a_model_that_cannot_be_compiled_fails_with_one_sentence_and_the_others_
 
 
 def test_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):
-    def out_of_memory(*_):
+    def out_of_memory(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: out_of_memory)
     with pytest.raises(torch.OutOfMemoryError):
-        COMPILED.logits(tiny_gpt2(), [BATCH])
+        COMPILED.step(tiny_gpt2(), [BATCH])
 
 
 def test_a_visit_that_would_compile_fails(monkeypatch):
-    def recompiling(*_):
+    def recompiling(*_, **__):
         raise RuntimeError("Detected recompile when torch.compile stance is 'fail_on_recompile'")
 
     monkeypatch.setattr("fixtures.executions.called", recompiling)
     with pytest.raises(CompilationError, match=r"does not fit a visit: Detected recompile .*; expected no further"):
-        COMPILED.prepare(tiny_gpt2(), [BATCH], recompiling)
+        COMPILED.prepare(tiny_gpt2(), [BATCH], FORWARD.start(tiny_gpt2(), BATCH))
 
 
 @pytest.mark.parametrize(
@@ -184,10 +185,10 @@ def test_what_waits_for_the_gpu_is_named_and_the_next_capture_works(monkeypatch)
     with torch.no_grad():
         monkeypatch.setattr(model.transformer, "forward", waiting)
         with pytest.raises(CaptureError, match=r"_local_scalar_dense\.default failed"):
-            execution.prepare(model, [batch], execution.logits(model, [batch]))
+            execution.prepare(model, [batch])
         monkeypatch.undo()
         expected = model(batch.input_ids).logits
-        assert torch.equal(execution.prepare(model, [batch], execution.logits(model, [batch]))(batch), expected)
+        assert torch.equal(execution.prepare(model, [batch])(batch), expected)
 
 
 def test_the_products_of_an_eager_forward_are_counted():

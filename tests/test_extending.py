@@ -1,4 +1,4 @@
-"""A precision, an execution, a metric and a task are added in one file each, as docs/extending.md says."""
+"""A precision, an execution, a metric, a task and a workload are added in one file each, as docs/extending.md says."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from tests.tiny import REPOSITORY
 CODE = ("analysis", "benchmarks", "data_prep", "fixtures", "conftest.py", "pyproject.toml")
 EXECUTION = '''
 
-def inference(model: transformers.PreTrainedModel, logits: Logits, examples: Sequence[Batch]) -> Forward:
+def inference(step: Step, examples: Sequence[Batch]) -> Forward:
     """Return the eager forward under `torch.inference_mode`."""
-    return called(model, torch.inference_mode()(logits), examples)
+    forward = called(step, examples)
+    return Forward(forward.place, torch.inference_mode()(forward.run), forward.put)
 
 
 EXECUTIONS["inference"] = Execution("inference", "the eager forward in inference mode", inference)
@@ -99,6 +100,17 @@ def test_a_task_is_one_file_and_runs(tree, tmp_path):
     done = subprocess.run(compared, cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "mean_error" in done.stdout
+
+
+def test_a_workload_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
+    shutil.copy(REPOSITORY / "tests" / "toy_workload.py", tree / "fixtures" / "workloads" / "half.py")
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-m", "not integrity", "--rounds=8", "--energy=off"]
+    command += ["--workloads=half", "--precisions=fp32", "--device=cpu", "--visits=2"]
+    command += [f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "-pno:cacheprovider", "-pno:xdist"]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (tree / "results" / "gpt2_quantization_benchmark_results.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["fp32-half-eager-b1x16"]
 
 
 def test_each_is_one_file_and_runs(tree, tiny_dataset, tiny_model):

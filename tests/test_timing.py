@@ -54,7 +54,7 @@ def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1
         case,
         visits,
         checkpoint=None,
-        dataset=SimpleNamespace(shaped=lambda batch_size, length: data),
+        dataset=SimpleNamespace(shaped=lambda batch_size, length, **_: data),
         models=None,
         task=TASK,
         session_start_s=0.0,

@@ -9,6 +9,7 @@ from benchmarks.instruments.latency.statistics import Latency
 from benchmarks.instruments.machine.validity import Validity
 from benchmarks.instruments.numerics import Numerics
 from benchmarks.instruments.provenance import Provenance
+from benchmarks.instruments.quality.generation import Generation
 from benchmarks.instruments.quality.instrument import Quality
 from benchmarks.instruments.size import Size
 
@@ -21,6 +22,7 @@ INSTRUMENTS: tuple[type[Instrument], ...] = (
     Validity,  # reads clock and temperature beside the rounds, after the energy window
     Size,
     Quality,
+    Generation,
     Numerics,
     Roofline,  # runs a profiler
 )

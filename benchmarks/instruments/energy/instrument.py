@@ -141,7 +141,9 @@ class Energy(InVisit):
     def _record(self, run: BenchmarkRun) -> EnergyRecord:
         windows = self._windows(run)
         idle = [reading for reading in (self._idle_before, self._idle_after) if reading is not None]
-        record = figures(windows, idle, run.case.batch_size, run.data.text_tokens_per_batch)
+        record = figures(windows, idle, run.case.batch_size, run.tokens_per_round)
+        if run.workload.unit == "token":
+            record["energy_per_token_mj"] = record["energy_per_sample_mj"]
         refuse(record, self._policy)
         found = marks(record, self._policy)
         missing = len(run.done) - len(windows)

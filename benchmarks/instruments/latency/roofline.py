@@ -134,6 +134,8 @@ def seconds_of(statement: str, timed_s: float, **tensors: torch.Tensor) -> float
 def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast: torch.dtype | None) -> dict[str, Any]:
     """Return the FLOPs of one forward, and the fewest bytes it must move: each weight read once, logits written once.
 
+    A key-value cache is read once too.
+
     Weights count as they are stored, and under `autocast` in its dtype, since autocast keeps its casts. `flops` are
     those of matrix products, convolutions and attention (a multiply-add is two), or None with a `flops_reason`.
     """
@@ -141,7 +143,7 @@ def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast:
     return {
         "flops": flops,
         "flops_reason": reason,
-        "bytes": weight_bytes(model, autocast) + logits.numel() * logits.element_size(),
+        "bytes": weight_bytes(model, autocast) + eager.state_bytes + logits.numel() * logits.element_size(),
     }
 
 

@@ -147,7 +147,7 @@ class Latency(InVisit):
         return LatencyRecord(
             **medians(visits, shares),
             **rounds_statistics(everything.durations_s),
-            **throughput(variant_means_ms(everything), shares, run.case.batch_size, run.data.text_tokens_per_batch),
+            **throughput(variant_means_ms(everything), shares, run.case.batch_size, run.tokens_per_round),
             outlier_share=outlier_share(everything.durations_s, everything.variants),
             warmup_rounds=sum(visit["warmup_rounds"] for visit in visits),
             warmup_steady=all(visit["warmup_steady"] for visit in visits),

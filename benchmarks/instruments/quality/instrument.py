@@ -129,7 +129,7 @@ def scored_key(case: Case) -> tuple[str, str, int]:
 def scored_rows(run: BenchmarkRun) -> ScoredRows:
     """Return the rows of the data that are scored."""
     rows = slice(run.settings.quality_rows(run.dataset.num_samples, run.task.scoring.rows_on_cpu))
-    data = run.data
+    data = run.dataset.shaped(run.case.batch_size, run.case.sequence_length)  # whatever the workload makes of it
     return ScoredRows(data.input_ids[rows], data.attention_mask[rows], data.labels[rows], partial(text_of, run))
 
 

@@ -9,6 +9,7 @@ from benchmarks.run import BenchmarkRun
 from fixtures.executions import CaptureError
 from fixtures.tasks.predictions import Predictions
 from fixtures.tasks.task import TimedRecord
+from fixtures.workloads import FORWARD
 
 #: Rows that go through the timed execution, by type of device: on a CPU each takes a tenth of a second or more.
 ROWS = {"cuda": 128, "cpu": 16}
@@ -26,6 +27,8 @@ def timed_figures(run: BenchmarkRun, no_logits_reason: str | None) -> TimedRecor
     """
     graph = run.case.partner(execution="graph")
     reason = no_logits_reason
+    if reason is None and run.workload is not FORWARD:
+        reason = f"scoring is of whole sequences; the logits of {run.case.workload} are compared with eager ones"
     if reason is None and run.case.execution == EAGER and graph in run.cases:
         reason = f"{graph.id} has this comparison, and its logits are compared with eager ones"
     if reason is not None:

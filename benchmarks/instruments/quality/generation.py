@@ -1,0 +1,169 @@
+"""Whether generated texts are the same: in each execution as in eager, and in each precision as in FP32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+
+from analysis.case import EAGER, Case
+from analysis.metrics import SAME
+from analysis.metrics.records import Record, metric
+from benchmarks.instruments.base import AfterVisits
+from benchmarks.policies import Policies
+from benchmarks.run import BenchmarkRun
+from fixtures.dataset.batches import Batch
+from fixtures.executions import EXECUTIONS, CaptureError, Forward
+from fixtures.precisions import baseline
+from fixtures.tasks.paired_shares import share_interval
+from fixtures.tasks.predictions import Predictions
+from fixtures.workloads.cache import generated_tokens, positions_of
+
+#: Prompts, at least, by what a step costs: a replay, or a call from Python, or a CPU's time.
+PROMPTS = {"replayed": 32, "called": 2, "cpu": 2}
+#: Tokens by which texts are compared; the first this many tell whether a prompt's text is FP32's.
+TOKENS = {"cuda": 64, "cpu": 32}
+FIRST_TOKENS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRecord(Record):
+    """Greedy tokens behind the prompts, and the logits of the first step; null for workloads that generate none."""
+
+    section: ClassVar[str] = "generation"
+    same_as_eager: float | None = metric(
+        "", None, "share of greedy tokens that are eager's", column="generated_same_as_eager", default=None
+    )
+    same_text_as_fp32: float | None = metric(
+        "",
+        "higher",
+        "share of prompts whose first 32 greedy tokens are FP32's",
+        interval_of="the share of prompts like these (exact, binomial)",
+        low_column="same_text_ci95_low",
+        high_column="same_text_ci95_high",
+        repeat=SAME,
+        heading="same text as FP32",
+        form=".1%",
+        default=None,
+    )
+    same_text_ci95_low: float | None = metric("", None, "lower end of its 95% interval", default=None)
+    same_text_ci95_high: float | None = metric("", None, "upper end of its 95% interval", default=None)
+    first_difference: float | None = metric(
+        "tokens", "higher", "mean position of the first token that differs from FP32's, where one does", default=None
+    )
+    kl_vs_fp32_nats: float | None = metric(
+        "nats", "lower", "mean divergence of the first step from FP32's", column="decode_kl_vs_fp32_nats", default=None
+    )
+    top1_agreement_vs_fp32: float | None = metric(
+        "", "higher", "prompts whose most likely next token is FP32's", column="decode_top1_vs_fp32", default=None
+    )
+    prompts: int | None = None
+    tokens: int | None = None
+    reason: str | None = None
+
+
+class Texts(NamedTuple):
+    """Greedy tokens behind prompts, int64 [prompts, tokens], and log-probabilities of the first, [prompts, vocabulary].
+
+    All on the CPU.
+    """
+
+    tokens: torch.Tensor
+    log_p: torch.Tensor
+
+
+class Generation(AfterVisits):
+    """Generates with the timed execution, with eager and with FP32."""
+
+    record = GenerationRecord
+
+    def __init__(self, policies: Policies) -> None:
+        super().__init__(policies)
+        #: FP32's, by the case without its precision and how it is launched.
+        self._references: dict[tuple[Case, str], Texts] = {}
+
+    def measure(self, run: BenchmarkRun) -> Record:
+        """Return the figures. Raises `CaptureError` where a CUDA graph generates other tokens than eager execution."""
+        if run.workload.unit != "token":
+            return GenerationRecord(reason=f"{run.case.workload} generates no text")
+        with run.phase("quality"):
+            return self._generation(run)
+
+    def _generation(self, run: BenchmarkRun) -> GenerationRecord:
+        device = run.settings.device.type
+        launched = "cpu" if device == "cpu" else "called" if run.case.execution == EAGER else "replayed"
+        room = generated_tokens(positions_of(run.checkpoint.config), run.case.sequence_length)
+        tokens = min(TOKENS[device], room)
+        wanted = -(-PROMPTS[launched] // run.case.batch_size)
+        batches = run.data.batches[: max(1, min(wanted, run.data.samples // run.case.batch_size))]
+        timed = texts_of(run.loop.forward, batches, tokens)
+        same = self._same_as_eager(run, batches[0], tokens, timed)
+        expected = self._reference(run, launched, batches, tokens, timed)
+        return GenerationRecord(
+            same_as_eager=same,
+            prompts=len(timed.tokens),
+            tokens=tokens,
+            **against_fp32(timed, expected),
+        )
+
+    def _same_as_eager(self, run: BenchmarkRun, batch: Batch, tokens: int, timed: Texts) -> float:
+        if run.case.execution == EAGER:
+            return 1.0
+        eager = texts_of(run.eager, [batch], tokens).tokens
+        differing = float((eager != timed.tokens[: len(eager)]).double().mean())
+        if differing and not EXECUTIONS[run.case.execution].compiles:
+            raise CaptureError(
+                f"{run.case.id} generates other tokens than eager execution ({differing:.1%} of {eager.numel()}); "
+                "expected the same. Its latency would be that of another computation."
+            )
+        return 1 - differing
+
+    def _reference(
+        self, run: BenchmarkRun, launched: str, batches: Sequence[Batch], tokens: int, timed: Texts
+    ) -> Texts:
+        """Return FP32's texts for the batches, generated once for all precisions: its own, where it is measured."""
+        key = (run.case.partner(precision="", execution=""), launched)
+        if key not in self._references and run.precision.is_baseline:
+            self._references[key] = timed
+        if key not in self._references:
+            execution = EXECUTIONS["graph" if launched == "replayed" else EAGER]
+            with baseline().running(run.settings.device, keeps_casts=False):
+                forward = execution.prepare(run.baseline_model(), run.data.examples, workload=run.workload)
+                self._references[key] = texts_of(forward, batches, tokens)
+        return self._references[key]
+
+
+def texts_of(forward: Forward, batches: Sequence[Batch], tokens: int) -> Texts:
+    """Return the greedy tokens that follow the first one behind each prompt, and the logits of the first step."""
+    texts, firsts = [], []
+    for batch in batches:
+        logits, text = forward(batch), []
+        firsts.append(torch.log_softmax(logits[:, -1], dim=-1, dtype=torch.float32).cpu())
+        for number in range(tokens):
+            following = logits[:, -1:].argmax(dim=-1)
+            text.append(following)
+            if number + 1 < tokens:
+                forward.put({"input_ids": following})
+                logits = forward.run()
+        texts.append(torch.cat(text, dim=1).cpu())
+    return Texts(torch.cat(texts), torch.cat(firsts))
+
+
+def against_fp32(found: Texts, expected: Texts) -> dict[str, Any]:
+    """Return how many texts are FP32's and where those that are not differ first, and the first steps' divergence."""
+    differs = found.tokens != expected.tokens
+    alike = int((~differs[:, :FIRST_TOKENS].any(dim=1)).sum())
+    low, high = share_interval(alike, len(differs))
+    other = differs[differs.any(dim=1)]
+    predictions = Predictions(found.log_p.device)
+    predictions.add(found.log_p, expected.log_p)
+    return {
+        "same_text_as_fp32": alike / len(differs),
+        "same_text_ci95_low": low,
+        "same_text_ci95_high": high,
+        "first_difference": float(other.int().argmax(dim=1).double().mean()) if len(other) else None,
+        "kl_vs_fp32_nats": float(predictions.kl_nats.double().mean()),
+        "top1_agreement_vs_fp32": float(predictions.same_top.double().mean()),
+    }
