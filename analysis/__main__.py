@@ -17,11 +17,13 @@ from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.variance import variance_markdown
 from analysis.metrics import Catalogue
 from analysis.report.deployment import Tariff, parse_price
+from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
 from data_prep.errors import InputError
+from data_prep.options import whole_number
 
 Value = TypeVar("Value")
 #: The exit code where a limit lies within the interval and `--undecided fail` is given.
@@ -38,7 +40,8 @@ def report(options: argparse.Namespace) -> int:
     tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
     run = load(select(options.runs)[-1])
     try:
-        paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff))
+        length = ReplyLength(options.generate, options.prompt)
+        paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff, length))
     except OSError as error:
         raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))
@@ -145,6 +148,16 @@ def add_report_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `report`."""
     command.add_argument(
         "--tariff", type=argument(parse_price), metavar="PRICE", help="of a kWh, for the cost of a million tokens"
+    )
+    command.add_argument(
+        "--generate",
+        type=whole_number(1),
+        default=ReplyLength().generated,
+        metavar="N",
+        help="new tokens of a reply, where prefill and decode were measured (default: %(default)s)",
+    )
+    command.add_argument(
+        "--prompt", type=whole_number(1), metavar="N", help="its prompt's tokens (default: every length measured)"
     )
     command.add_argument("--currency", default="EUR", help="of the tariff (default: %(default)s)")
 

@@ -62,6 +62,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     for metric in catalogue.metrics:
         if metric.is_number:
             frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
+    frame = frame.copy()  # pandas keeps each column that was replaced apart, and warns of a hundred
     for ratio in RATIOS:
         add_ratio(frame, ratio)
     frame = frame.drop(columns=paired)

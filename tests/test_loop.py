@@ -21,6 +21,8 @@ from benchmarks.loop import ClockError, ForwardLoop, Rounds
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import FULL, PADDED, Batch
 from fixtures.executions import EXECUTIONS, Forward, called
+from fixtures.workloads import Step
+from fixtures.workloads import forward as forward_workload
 from tests.test_timing import batches, case_in_progress
 from tests.tiny import REPOSITORY, tiny_gpt2
 
@@ -31,7 +33,8 @@ OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
 
 def calling(logits: Callable[..., Any]) -> Forward:
     """A forward that calls a function with the batch in place."""
-    return called(None, logits, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
+    step = Step(logits, forward_workload.inputs, forward_workload.changing)
+    return called(step, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
 
 
 def until(count: int) -> Callable[[int], bool]:
@@ -42,7 +45,7 @@ def until(count: int) -> Callable[[int], bool]:
 def numbers_read(count: int, first: int, *rounds: int) -> list[int]:
     """Which of `count` batches a loop reads from number `first` on, in runs of so many rounds."""
     seen: list[int] = []
-    loop = ForwardLoop(calling(lambda ids, mask: seen.append(int(ids[0, 0]))), batches(*[FULL] * count), CPU)
+    loop = ForwardLoop(calling(lambda input_ids, **_: seen.append(int(input_ids[0, 0]))), batches(*[FULL] * count), CPU)
     loop.next_index = first
     for number in rounds:
         loop.run_rounds(until(number))
@@ -59,7 +62,7 @@ def test_rounds_read_batches_in_their_order_and_wrap_around():
 @pytest.mark.parametrize(("told", "count"), [(0, 1), (1, 1), (2, 2), (5, 5)])
 def test_rounds_stop_when_told_and_are_one_at_least(told, count):
     asked: list[int] = []
-    loop = ForwardLoop(calling(lambda ids, mask: ids), batches(FULL), CPU)
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), batches(FULL), CPU)
     rounds = loop.run_rounds(lambda done: asked.append(done) or done < told)
     assert asked == list(range(1, count + 1))
     assert len(rounds) == len(rounds.start_s) == len(rounds.end_s) == count
@@ -67,14 +70,14 @@ def test_rounds_stop_when_told_and_are_one_at_least(told, count):
 
 
 def test_each_round_has_the_variant_of_the_batch_that_it_read():
-    loop = ForwardLoop(calling(lambda ids, mask: ids), batches(FULL, PADDED, PADDED), CPU)
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), batches(FULL, PADDED, PADDED), CPU)
     loop.next_index = 5
     assert loop.run_rounds(until(5)).variants == [PADDED, FULL, PADDED, PADDED, FULL]
 
 
 def test_a_batch_is_placed_as_a_view_of_the_dataset_not_a_copy():
     data = batches(FULL, FULL)
-    loop = ForwardLoop(calling(lambda ids, mask: ids), data, CPU)
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), data, CPU)
     loop.place_next()
     assert loop.forward_and_wait().data_ptr() == data[0].input_ids.data_ptr()
     assert loop.run_on(data[1]).data_ptr() == data[1].input_ids.data_ptr()
@@ -150,14 +153,14 @@ def collecting(request):
 
 def test_garbage_is_not_collected_during_rounds_and_afterwards_as_before(collecting):
     seen: list[bool] = []
-    loop = ForwardLoop(calling(lambda ids, mask: seen.append(gc.isenabled())), batches(FULL), CPU)
+    loop = ForwardLoop(calling(lambda **_: seen.append(gc.isenabled())), batches(FULL), CPU)
     loop.run_rounds(lambda done: seen.append(gc.isenabled()) or done < 3)
     assert seen == [False] * 6
     assert gc.isenabled() is collecting
 
 
 def test_garbage_is_collected_again_after_a_round_that_raises(collecting):
-    def fail(ids: torch.Tensor, mask: torch.Tensor) -> None:
+    def fail(**_: torch.Tensor) -> None:
         raise RuntimeError(f"collecting: {gc.isenabled()}")
 
     with pytest.raises(RuntimeError, match="collecting: False"):

@@ -20,7 +20,7 @@ from analysis.storage.runs import Run
 from tests.test_results import benchmark, in_visits
 
 #: Every picture of a run of language modeling, in their order.
-EVERY = (*PLOTS, *plots_of(first_edition()))
+EVERY = (*(plot for plot in PLOTS if not plot.name.startswith("sweep")), *plots_of(first_edition()))
 
 
 def summary_of(*benchmarks: dict) -> RunSummary:

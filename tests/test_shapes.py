@@ -133,7 +133,7 @@ def test_a_shape_that_fits_no_memory_is_one_failed_benchmark_and_the_others_go_o
 
     prepare = BenchmarkRun.prepare
 
-    def short_of_memory(run: BenchmarkRun) -> None:
+    def short_of_memory(run: BenchmarkRun, number: int = 1) -> None:
         if run.case.batch_size == 4:
             torch.empty(2**50)
         prepare(run)
@@ -150,7 +150,7 @@ def test_a_shape_that_fits_without_the_other_models_runs(run_suite, monkeypatch)
 
     prepare = BenchmarkRun._prepare
 
-    def short_of_memory(run: BenchmarkRun) -> None:
+    def short_of_memory(run: BenchmarkRun, number: int = 1) -> None:
         if len(list(run.models)) > 1:
             torch.empty(2**50)
         prepare(run)

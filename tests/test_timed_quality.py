@@ -14,6 +14,7 @@ from benchmarks.loop import ForwardLoop
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.tasks.language_modeling import TASK
+from fixtures.workloads import FORWARD
 from tests.test_divergence import two_models
 from tests.tiny import LENGTHS, tiny_tensors
 
@@ -28,7 +29,14 @@ def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
     settings = SimpleNamespace(device=CPU)
     return SimpleNamespace(
-        settings=settings, case=case, cases=(case, *others), data=data, model=scored, loop=loop, task=TASK
+        settings=settings,
+        case=case,
+        cases=(case, *others),
+        data=data,
+        model=scored,
+        loop=loop,
+        task=TASK,
+        workload=FORWARD,
     )
 
 

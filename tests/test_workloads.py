@@ -45,8 +45,9 @@ def prompts(batch_size: int, device: torch.device = CPU) -> ShapedDataset:
 @torch.no_grad()
 def test_the_tokens_are_those_of_transformers_own_generation(make, batch_size, device):
     model, data = make().to(device), prompts(batch_size, device)
-    for execution in ("eager", "graph") if device.type == "cuda" else ("eager",):
-        forward = EXECUTIONS[execution].prepare(model, data.examples, workload=WORKLOADS["decode"])
+    runs = [("eager", "decode"), ("eager", "decode_growing"), *([("graph", "decode")] if device.type == "cuda" else [])]
+    for execution, workload in runs:
+        forward = EXECUTIONS[execution].prepare(model, data.examples, workload=WORKLOADS[workload])
         found = texts_of(forward, data.batches[:2], 16)
         for number, batch in enumerate(data.batches[:2]):
             expected = model.generate(
@@ -60,8 +61,9 @@ def test_the_tokens_are_those_of_transformers_own_generation(make, batch_size, d
 @torch.no_grad()
 def test_every_round_begins_from_the_same_state(device):
     model, data = tiny_gpt2(n_positions=64).to(device), prompts(1, device)
-    for name in ("prefill", "decode"):
-        for execution in ("eager", "graph") if device.type == "cuda" else ("eager",):
+    for name in ("prefill", "decode", "decode_growing"):
+        captures = device.type == "cuda" and name != "decode_growing"
+        for execution in ("eager", "graph") if captures else ("eager",):
             forward = EXECUTIONS[execution].prepare(model, data.examples, workload=WORKLOADS[name])
             loop = ForwardLoop(forward, data.batches[:1], device)
             first = loop.run_on(data.batches[0]).clone()
@@ -183,6 +185,14 @@ def test_what_cannot_generate_is_skipped_and_the_rest_goes_on(run_suite):
     assert result.ret == 0  # 32 positions: 16 tokens behind the prompt
     other = Case("fp32", "eager", task="classification", workload="decode")
     assert WORKLOADS["decode"].unavailable_reason(None, other).startswith("decode is of language models")
+
+
+def test_a_growing_cache_is_eagers_alone_and_has_no_launch_bound_share(run_suite, saved_run):
+    options = ("--precisions=fp32", "--workloads=decode_growing", "--sequence-length=16")
+    assert run_suite("--benchmark-autosave", *options).ret == 0
+    assert extra_info(saved_run(), "fp32-decode_growing-eager-b1x16")["generation"]["same_as_eager"] == 1
+    graph = Case("fp32", "graph", workload="decode_growing")
+    assert "eager runs it" in WORKLOADS["decode_growing"].unavailable_reason(None, graph)
 
 
 def test_prompts_are_full_rows_and_there_must_be_enough(run_suite, tmp_path):

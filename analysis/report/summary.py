@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import pandas as pd
 
 from analysis.metrics import Catalogue, lookup
 from analysis.metrics.tasks import TaskWords, tasks_of, title
+from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
+from analysis.report.reply import ReplyLength, replies
 from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import floors_of
@@ -33,6 +35,7 @@ class RunSummary:
     environment: Mapping[str, Any]
     missing: Mapping[str, str]
     tariff: Tariff | None = None
+    reply: ReplyLength = field(default_factory=ReplyLength)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -53,6 +56,16 @@ class RunSummary:
     def costs(self) -> pd.DataFrame:
         """Energy, and at a tariff cost, of a million tokens."""
         return deployment(self.frame, self.tariff)
+
+    @cached_property
+    def replies(self) -> pd.DataFrame:
+        """Time, speed, energy and cost of whole replies, where prefill and decode were measured."""
+        return replies(self.frame, self.reply, self.tariff)
+
+    @cached_property
+    def crossovers(self) -> list[str]:
+        """From which batch size on each precision pays, where several were measured."""
+        return crossovers(self.frame)
 
     @cached_property
     def tasks(self) -> dict[str, TaskWords]:

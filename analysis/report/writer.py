@@ -57,6 +57,9 @@ def summary(run: RunSummary) -> str:
     parts += [legend] if legend else []
     parts += run.advice
     parts += [bullets(run.gains_and_costs)] if run.gains_and_costs else []
+    parts += [bullets(run.crossovers)] if run.crossovers else []
+    if len(run.replies):
+        parts.append(markdown_table(run.replies))
     if len(run.costs):
         parts.append(markdown_table(run.costs))
     if run.notes:

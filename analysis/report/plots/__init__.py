@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from analysis.metrics.tasks import TaskWords
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
+from analysis.report.plots.lines import lines
 from analysis.report.plots.time_series import latency_series, power_series
 from analysis.report.summary import RunSummary
 from analysis.storage.files import write
@@ -46,6 +47,10 @@ PLOTS = (
     ),
     Plot("energy", "Energy per sample", partial(bars, column="energy_per_sample_mj", form="{:.4g}")),
     Plot("throughput", "Throughput", partial(bars, column="throughput", form="{:.4g}")),
+    Plot("sweep_latency", "Median latency over the shape", partial(lines, column="median_latency_ms")),
+    Plot("sweep_speedup", "Speed against FP32 over the shape", partial(lines, column="speedup_vs_fp32")),
+    Plot("sweep_energy", "Energy per sample over the shape", partial(lines, column="energy_per_sample_mj")),
+    Plot("sweep_throughput", "Throughput over the shape", partial(lines, column="throughput")),
     Plot("size", "Size of the model", partial(bars, column="model_size_mb", form="{:.1f}")),
     Plot(
         "frontier_divergence",

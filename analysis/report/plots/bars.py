@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: Share of a setting's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
+#: Of more settings bars would be too thin to read; a sweep is drawn as lines.
+MOST_SETTINGS = 9
 #: With more characters than this above the bars, they stand upright.
 MOST_LEVEL_CHARACTERS = 80
 #: Signs beside a row's figure, and what they mean.
@@ -41,11 +43,12 @@ SIGN_MEANINGS = {
 def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     """Draw a metric as bars from 0, grouped by execution and shape, with its 95% interval where it has one.
 
-    A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure.
+    A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure, and where
+    there are too many settings for bars.
     """
     frame, metric = run.frame, run.catalogue[column]
     values = frame[column]
-    if not values.notna().any():
+    if not values.notna().any() or frame["setting"].nunique() > MOST_SETTINGS:
         return None
     lows, highs = interval_ends(frame, column, run.catalogue)
     notes = [metric_caption(run, column), *sign_legend(frame), *missing_values(run, column)]
