@@ -11,10 +11,37 @@ from typing import Any
 
 from analysis.metrics.columns import NAME
 from data_prep.errors import InputError
-from data_prep.untrusted import is_name
+from data_prep.untrusted import LIMITS, finite_number, is_name
 
 #: The key of `machine_info` with a run's tasks.
 TASKS_KEY = "tasks"
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """A figure that others have published of FP32, by a protocol that the suite has too."""
+
+    name: str
+    value: float
+    source: str
+    #: Where the figure is in a benchmark's `extra_info`, and what else must be there for the same protocol.
+    path: str
+    conditions: Mapping[str, int]
+    #: What tells the published weights, and where that is in `extra_info`.
+    identity_path: str
+    identity: str
+    #: How far two ways of computing it may be apart.
+    tolerance_rel: float
+
+    @classmethod
+    def from_json(cls, entry: object) -> PublishedFigure:
+        """Read one of a saved run. Raises `InputError` where it is not such."""
+        known = entry if isinstance(entry, Mapping) else {}
+        texts = all(is_name(known.get(name)) for name in ("name", "source", "path", "identity_path", "identity"))
+        numbers = all(finite_number(known.get(name)) for name in ("value", "tolerance_rel"))
+        if not texts or not numbers or not isinstance(known.get("conditions"), Mapping):
+            raise InputError(f"The run has the published figure {ascii(entry)[:120]}; expected name, value and source.")
+        return cls(**{field.name: known[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -35,11 +62,13 @@ class TaskWords:
     margin: str
     #: What the model gives one of for each position or sequence.
     answer: str
+    #: What others have published of it.
+    published: tuple[PublishedFigure, ...] = ()
 
     @classmethod
     def from_json(cls, entry: object) -> TaskWords:
         """Read a saved run's words of one task. Raises `InputError` where they are not such."""
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name != "published"]
         if not isinstance(entry, Mapping) or not all(is_name(entry.get(name)) for name in names):
             raise InputError(
                 f"The run describes a task as {ascii(entry)[:80]}; expected {', '.join(names)}, each a name."
@@ -47,7 +76,10 @@ class TaskWords:
         columns = (entry["files"], entry["headline"], entry["cost"], entry["change"])
         if not all(NAME.fullmatch(column) for column in columns) or entry["change_form"] not in CHANGE_FORMS:
             raise InputError(f"The run describes a task as {ascii(dict(entry))[:200]}; expected names of columns.")
-        return cls(**{name: entry[name] for name in names})
+        published = entry.get("published", ())
+        if not isinstance(published, (list, tuple)) or len(published) > LIMITS.metrics:
+            raise InputError(f"The run has the published figures {ascii(published)[:80]}; expected a list.")
+        return cls(**{name: entry[name] for name in names}, published=tuple(map(PublishedFigure.from_json, published)))
 
     def change_text(self, value: float) -> str:
         """Return a difference from FP32 as text."""

@@ -30,9 +30,12 @@ def explanations(frame: pd.DataFrame) -> list[str]:
         ]
         measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]
         if len(measured) == len(partners):
-            several = [len({getattr(other, name) for other in rows}) > 1 for name in ("task", "shape")]
-            where = f" for {case.task.replace('_', ' ')}" if several[0] else ""
-            sentences.append(explanation(measured, where + (f" at {case.shape}" if several[1] else "")))
+            several = {
+                name: len({getattr(other, name) for other in rows}) > 1 for name in ("task", "workload", "shape")
+            }
+            named = [getattr(case, name).replace("_", " ") for name in ("task", "workload") if several[name]]
+            where = (f" for {', '.join(named)}" if named else "") + (f" at {case.shape}" if several["shape"] else "")
+            sentences.append(explanation(measured, where))
     return sentences
 
 

@@ -16,6 +16,7 @@ from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.precisions import precision_sentences
+from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
 from analysis.storage.runs import Run, measured_at, short_commit
@@ -61,6 +62,11 @@ class RunSummary:
     def replies(self) -> pd.DataFrame:
         """Time, speed, energy and cost of whole replies, where prefill and decode were measured."""
         return replies(self.frame, self.reply, self.tariff)
+
+    @cached_property
+    def published(self) -> list[str]:
+        """Figures beside published ones, where the same protocol was run."""
+        return published_sentences(self.benchmarks, self.tasks)
 
     @cached_property
     def crossovers(self) -> list[str]:

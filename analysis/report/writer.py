@@ -37,12 +37,12 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    every = list(dict.fromkeys(run.tasks.values()))
-    for words in every:
-        names = [name for name, of_task in run.tasks.items() if of_task == words]
+    every = {words.files: words for words in run.tasks.values()}
+    for files, words in every.items():
+        names = [name for name, of_task in run.tasks.items() if of_task.files == files]
         rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.foreign])
         paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
-    paths.append(write(folder / summary_name(every[0]), summary(run)))
+    paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
     return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]
 
 
@@ -55,7 +55,7 @@ def summary(run: RunSummary) -> str:
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
     legend = interval_legend(run.frame, run.catalogue)
     parts += [legend] if legend else []
-    parts += run.advice
+    parts += [*run.advice, *run.published]
     parts += [bullets(run.gains_and_costs)] if run.gains_and_costs else []
     parts += [bullets(run.crossovers)] if run.crossovers else []
     if len(run.replies):

@@ -64,7 +64,7 @@ class ReportPlugin:
                 terminalreporter.write_line(real_data_hint(task))
         short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
-        for sentence in [*summary.advice, *summary.gains_and_costs, *summary.crossovers]:
+        for sentence in [*summary.advice, *summary.published, *summary.gains_and_costs, *summary.crossovers]:
             terminalreporter.write_line(sentence)
         for warning in summary.warnings:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)

@@ -67,8 +67,9 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
         draw_panel(axes, run, of_shape, x, y)
         if len(panels) > 1:
             case = of_shape["case"].iloc[0]
-            task = f"{case.task.replace('_', ' ')}, " if run.frame["task"].nunique() > 1 else ""
-            axes.set_title(task + case.shape, size=8, loc="left")
+            several = [name for name in ("task", "workload") if run.frame[name].nunique() > 1]
+            parts = [*(getattr(case, name).replace("_", " ") for name in several), case.shape]
+            axes.set_title(", ".join(parts), size=8, loc="left")
     add_legend(figure, handles)
     return figure
 
