@@ -32,8 +32,8 @@ def beside(figure: PublishedFigure, extra_info: Mapping[str, Any]) -> str | None
         return None
     if lookup(extra_info, figure.identity_path) != figure.identity:
         return (
-            f"The published {figure.name} is {figure.value:.4g} ({figure.source}): of other weights than these, so they "
-            "are not compared."
+            f"The published {figure.name} is {figure.value:.4g} ({figure.source}): of other weights than these, so "
+            "they are not compared."
         )
     difference = value / figure.value - 1
     agrees = abs(difference) <= figure.tolerance_rel
