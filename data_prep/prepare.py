@@ -26,7 +26,7 @@ from data_prep.layout import (
     write_dataset,
 )
 from data_prep.protocol import Protocol
-from data_prep.specs import DEFAULT_TASK, DatasetSpec
+from data_prep.specs import DatasetSpec
 from data_prep.untrusted import LIMITS, is_name
 
 
@@ -71,14 +71,8 @@ def real_source(
             return None
         raise InputError(
             f"The model hub cannot be reached ({reason}) and this machine has no copy of what is needed: {error} "
-            f"Prepare from files with `{command(spec)} --text-file {spec.text_file} --tokenizer FOLDER`."
+            f"Prepare from files with `{spec.command} --text-file {spec.text_file} --tokenizer FOLDER`."
         ) from error
-
-
-def command(spec: DatasetSpec) -> str:
-    """Return the command that prepares a dataset."""
-    task = "" if spec.task == DEFAULT_TASK else f" --task {spec.task}"
-    return f"python -m data_prep{task}"
 
 
 def write(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data_prep.protocol import Protocol
+from data_prep.tasks import DEFAULT_TASK
 
 if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown without them
     import datasets
@@ -70,8 +71,11 @@ class DatasetSpec:
     ]
     #: Generated rows and their tokenizer, from a seed.
     stand_in: Callable[[int], tuple[Text, transformers.PreTrainedTokenizerBase]]
-    #: Keys of metadata.json that the dataset's own folder has and those of other tasks lack.
-    own_keys: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that prepares it."""
+        return "python -m data_prep" + ("" if self.task == DEFAULT_TASK else f" --task {self.task}")
 
     def named_sources(self, protocol: Protocol) -> list[str]:
         """Return the options, such as `--text-file`, that name another text or tokenizer than the published ones."""

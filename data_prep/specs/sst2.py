@@ -199,5 +199,4 @@ SPEC = DatasetSpec(
     is_models_vocabulary=is_bert_vocabulary,
     facts=facts,
     stand_in=stand_in,
-    own_keys=("num_labels",),
 )
