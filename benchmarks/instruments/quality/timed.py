@@ -61,5 +61,5 @@ def require_same_predictions(timed: TimedRecord, kl_vs_fp32_nats: float | None, 
     if timed.kl_nats is not None and not timed.kl_nats <= limit:
         raise CaptureError(
             f"What {name} predicts while it is timed differs from what was scored by {timed.kl_nats:.1e} nats a "
-            f"target; expected at most {limit:.1e}. Its latency and its perplexity would be those of two computations."
+            f"target; expected at most {limit:.1e}. Its latency and its quality would be those of two computations."
         )
