@@ -54,6 +54,17 @@ def test_a_precision_pays_from_the_batch_from_which_all_larger_gain(speedups, se
     assert found[1] == "fp8, graph, 128 tokens, saves energy from batch 1 on, the smallest that was measured."
 
 
+def test_without_an_interval_nothing_is_certain_and_invalid_rows_do_not_count():
+    rows = sweep((0.5, 0.9, 1.5, 2.0))
+    for row in rows:
+        row["extra_info"]["visits"] = row["extra_info"]["visits"][:1]
+        del row["extra_info"]["visits"][0]["median_ms"]
+    assert "is faster from batch 16 on (1 to beyond 64)" in crossovers(table(rows))[0]
+    for row in rows[-4:]:
+        row["extra_info"]["validity"]["status"] = "invalid" if row["name"].startswith("fp32") else "valid"
+    assert "is faster nowhere clearly from batch 1 to 4" in crossovers(table(rows))[0]
+
+
 def test_without_a_sweep_nothing_is_said_or_drawn():
     rows = sweep((1.0, 1.0, 1.0, 1.0))[:2]
     assert crossovers(table(rows)) == []

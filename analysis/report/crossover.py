@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,9 @@ def crossovers(frame: pd.DataFrame) -> list[str]:
     and from which on all certainly gain, by the intervals of a repeat.
     """
     sentences = []
-    others = frame[(frame["precision"] != BASELINE) & (frame["validity"] != "invalid")]
+    invalid = set(frame.loc[frame["validity"] == "invalid", "case"])
+    is_usable = frame["case"].map(lambda case: not {case, case.partner(precision=BASELINE)} & invalid).astype(bool)
+    others = frame[(frame["precision"] != BASELINE) & is_usable]
     for _, rows in others.groupby(SWEPT, sort=False):
         by_batch = rows.sort_values("batch_size")
         if len(by_batch) < 2:
@@ -45,7 +48,8 @@ def crossovers(frame: pd.DataFrame) -> list[str]:
 def crossover(rows: pd.DataFrame, column: str, ends: tuple[str, str], none: float) -> str:
     """Return from which batch on a gain is above `none`, as the end of a sentence; `rows` in order of batch size."""
     batches = [int(batch) for batch in rows["batch_size"]]
-    low, high = (rows[end].fillna(rows[column]) for end in ends)
+    # Where nothing says how far a repeat may differ, it may gain or lose.
+    low, high = rows[ends[0]].fillna(-math.inf), rows[ends[1]].fillna(math.inf)
     measured, possibly, certainly = (
         first_of_all_larger(batches, list(values > none)) for values in (rows[column], high, low)
     )

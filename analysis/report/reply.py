@@ -51,6 +51,8 @@ def reply(
     (low_ms, high_ms), (low_mj, high_mj) = (map(total, REPEAT_COLUMNS[figure]) for figure in ("latency", "energy"))
     per_user = 1000 * generated / milliseconds
     name = replace(case, workload="reply").id
+    if "invalid" in (prefill["validity"], decode["validity"]):
+        name += " (invalid)"
     row = {
         "reply": f"{name}, {case.sequence_length} + {generated} tokens",
         "time ms": with_interval(milliseconds, low_ms, high_ms, ".1f"),

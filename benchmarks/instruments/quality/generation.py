@@ -101,16 +101,15 @@ class Generation(AfterVisits):
         timed = texts_of(run.loop.forward, batches, tokens)
         same = self._same_as_eager(run, batches[0], tokens, timed)
         expected = self._reference(run, launched, batches, tokens, timed)
-        return GenerationRecord(
-            same_as_eager=same,
-            prompts=len(timed.tokens),
-            tokens=tokens,
-            **against_fp32(timed, expected),
-        )
+        prompts = len(timed.tokens)
+        if run.precision.is_baseline:
+            reason = f"{run.case.precision} is what the others are compared with"
+            return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, reason=reason)
+        return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, **against_fp32(timed, expected))
 
-    def _same_as_eager(self, run: BenchmarkRun, batch: Batch, tokens: int, timed: Texts) -> float:
+    def _same_as_eager(self, run: BenchmarkRun, batch: Batch, tokens: int, timed: Texts) -> float | None:
         if run.case.execution == EAGER:
-            return 1.0
+            return None  # it would be compared with itself
         eager = texts_of(run.eager, [batch], tokens).tokens
         differing = float((eager != timed.tokens[: len(eager)]).double().mean())
         if differing and not EXECUTIONS[run.case.execution].compiles:
