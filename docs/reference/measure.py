@@ -1,0 +1,103 @@
+"""Measure the reference again: `python -m docs.reference.measure h100 default --sessions 10 [pytest options]`.
+
+Every session is a fresh process. Its saved run becomes `results/reference/MACHINE/SERIES/0001.json`, its single rounds
+`rounds/0001.npz` beside it. A session that was finished is kept: the same command goes on where the last one stopped.
+After the last session, table, summary, page and pictures of the first are written into the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.storage.files import write
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Sessions of the same thing: the options of pytest, and the pictures that pages of `docs/` show."""
+
+    options: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
+SERIES = {
+    "default": Series(pictures=("latency.png", "speedup.png", "energy.png", "frontier_energy.png")),
+    "precisions": Series(
+        ("--precisions=all", "--executions=compiled"), ("speedup.png", "energy.png", "frontier_energy.png")
+    ),
+    "generation": Series(("--workloads=prefill,decode",), ("latency.png",)),
+    "classification": Series(("--task=classification",), ("speedup.png",)),
+    "sweep": Series(("--batch-size=1,4,16,64", "--executions=graph"), ("sweep_latency.png", "sweep_speedup.png")),
+}
+
+
+def main() -> int:
+    """Measure the missing sessions of a series and write its report; return the exit code of what failed, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m docs.reference.measure", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("machine", help="a name for the folder, as h100, h200, cpu")
+    parser.add_argument("series", choices=SERIES)
+    parser.add_argument("--sessions", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--reference", type=Path, default=REFERENCE, help="default: results/reference")
+    options, pytest_options = parser.parse_known_args()
+    series, folder = SERIES[options.series], options.reference / options.machine / options.series
+    for number in range(1, options.sessions + 1):
+        kept = folder / f"{number:04d}.json"
+        if kept.exists():
+            continue
+        print(f"{options.machine} {options.series}: session {number} of {options.sessions}", flush=True)
+        code = measure(kept, [*series.options, *pytest_options])
+        if code:
+            return code
+    return report(folder / "0001.json", series.pictures)
+
+
+def measure(kept: Path, pytest_options: list[str]) -> int:
+    """Run one session in a fresh process and keep its run and its rounds; return pytest's exit code.
+
+    `machine_info.command_seconds` of what is kept is the time of the whole command, from its start to its end.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        places = [f"--results-dir={place}/results", f"--benchmark-storage={place}/saved"]
+        command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-autosave", *places, *pytest_options]
+        start = time.perf_counter()
+        code = subprocess.run(command, check=False).returncode
+        seconds = time.perf_counter() - start
+        if code:
+            return code
+        (saved,) = Path(place).glob("saved/*/*.json")
+        run = json.loads(saved.read_text(encoding="utf-8"))
+        rounds = kept.parent / "rounds" / f"{kept.stem}.npz"
+        rounds.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run["machine_info"]["rounds_file"], rounds)
+        run["machine_info"]["rounds_file"] = f"rounds/{rounds.name}"
+        run["machine_info"]["command_seconds"] = round(seconds, 1)
+        write(kept, json.dumps(run, separators=(",", ":")))
+    return 0
+
+
+def report(run: Path, pictures: tuple[str, ...]) -> int:
+    """Write table, summary, page and the pictures named of a run beside it; return the exit code."""
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "analysis", "report", str(run), "--results-dir", place]
+        code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
+        if code:
+            return code
+        kept = [*Path(place).glob("*.csv"), *Path(place).glob("*.md"), Path(place) / "report.html"]
+        # A picture of what could not be measured, as energy on a CPU, is not there.
+        for path in [*kept, *(path for name in pictures if (path := Path(place) / name).exists())]:
+            shutil.copy(path, run.parent / path.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
