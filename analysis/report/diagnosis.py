@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.case import BASELINE, EAGER, Case, case_of
 from analysis.metrics import REPEAT_COLUMNS, SAME_REL, lookup
+from analysis.report.sentences import Sentence, listed
 from analysis.validity import Judgement
 from data_prep.untrusted import finite_number
 
@@ -85,16 +86,20 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
 
 
 def caveats(benchmarks: Sequence[dict[str, Any]], judgements: Sequence[Judgement]) -> list[str]:
-    """Return one line for each benchmark whose latency should not be quoted as it is: figure, cause, what to do."""
-    lines = []
+    """Return why latencies should not be quoted as they are: which ones, the cause, what to do.
+
+    A line for each benchmark; one for three and more of which the same is said.
+    """
+    sentences = []
     for benchmark, judgement in zip(benchmarks, judgements, strict=True):
-        extra_info = benchmark["extra_info"]
+        extra_info, figures = benchmark["extra_info"], dict[str, tuple[float, str]]()
         latency, reasons = extra_info.get("latency"), validity_reasons(extra_info, judgement)
         if isinstance(latency, dict):
-            reasons += noise_reasons(latency, str(extra_info.get("device")))
+            noise, figures = noise_reasons(latency, str(extra_info.get("device")))
+            reasons += noise
         if reasons:
-            lines.append(f"{case_of(benchmark).id}: {'; '.join(reasons)}.")
-    return lines
+            sentences.append(Sentence(f"{{name}}: {'; '.join(reasons)}.", {"name": case_of(benchmark)}, figures))
+    return listed(sentences)
 
 
 def validity_reasons(extra_info: Mapping[str, Any], judgement: Judgement) -> list[str]:
@@ -107,18 +112,20 @@ def validity_reasons(extra_info: Mapping[str, Any], judgement: Judgement) -> lis
     return []
 
 
-def noise_reasons(latency: dict[str, Any], device: str) -> list[str]:
-    """Return how wide the median's interval is where the rounds did not converge, or that it has none."""
+def noise_reasons(latency: dict[str, Any], device: str) -> tuple[list[str], dict[str, tuple[float, str]]]:
+    """Return how wide the median's interval is where the rounds did not converge, and the figures for its places."""
     low, median, high = (finite_number(latency.get(key)) for key in ("ci95_low_ms", "median_ms", "ci95_high_ms"))
     if latency.get("converged") is not False or not median:
-        return []
+        return [], {}
     if low is None or high is None:
-        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --visits"]
-    width = max(median - low, high - median) / median
-    noise_rel = finite_number(latency.get("noise_rel"))
-    spread = "" if noise_rel is None else f", visits spread by {noise_rel:.1%}"
+        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --visits"], {}
+    figures = {"width": (100 * max(median - low, high - median) / median, "{:.1f}")}
+    rounds, noise_rel = finite_number(latency.get("rounds")), finite_number(latency.get("noise_rel"))
+    after = spread = ""
+    if rounds is not None:
+        after, figures["rounds"] = " after {rounds} rounds", (rounds, "{:.0f}")
+    if noise_rel is not None:
+        spread, figures["spread"] = ", visits spread by {spread}%", (100 * noise_rel, "{:.1f}")
     remedy = ", raise --visits, or quote the graph execution" if "cuda" in device else " or raise --visits"
-    return [
-        f"{median:.3f} ms, this session's centre to ± {width:.1%} after {latency.get('rounds')} rounds (expected ± 1%)"
-        f"{spread}: quiet the machine{remedy}"
-    ]
+    text = f"this session's median is known to ± {{width}}%{after} (expected ± 1%){spread}: quiet the machine{remedy}"
+    return [text], figures

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE
+from analysis.case import BASELINE, Case
 from analysis.metrics import SAME_REL, Catalogue
 from analysis.metrics.tasks import TaskWords
 from analysis.report.recommendation import comparable_rows
+from analysis.report.sentences import Sentence, merged
 from analysis.table import known_interval
+
+#: Text with places, and the figures for them.
+Part = tuple[str, dict[str, tuple[float, str]]]
 
 
 def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
-    """Return a sentence for each precision but FP32, in the rows of each shape that the recommendation looks at."""
+    """Return a sentence for each precision but FP32, in the rows of each shape that the recommendation looks at.
+
+    One sentence for shapes of which the same can be said.
+    """
     sentences = []
     for rows in comparable_rows(frame):
         intervals = {
@@ -31,45 +38,53 @@ def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mappin
             parts.append(divergence(row, tasks.get(row["task"])))
             if ends["median_latency_ms"][0] > highest_of_fastest:
                 ratio = row["median_latency_ms"] / fastest["median_latency_ms"]
-                parts.append(f"{ratio:.2f} times the latency of {fastest['name']}")
-            sentences.append(f"{row['name']}: {', '.join(filter(None, parts))}.")
-    return sentences
+                parts.append(("{ratio} times the latency of {fastest}", {"ratio": (ratio, "{:.2f}")}))
+            sentences.append(sentence_of(row["case"], fastest["case"], [part for part in parts if part]))
+    return merged(sentences)
 
 
-def speed(row: pd.Series[Any], low: float, high: float) -> str:
+def sentence_of(case: Case, fastest: Case, parts: Sequence[Part]) -> Sentence:
+    """Return the sentence that is made of parts."""
+    text = f"{{name}}: {', '.join(text for text, _ in parts)}."
+    figures = {key: figure for _, of_part in parts for key, figure in of_part.items()}
+    return Sentence(text, {"name": case} | ({"fastest": fastest} if "{fastest}" in text else {}), figures)
+
+
+def speed(row: pd.Series[Any], low: float, high: float) -> Part:
     """Return how fast a row is against FP32, as far as its interval of a repeat allows."""
     ratio = row["speedup_vs_fp32"]
     if math.isnan(low):
-        return f"{ratio:.2f}x the speed of {BASELINE} in this run"
+        return f"{{speedup}}x the speed of {BASELINE} in this run", {"speedup": (ratio, "{:.2f}")}
     if low > 1:
-        return f"{ratio:.2f}x the speed of {BASELINE}"
+        return f"{{speedup}}x the speed of {BASELINE}", {"speedup": (ratio, "{:.2f}")}
     if high < 1:
-        return f"{1 / ratio:.2f} times slower than {BASELINE}"
-    return f"no clear difference in speed from {BASELINE} ({low:.2f} to {high:.2f}x)"
+        return f"{{slowdown}} times slower than {BASELINE}", {"slowdown": (1 / ratio, "{:.2f}")}
+    ends = {"low": (low, "{:.2f}"), "high": (high, "{:.2f}")}
+    return f"no clear difference in speed from {BASELINE} ({{low}} to {{high}}x)", ends
 
 
-def energy(row: pd.Series[Any], low: float, high: float) -> str | None:
+def energy(row: pd.Series[Any], low: float, high: float) -> Part | None:
     """Return what a row saves or costs in energy against FP32; None where that is not known."""
     saving = row["energy_reduction_vs_fp32"]
     if pd.isna(saving) or math.isnan(low):
         return None
     if low <= 0 <= high:
-        return "no clear difference in energy"
-    return f"{abs(saving):.0%} {'less' if saving > 0 else 'more'} energy"
+        return "no clear difference in energy", {}
+    return f"{{saving}}% {'less' if saving > 0 else 'more'} energy", {"saving": (100 * abs(saving), "{:.0f}")}
 
 
-def size(row: pd.Series[Any]) -> str | None:
+def size(row: pd.Series[Any]) -> Part | None:
     """Return a row's size as a share of FP32's."""
     share = 1 - row["size_reduction_vs_fp32"]
     if pd.isna(share):
         return None
-    return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of its size"
+    return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of its size", {}
 
 
-def divergence(row: pd.Series[Any], words: TaskWords | None) -> str | None:
+def divergence(row: pd.Series[Any], words: TaskWords | None) -> Part | None:
     """Return how far a row's predictions are from FP32's; None on generated text or seeded weights."""
     kl, agreement = row.get("kl_vs_fp32_nats"), row.get("top1_agreement_vs_fp32")
     if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
         return None
     answer = "answer" if words is None else words.answer
-    return f"{BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)"
+    return f"{BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)", {}

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.case import BASELINE
 from analysis.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
 from analysis.metrics.tasks import TaskWords
+from analysis.report.sentences import Sentence, merged
 from analysis.table import known_interval
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
@@ -22,8 +23,11 @@ COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
 
 def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
-    """Return for each shape what to use and why; nothing for one in which there is nothing to choose between."""
-    return [
+    """Return what to use and why, one sentence for shapes of which the same can be said.
+
+    Nothing for a shape in which there is nothing to choose between.
+    """
+    return merged(
         sentence(
             rows[rows["precision"] == BASELINE].iloc[0],
             rows[rows["precision"] != BASELINE],
@@ -31,7 +35,7 @@ def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[st
             tasks.get(rows["task"].iloc[0]),
         )
         for rows in comparable_rows(frame)
-    ]
+    )
 
 
 def comparable_rows(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -52,40 +56,45 @@ def comparable_rows(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
                 break
 
 
-def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue, words: TaskWords | None) -> str:
+def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue, words: TaskWords | None) -> Sentence:
     """Return the sentence for one setting."""
     low, high = known_interval(others, "speedup_vs_fp32", catalogue)
     clearly_faster = others[low > 1]
     candidates = clearly_faster if len(clearly_faster) else others
     fastest = candidates.sort_values("median_latency_ms").iloc[0]
+    gains, figures = gains_of(fastest)
     if not fastest["speedup_vs_fp32"] > 1 + SAME_REL:
-        return f"Stay with {baseline['name']}: no other precision is faster here ({gains(fastest)})."
+        text = f"Stay with {{name}}: no other precision is faster here ({gains})."
+        return Sentence(text, {"name": baseline["case"]}, figures)
     if pd.isna(low[fastest.name]):
-        return (
-            f"{fastest['name']} was the fastest in this run ({gains(fastest)}); nothing says how far a repeat may "
-            "differ, so nothing is recommended. Measure again, in two visits or more."
+        text = (
+            f"{{name}} was the fastest in this run ({gains}); nothing says how far a repeat may differ, so nothing is "
+            "recommended. Measure again, in two visits or more."
         )
-    if not len(clearly_faster):
-        return (
-            f"Stay with {baseline['name']} or measure again: {fastest['name']} is not clearly faster "
-            f"({gains(fastest)}; a repeat may find {low[fastest.name]:.2f} to {high[fastest.name]:.2f}x)."
+    elif not len(clearly_faster):
+        text = (
+            f"Stay with {{baseline}} or measure again: {{name}} is not clearly faster ({gains}; a repeat may find "
+            "{low} to {high}x)."
         )
-    if fastest["stand_in"]:
-        return (
-            f"{fastest['name']} is the fastest here ({gains(fastest)}); whether its quality holds cannot be told on "
-            "generated text or seeded weights."
+        figures |= {"low": (low[fastest.name], "{:.2f}"), "high": (high[fastest.name], "{:.2f}")}
+    elif fastest["stand_in"]:
+        text = (
+            f"{{name}} is the fastest here ({gains}); whether its quality holds cannot be told on generated text or "
+            "seeded weights."
         )
-    return with_quality(fastest, words)
+    else:
+        text = with_quality(fastest, gains, words)
+    return Sentence(text, {"name": fastest["case"], "baseline": baseline["case"]}, figures)
 
 
-def with_quality(fastest: pd.Series[Any], words: TaskWords | None) -> str:
-    """Return the sentence on a precision that is clearly faster than FP32, by the verdict on its quality."""
-    name, verdict = fastest["name"], fastest["quality_verdict"]
+def with_quality(fastest: pd.Series[Any], gains: str, words: TaskWords | None) -> str:
+    """Return the text on a precision that is clearly faster than FP32, by the verdict on its quality."""
+    verdict = fastest["quality_verdict"]
     headline = "quality" if words is None else words.headline
     if verdict == "equal":
-        return f"Use {name}: {gains(fastest)}, {headline} equal{'' if words is None else f' {words.margin}'}."
+        return f"Use {{name}}: {gains}, {headline} equal{'' if words is None else f' {words.margin}'}."
     if verdict == "better":
-        return f"Use {name}: {gains(fastest)}, {headline} no worse."
+        return f"Use {{name}}: {gains}, {headline} no worse."
     if verdict == "worse":
         change = "a worse quality" if words is None else words.change_text(fastest[words.change])
         cost = f"at the cost of {change}: yours to weigh"
@@ -93,19 +102,20 @@ def with_quality(fastest: pd.Series[Any], words: TaskWords | None) -> str:
         cost = "with a quality that is undecided: score more rows (--quality-samples all)"
     else:
         cost = "with a quality that was not compared with FP32's"
-    return f"{name} is the fastest here ({gains(fastest)}), {cost}."
+    return f"{{name}} is the fastest here ({gains}), {cost}."
 
 
-def gains(row: pd.Series[Any]) -> str:
-    """Return a row's speed and energy against FP32 as text."""
-    speed = f"{row['speedup_vs_fp32']:.2f}x the speed of {BASELINE}"
+def gains_of(row: pd.Series[Any]) -> tuple[str, dict[str, tuple[float, str]]]:
+    """Return a row's speed and energy against FP32 as text, and the figures for its places."""
+    speed, figures = f"{{speedup}}x the speed of {BASELINE}", {"speedup": (row["speedup_vs_fp32"], "{:.2f}")}
     saving = row["energy_reduction_vs_fp32"]
     if pd.isna(saving):
-        return speed
+        return speed, figures
     low, high = (row[column] for column in REPEAT_COLUMNS["energy saving"])
     if low <= 0 <= high:
-        return f"{speed}, no clear difference in energy"
-    return f"{speed}, {abs(saving):.0%} {'less' if saving >= 0 else 'more'} energy"
+        return f"{speed}, no clear difference in energy", figures
+    text = f"{speed}, {{saving}}% {'less' if saving >= 0 else 'more'} energy"
+    return text, figures | {"saving": (100 * abs(saving), "{:.0f}")}
 
 
 def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:

@@ -1,0 +1,108 @@
+"""Sentences on cases, and one sentence in place of many that say the same of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from analysis.case import Case
+
+#: From so many on, sentences that say the same become one.
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What is said of a case. `text` has a place `{key}` for each of `cases` and `figures`.
+
+    `cases`: of one shape, by key; `name` is whom the sentence is about. `figures`: a value and how it is written.
+    """
+
+    text: str
+    cases: Mapping[str, Case]
+    figures: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def case(self) -> Case:
+        """The case that the sentence is about."""
+        return self.cases["name"]
+
+    @property
+    def without_figures(self) -> tuple[str, ...]:
+        """What sentences have in common that differ in shape and figures alone."""
+        return self.text, *(any_shape(case) for case in self.cases.values())
+
+    def __str__(self) -> str:
+        figures = {key: form.format(value) for key, (value, form) in self.figures.items()}
+        return filled(self.text, {key: case.id for key, case in self.cases.items()} | figures)
+
+
+def merged(sentences: Iterable[Sentence]) -> list[str]:
+    """Return the sentences as text, in their order; of three or more that differ in shape and figures alone, one.
+
+    That one gives the lowest and the highest of each figure, and says of which shapes it speaks.
+    """
+    every = list(sentences)
+    groups: dict[tuple[str, ...], list[Sentence]] = {}
+    for sentence in every:
+        groups.setdefault(sentence.without_figures, []).append(sentence)
+    texts = []
+    for group in groups.values():
+        if len(group) < FEWEST:
+            texts += [str(sentence) for sentence in group]
+            continue
+        measured = {one.case.shape for one in every if work(one.case) == work(group[0].case)}
+        place = where([one.case.shape for one in group], len(measured))
+        text = of_several(group, {key: any_shape(case) for key, case in group[0].cases.items()})
+        texts.append(f"{place}, {text if group[0].text.startswith('{') else text[:1].lower() + text[1:]}")
+    return texts
+
+
+def listed(sentences: Iterable[Sentence]) -> list[str]:
+    """Return the sentences as text; of three or more that differ in case and figures alone, one with all names."""
+    groups: dict[str, list[Sentence]] = {}
+    for sentence in sentences:
+        groups.setdefault(sentence.text, []).append(sentence)
+    texts = []
+    for group in groups.values():
+        if len(group) < FEWEST:
+            texts += [str(sentence) for sentence in group]
+        else:
+            texts.append(of_several(group, {"name": ", ".join(sentence.case.id for sentence in group)}))
+    return texts
+
+
+def of_several(group: list[Sentence], names: Mapping[str, str]) -> str:
+    """Return one sentence for several of one text, with ranges for their figures."""
+    ranges = {}
+    for key, (_, form) in group[0].figures.items():
+        values = [sentence.figures[key][0] for sentence in group]
+        ranges[key] = " to ".join(dict.fromkeys(form.format(end) for end in (min(values), max(values))))
+    return filled(group[0].text, {**names, **ranges})
+
+
+def where(shapes: list[str], measured: int) -> str:
+    """Return of which shapes a sentence speaks, of how many that were measured."""
+    return (
+        f"In all {measured} shapes"
+        if len(shapes) == measured
+        else f"In {len(shapes)} of {measured} shapes ({', '.join(shapes)})"
+    )
+
+
+def work(case: Case) -> tuple[str, str]:
+    """Return what cases have in common whose shapes are counted together."""
+    return case.task, case.workload
+
+
+def any_shape(case: Case) -> str:
+    """Return the id of a case without its shape."""
+    usual = Case(case.precision, case.execution)
+    return case.partner(batch_size=usual.batch_size, sequence_length=usual.sequence_length).id
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with its places filled; braces that are none of them stay, for names come from saved runs."""
+    for key, value in values.items():
+        text = text.replace(f"{{{key}}}", value)
+    return text

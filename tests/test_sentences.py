@@ -1,0 +1,60 @@
+"""One sentence in place of many: where it stands for several shapes, and where sentences stay as they are."""
+
+from __future__ import annotations
+
+from analysis.case import Case
+from analysis.report.sentences import Sentence, listed, merged
+
+
+def sentence(
+    batch_size: int, speedup: float, precision: str = "fp16", text: str = "Use {name}: {speedup}x."
+) -> Sentence:
+    case = Case(precision, "graph", batch_size=batch_size)
+    return Sentence(text, {"name": case}, {"speedup": (speedup, "{:.2f}")})
+
+
+def test_three_shapes_become_one_sentence_with_the_lowest_and_the_highest_figure():
+    assert merged([sentence(1, 2.0), sentence(4, 3.456), sentence(8, 2.5)]) == [
+        "In all 3 shapes, use fp16-graph: 2.00 to 3.46x."
+    ]
+
+
+def test_two_shapes_stay_two_sentences():
+    assert merged([sentence(1, 2.0), sentence(4, 3.0)]) == ["Use fp16-graph: 2.00x.", "Use fp16-graph-b4x128: 3.00x."]
+
+
+def test_a_shape_of_which_something_else_is_said_has_its_own_sentence():
+    other = Sentence("Stay with {name}.", {"name": Case("fp32", "graph", batch_size=16)})
+    assert merged([sentence(1, 2.0), sentence(4, 2.0), other, sentence(8, 2.0)]) == [
+        "In 3 of 4 shapes (1 x 128, 4 x 128, 8 x 128), use fp16-graph: 2.00x.",
+        "Stay with fp32-graph-b16x128.",
+    ]
+
+
+def test_precisions_and_workloads_are_not_mixed():
+    decode = [Sentence("{name}.", {"name": Case("fp16", "graph", workload="decode", batch_size=n)}) for n in (1, 2, 3)]
+    texts = merged([*decode, *(sentence(n, 2.0, "bf16") for n in (1, 2, 3)), sentence(1, 2.0)])
+    assert texts == [
+        "In all 3 shapes, fp16-decode-graph.",
+        "In all 3 shapes, use bf16-graph: 2.00x.",
+        "Use fp16-graph: 2.00x.",
+    ]
+
+
+def test_the_other_case_of_a_sentence_loses_its_shape_too():
+    pairs = [(Case("mixed", "graph", batch_size=n), Case("fp16", "graph", batch_size=n)) for n in (1, 4, 16)]
+    texts = merged(Sentence("{name} after {rival}.", {"name": one, "rival": other}) for one, other in pairs)
+    assert texts == ["In all 3 shapes, mixed-graph after fp16-graph."]
+
+
+def test_cases_of_which_the_same_is_said_are_listed():
+    warnings = [sentence(1, 1.0, name, "{name}: to {speedup}%.") for name in ("fp32", "fp16", "mixed")]
+    assert listed(warnings) == ["fp32-graph, fp16-graph, mixed-graph: to 1.00%."]
+    assert listed(warnings[:2]) == ["fp32-graph: to 1.00%.", "fp16-graph: to 1.00%."]
+
+
+def test_braces_in_the_words_of_a_saved_run_are_no_places():
+    assert (
+        str(sentence(1, 2.0, text="{name}: {speedup}x, {headline} equal {}."))
+        == "fp16-graph: 2.00x, {headline} equal {}."
+    )
