@@ -23,7 +23,7 @@ from analysis.storage.runs import from_pytest_benchmark, load
 from tests.json_values import json_values
 from tests.tiny import REPOSITORY
 
-REFERENCE = sorted((REPOSITORY / "results" / "reference" / "runs").glob("*.json"))
+REFERENCE = sorted((REPOSITORY / "results" / "reference" / "first_edition").glob("*.json"))
 NAMES = {f"{precision}-{execution}" for precision in ("fp32", "fp16", "mixed") for execution in ("eager", "graph")}
 
 

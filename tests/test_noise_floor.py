@@ -33,7 +33,11 @@ from tests.test_runs import save
 from tests.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
-BOARDS = ("h100_0fc80ab7", "h100_c846fd5f", "h100_ab0873c7", "h200_82042529", "h200_0bd52ec9")
+SERIES = (
+    *(f"sessions/{board}" for board in ("h100_0fc80ab7", "h100_c846fd5f", "h100_ab0873c7")),
+    *(f"sessions/{board}" for board in ("h200_82042529", "h200_0bd52ec9")),
+    *("h100/default", "h100/precisions"),
+)
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
 
@@ -97,7 +101,7 @@ def test_any_json_is_a_floor_or_one_error(tmp_path_factory, value):
 def test_floors_survive_the_saved_run():
     found = find_floors(CONDITIONS, None, "cuda", ["eager", "graph"])
     assert Floors.from_json(json.loads(json.dumps(found.as_json()))) == replace(found, notes=())
-    assert found.of("graph", "latency").source.startswith("assumed, 20 sessions of NVIDIA H100")
+    assert found.of("graph", "latency").source.startswith("assumed, 30 sessions of NVIDIA H100")
     half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of("eager", "latency").session)
     assert half_width == pytest.approx(0.30, rel=1e-5)
     assert Floors({}).of("eager", "latency") == found.of("eager", "latency")  # none is named: the widest
@@ -116,12 +120,11 @@ def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):
         add_series(tmp_path / "floors", [load(path) for path in paths[:2]])
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_the_shipped_floors_are_those_of_the_committed_sessions(board):
-    runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions" / board).glob("*.json"))]
+@pytest.mark.parametrize("folder", SERIES)
+def test_the_shipped_floors_are_those_of_the_committed_sessions(folder):
+    runs = [load(path) for path in sorted((REPOSITORY / "results/reference" / folder).glob("*.json"))]
     (floor,) = [one for one in map(read_floor, SHIPPED.glob("*.json")) if one.conditions == conditions_of(runs[0])]
-    (series,) = [one for one in floor.series if one.host == host_of(runs[0])]
-    assert series.sessions == len(runs)
+    (series,) = [one for one in floor.series if (one.host, one.sessions) == (host_of(runs[0]), len(runs))]
     assert {figure for _, figure in series.spreads} == set(FIGURES)
 
 
@@ -129,7 +132,7 @@ def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
     runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions/h100_ab0873c7").glob("*.json"))]
     floor = find_floors(conditions_of(runs[0]), "another host", "cuda", ["compiled"]).spreads["compiled", "latency"]
     assert not floor.assumed
-    assert floor.source == f"{len(runs)} sessions of NVIDIA H100 80GB HBM3"
+    assert floor.source == f"{len(runs) + 3} sessions of NVIDIA H100 80GB HBM3 on 2 hosts"
     on_a_cpu = Conditions("CPU", None, "2.11", 2)
     spread = Floor(0.01, 0.01, 5, "")
     file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {("compiled", "latency"): spread}),))
@@ -138,8 +141,8 @@ def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
 
 
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():
-    for board in BOARDS:
-        runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions" / board).glob("*.json"))]
+    for folder in SERIES:
+        runs = [load(path) for path in sorted((REPOSITORY / "results/reference" / folder).glob("*.json"))]
         for number, first in enumerate(runs[0].benchmarks):
             for key in ("perplexity", "kl_vs_fp32_nats", "top1_agreement_vs_fp32"):
                 assert len({run.benchmarks[number]["extra_info"]["quality"][key] for run in runs}) == 1

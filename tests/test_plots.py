@@ -76,6 +76,25 @@ def test_a_stand_in_is_marked_in_every_picture(tmp_path):
     assert all("STAND-IN" in texts(image) for image in drawn.values())
 
 
+def test_the_overview_sets_speed_energy_and_divergence_side_by_side(pictures):
+    words = texts(pictures[1]["What each precision gives and costs"])
+    for figure in ("fp32", "fp16", "1.00x", "2.00x", "400", "100", "1.0e-06"):
+        assert figure in words
+    assert "no figure" not in words
+
+
+def test_the_overview_names_what_is_missing_and_is_not_drawn_for_a_sweep(tmp_path):
+    plots = [plot for plot in PLOTS if plot.name == "overview"]
+    made = [benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.5, None), benchmark("bf16", 2.0, 90.0)]
+    (image,) = write_plots(tmp_path, summary_of(*made), plots).values()
+    assert texts(image).count("no figure") == 1
+    larger = [benchmark("fp32", 9.0, 400.0), benchmark("fp16", 5.0, 300.0)]
+    for item in larger:
+        item["extra_info"]["case"] |= {"batch_size": 8}
+    assert write_plots(tmp_path, summary_of(*made, *larger), plots) == {}
+    assert write_plots(tmp_path, summary_of(benchmark("fp32", 5.0, None), benchmark("fp16", 2.5, None)), plots) == {}
+
+
 def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():
     figure = bars(summary_of(benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.0)), "t", "energy_per_sample_mj", "{}")
     assert figure is not None

@@ -14,6 +14,7 @@ from analysis.comparison.variance import variance_markdown
 from analysis.storage.runs import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from data_prep.errors import InputError
+from docs.reference import figures
 from docs.variance import coverage
 from tests.test_results import benchmark
 from tests.test_runs import save
@@ -104,9 +105,9 @@ def test_one_session_is_too_few_and_says_so(tmp_path):
         variance_markdown([session_of(tmp_path, "a", [1.0, 1.1])])
 
 
-@pytest.mark.parametrize("board", ["h100_0fc80ab7", "h100_c846fd5f", "h200_82042529", "h200_0bd52ec9"])
-def test_the_committed_sessions_say_what_the_documentation_says(board, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted((SESSIONS / board).glob("*.json")))])
+@pytest.mark.parametrize("folder", coverage.HOSTS.values(), ids=coverage.HOSTS)
+def test_the_committed_sessions_say_what_the_documentation_says(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted(folder.glob("*.json")))])
     assert main() == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 8
@@ -126,3 +127,13 @@ def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
     text = " ".join(documented.split())
     assert lines[-3].removeprefix("FP32 against itself: ") in text
     assert lines[-1].removesuffix(".").rpartition(": ")[2] in text
+
+
+def test_the_pages_hold_the_figures_of_the_reference_runs(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["figures"])
+    assert figures.main() == 0, capsys.readouterr().out
+    read = (REPOSITORY / "docs" / "generation.md").read_text()
+    assert figures.BLOCK.search(read)
+    assert figures.written(read.replace("prefill of 128 tokens", "prefill of 12 tokens")) == read
+    with pytest.raises(InputError, match="the block nothing; expected one of terminal, precisions"):
+        figures.written("<!-- figures: nothing -->\n\n<!-- end of figures -->")

@@ -31,12 +31,10 @@ class Series:
 
 
 SERIES = {
-    "default": Series(pictures=("latency.png", "speedup.png", "energy.png", "frontier_energy.png")),
-    "precisions": Series(
-        ("--precisions=all", "--executions=compiled"), ("speedup.png", "energy.png", "frontier_energy.png")
-    ),
+    "default": Series(pictures=("latency.png", "overview.png")),
+    "precisions": Series(("--precisions=all", "--executions=compiled"), ("overview.png", "frontier_energy.png")),
     "generation": Series(("--workloads=prefill,decode",), ("latency.png",)),
-    "classification": Series(("--task=classification",), ("speedup.png",)),
+    "classification": Series(("--task=classification",), ("overview.png",)),
     "sweep": Series(("--batch-size=1,4,16,64", "--executions=graph"), ("sweep_latency.png", "sweep_speedup.png")),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import pandas as pd
@@ -25,13 +25,15 @@ from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same
 from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
 from analysis.uncertainty.variance import FIGURES
 
-SESSIONS = Path(__file__).parents[2] / "results" / "reference" / "sessions"
-#: Each host, and others with boards of the same name.
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+SESSIONS = REFERENCE / "sessions"
+#: The sessions of each host; hosts whose names begin alike have boards of the same name.
 HOSTS = {
-    "h100_0fc80ab7": ("h100_c846fd5f",),
-    "h100_c846fd5f": ("h100_0fc80ab7",),
-    "h200_82042529": ("h200_0bd52ec9",),
-    "h200_0bd52ec9": ("h200_82042529",),
+    "h100_0fc80ab7": SESSIONS / "h100_0fc80ab7",
+    "h100_c846fd5f": SESSIONS / "h100_c846fd5f",
+    "h100_9c937667": REFERENCE / "h100" / "default",
+    "h200_82042529": SESSIONS / "h200_82042529",
+    "h200_0bd52ec9": SESSIONS / "h200_0bd52ec9",
 }
 AGAIN = tuple(SESSIONS / host / "fp32_again" for host in ("h100_c846fd5f", "h100_77c3c025"))
 EXECUTIONS = ("graph", "eager")
@@ -70,11 +72,11 @@ def rows_of(floors: Callable[[str], Callable[[Run, Run], Floors]], runs: dict[st
     return table_of_all
 
 
-def across_hosts(runs: dict[str, list[Run]]) -> str:
+def across_hosts() -> str:
     """Return how often sessions of two hosts with boards of one name are called different in a graph."""
-    first, second = (runs[host] for host in ("h100_0fc80ab7", "h100_c846fd5f"))
+    runs = {host: sessions_in(folder) for host, folder in HOSTS.items() if host.startswith("h100")}
     called = total = 0
-    for one, other in product(first, second):
+    for one, other in (pair for hosts in combinations(runs.values(), 2) for pair in product(*hosts)):
         for change in changes([one], [other]):
             if change.benchmark.endswith("graph") and change.metric in ("median_latency_ms", "energy_per_sample_mj"):
                 total += 1
@@ -97,21 +99,27 @@ def of_the_same(sessions: list[Run]) -> str:
     )
 
 
+def others(host: str) -> list[str]:
+    """Return the other hosts with boards of the same name."""
+    return [other for other in HOSTS if other != host and other.split("_")[0] == host.split("_")[0]]
+
+
+def tables() -> tuple[str, str]:
+    """Return how often intervals held: by floors of the host's other sessions and others', and of other hosts alone."""
+    runs = {host: sessions_in(folder) for host, folder in HOSTS.items()}
+    series = {host: series_of(sessions) for host, sessions in runs.items()}
+    of_both = rows_of(lambda host: lambda *pair: without(pair, runs[host], [series[o] for o in others(host)]), runs)
+    found = {host: by_other_hosts(of[0], [runs[other] for other in others(host)]) for host, of in runs.items()}
+    return markdown_table(of_both), markdown_table(rows_of(lambda host: lambda *_: found[host], runs))
+
+
 def main() -> None:
     """Print the tables."""
-    runs = {host: sessions_in(SESSIONS / host) for host in HOSTS}
-    series = {host: series_of(sessions) for host, sessions in runs.items()}
-    print("Floor of the host's other sessions and of other hosts with such a board:\n")
-    print(
-        markdown_table(
-            rows_of(lambda host: lambda *pair: without(pair, runs[host], [series[o] for o in HOSTS[host]]), runs)
-        )
-    )
-    print("\nFloor of another host alone:\n")
-    found = {host: by_other_hosts(of[0], [runs[other] for other in HOSTS[host]]) for host, of in runs.items()}
-    print(markdown_table(rows_of(lambda host: lambda *_: found[host], runs)))
+    first, second = tables()
+    print(f"Floor of the host's other sessions and of other hosts with such a board:\n\n{first}")
+    print(f"\nFloor of other hosts alone:\n\n{second}")
     print(f"\n{of_the_same([run for folder in AGAIN for run in sessions_in(folder)])}")
-    print(f"\n{across_hosts(runs)}.")
+    print(f"\n{across_hosts()}.")
 
 
 if __name__ == "__main__":

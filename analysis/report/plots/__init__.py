@@ -14,6 +14,7 @@ from analysis.metrics.tasks import TaskWords
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
 from analysis.report.plots.lines import lines
+from analysis.report.plots.overview import overview
 from analysis.report.plots.time_series import latency_series, power_series
 from analysis.report.summary import RunSummary
 from analysis.storage.files import write
@@ -39,6 +40,7 @@ class Plot:
 
 
 PLOTS = (
+    Plot("overview", "What each precision gives and costs", overview),
     Plot("latency", "Median latency of a forward", partial(bars, column="median_latency_ms", form="{:.3f}")),
     Plot(
         "speedup",

@@ -1,0 +1,258 @@
+"""The tables and sentences of README.md and docs/ that are made from the reference runs: a function a block."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.report.text_tables import markdown_table, number, terminal_table
+from analysis.storage.runs import load
+from analysis.table import tables
+from data_prep.errors import InputError
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+DEFAULT = ("fp32", "fp16", "mixed")
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8")
+
+
+@cache
+def sessions(path: str) -> pd.DataFrame:
+    """Return the rows of all runs of a folder, or of one run, of the reference. Raises `InputError` without one."""
+    place = REFERENCE / path
+    files = sorted(place.glob("*.json")) if place.is_dir() else [place.with_suffix(".json")]
+    if not files:
+        raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
+    return tables([load(file) for file in files])
+
+
+@cache
+def command_seconds(path: str) -> tuple[float, ...]:
+    """Return the seconds of the whole command, of each run of a folder."""
+    return tuple(float(load(file).environment["command_seconds"]) for file in sorted((REFERENCE / path).glob("*.json")))
+
+
+def values(path: str, name: str, column: str) -> list[float]:
+    """Return a figure of a benchmark in every session."""
+    frame = sessions(path)
+    return [float(value) for value in frame.loc[frame["name"] == name, column]]
+
+
+def span(found: Iterable[float], form: str, unit: str = "") -> str:
+    """Return the lowest and the highest of figures as text; one figure alone where they are written alike."""
+    every = list(found)
+    return " to ".join(dict.fromkeys(number(end, form) for end in (min(every), max(every)))) + unit
+
+
+def spread(found: list[float]) -> str:
+    """Return the coefficient of variation of figures as text, with two significant digits."""
+    return f"{100 * statistics.stdev(found) / statistics.fmean(found):.2g}%"
+
+
+def grid(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Return a table as Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def terminal() -> str:
+    """The table that a terminal shows of the first default session on an H100, graphs alone."""
+    run = load(REFERENCE / "h100/default/0001.json")
+    frame = sessions("h100/default")
+    first = frame[(frame["run"] == 0) & (frame["execution"] == "graph")]
+    shown = terminal_table(first, run.catalogue, {}).drop(columns=["perplexity", "against FP32", "marks"])
+    return f"```\n{markdown_table(shown, 'simple')}\n```"
+
+
+def precisions() -> str:
+    """Every precision, compiled: lowest to highest of three sessions."""
+    rows = [
+        [
+            precision,
+            span(values("h100/precisions", f"{precision}-compiled", "median_latency_ms"), "{:.3f}"),
+            span(values("h100/precisions", f"{precision}-compiled", "speedup_vs_fp32"), "{:.2f}", "x"),
+            span(values("h100/precisions", f"{precision}-compiled", "energy_per_sample_mj"), "{:.0f}"),
+            span(values("h100/precisions", f"{precision}-compiled", "model_size_mb"), "{:.0f}"),
+        ]
+        for precision in PRECISIONS
+    ]
+    return grid(["precision, compiled", "median ms", "speed vs FP32", "energy mJ", "size MB"], rows)
+
+
+def default() -> str:
+    """The default job on an H100: lowest to highest of ten sessions, and how much they vary."""
+    rows = []
+    for precision in DEFAULT:
+        graph = {
+            column: values("h100/default", f"{precision}-graph", column)
+            for column in ("median_latency_ms", "speedup_vs_fp32", "energy_per_sample_mj", "model_size_mb")
+        }
+        latency, speedup, energy, size = graph.values()
+        eager = values("h100/default", f"{precision}-eager", "median_latency_ms")
+        is_baseline = precision == "fp32"
+        rows.append(
+            [
+                precision,
+                f"{span(latency, '{:.3f}')} ms ({spread(latency)})",
+                "1" if is_baseline else f"{span(speedup, '{:.2f}')} ({spread(speedup)})",
+                f"{span(energy, '{:.0f}')} mJ ({spread(energy)})",
+                f"{span(size, '{:.2f}')} MB",
+                f"{span(eager, '{:.2f}')} ms ({spread(eager)})",
+            ]
+        )
+    head = ["benchmark", "graph median", "speed vs FP32 in the graph", "graph energy per sample", "weights"]
+    return grid([*head, "eager median"], rows)
+
+
+def other_boards() -> str:
+    """The same on other boards, in one sentence each."""
+    sentences = []
+    for folder, board in (
+        ("sessions/h100_0fc80ab7", "Ten sessions on a second H100"),
+        ("sessions/h100_c846fd5f", "Ten on a third"),
+        ("sessions/h200_82042529", "Six on an H200"),
+        ("sessions/h200_0bd52ec9", "Six on another H200"),
+    ):
+        texts = {
+            column: ", ".join(span(values(folder, f"{precision}-graph", column), form) for precision in DEFAULT)
+            for column, form in (("median_latency_ms", "{:.3f}"), ("energy_per_sample_mj", "{:.0f}"))
+        }
+        sentences.append(f"- {board}: {texts['median_latency_ms']} ms and {texts['energy_per_sample_mj']} mJ.")
+    return "\n".join(sentences)
+
+
+def cpu() -> str:
+    """The default job on two CPU cores: lowest to highest of five sessions."""
+    rows = [
+        [
+            precision,
+            span(values("cpu/default", f"{precision}-eager", "median_latency_ms"), "{:.0f}", " ms"),
+            "1"
+            if precision == "fp32"
+            else span(values("cpu/default", f"{precision}-eager", "speedup_vs_fp32"), "{:.2f}"),
+            span(values("cpu/default", f"{precision}-eager", "model_size_mb"), "{:.2f}", " MB"),
+        ]
+        for precision in ("fp32", "fp16", "mixed", "bf16", "int8")
+    ]
+    return grid(["precision, eager", "median", "speed vs FP32", "weights"], rows)
+
+
+def seconds() -> str:
+    """How long whole commands took."""
+    h100, on_cpu = command_seconds("h100/default"), command_seconds("cpu/default")
+    return (
+        f"A default run, from the command to the prompt, took {span(h100[1:], '{:.0f}')} s on the H100 (median "
+        f"{statistics.median(h100[1:]):.0f} s of {len(h100) - 1}; {h100[0]:.0f} s the first, which makes the seeded "
+        f"weights) and {span(on_cpu, '{:.0f}')} s on two CPU cores."
+    )
+
+
+def nine() -> str:
+    """Every precision on an H100: one session in a graph, three compiled, and what they predict."""
+    rows = []
+    for precision in PRECISIONS:
+        graph, compiled = f"{precision}-graph", f"{precision}-compiled"
+        divergence = values("single/precisions", graph, "kl_vs_fp32_nats")[0]
+        agreement = values("single/precisions", graph, "top1_agreement_vs_fp32")[0]
+        rows.append(
+            [
+                precision,
+                span(values("single/precisions", graph, "median_latency_ms"), "{:.3f}"),
+                span(values("h100/precisions", compiled, "median_latency_ms"), "{:.3f}"),
+                span(values("single/precisions", graph, "energy_per_sample_mj"), "{:.0f}"),
+                span(values("h100/precisions", compiled, "energy_per_sample_mj"), "{:.0f}"),
+                span(values("h100/precisions", compiled, "model_size_mb"), "{:.2f}"),
+                *(["", ""] if precision == "fp32" else [f"{divergence:.1e}".replace("e-0", "e-"), f"{agreement:.2%}"]),
+            ]
+        )
+    head = [
+        "",
+        "graph ms",
+        "compiled ms",
+        "graph mJ",
+        "compiled mJ",
+        "size MB",
+        "divergence, nats",
+        "FP32's best token",
+    ]
+    return grid(head, rows)
+
+
+def batch_32() -> str:
+    """Four precisions at batch 32, one session."""
+    chosen = ("fp32", "fp16", "int8", "fp8")
+    rows = [
+        [
+            execution,
+            *(
+                span(
+                    values("single/precisions_batch_32", f"{name}-{execution}-b32x128", "median_latency_ms"),
+                    "{:.3g} ms",
+                )
+                for name in chosen
+            ),
+        ]
+        for execution in ("graph", "compiled")
+    ]
+    return grid(["", *chosen], rows)
+
+
+def generation() -> str:
+    """Prefill and decode: lowest to highest of three sessions."""
+    rows = []
+    for words, workload, execution, column, form in (
+        ("prefill of 128 tokens, graph, ms", "prefill", "graph", "median_latency_ms", "{:.3f}"),
+        ("the same, energy, mJ", "prefill", "graph", "energy_per_sample_mj", "{:.0f}"),
+        ("decode behind 128 tokens, graph, ms", "decode", "graph", "median_latency_ms", "{:.3f}"),
+        ("the same, energy, mJ a token", "decode", "graph", "energy_per_token_mj", "{:.0f}"),
+        ("decode, eager, ms", "decode", "eager", "median_latency_ms", "{:.1f}"),
+    ):
+        found = [values("h100/generation", f"{name}-{workload}-{execution}", column) for name in DEFAULT]
+        rows.append([words, *(span(one, form) for one in found)])
+    return grid(["", *DEFAULT], rows)
+
+
+def classification() -> str:
+    """DistilBERT: lowest to highest of three sessions at batch 1, one at batch 32."""
+    rows = []
+    for precision in DEFAULT:
+        name, large = f"classification-{precision}-graph", f"classification-{precision}-graph-b32x128"
+        rows.append(
+            [
+                f"{precision}, graph",
+                span(values("h100/classification", name, "median_latency_ms"), "{:.3f}", " ms"),
+                span(values("h100/classification", name, "energy_per_sample_mj"), "{:.1f}", " mJ"),
+                span(values("h100/classification", name, "speedup_vs_fp32"), "{:.2f}", "x"),
+                span(values("single/classification_batch_32", large, "median_latency_ms"), "{:.3f}", " ms"),
+                span(values("single/classification_batch_32", large, "energy_per_sample_mj"), "{:.1f}", " mJ"),
+            ]
+        )
+    head = ["", "batch 1", "energy a sample", "batch 1, speed", "batch 32", "energy a sample"]
+    return grid(head, rows)
+
+
+def sweep() -> str:
+    """The batch sweep: lowest to highest of three sessions."""
+    batches = (1, 4, 16, 64)
+    rows = []
+    for precision in ("fp16", "mixed"):
+        names = [f"{precision}-graph" + ("" if batch == 1 else f"-b{batch}x128") for batch in batches]
+        for words, column, form in (
+            ("speed", "speedup_vs_fp32", "{:.2f}x"),
+            ("less energy", "energy_reduction_vs_fp32", "{:.0%}"),
+        ):
+            found = [values("h100/sweep", name, column) for name in names]
+            rows.append([f"{precision}, {words}", *(span(one, form) for one in found)])
+    return grid(["against FP32, graph, 128 tokens", *(f"batch {batch}" for batch in batches)], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    block.__name__: block
+    for block in (
+        *(terminal, precisions, default, other_boards, cpu, seconds, nine, batch_32),
+        *(generation, classification, sweep),
+    )
+}
