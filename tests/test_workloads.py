@@ -18,12 +18,14 @@ from fixtures.executions import EXECUTIONS
 from fixtures.model.checkpoint import read_checkpoint
 from fixtures.tasks.language_modeling import TASK
 from fixtures.workloads import WORKLOADS
+from fixtures.workloads.cache import too_old_reason
 from tests.test_suite import extra_info
 from tests.tiny import ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 DEVICES = [CPU, pytest.param(CUDA, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"))]
 PROMPT = 8
+needs_cache = pytest.mark.skipif(too_old_reason() is not None, reason=str(too_old_reason()))
 
 
 def llama() -> transformers.PreTrainedModel:
@@ -39,6 +41,7 @@ def prompts(batch_size: int, device: torch.device = CPU) -> ShapedDataset:
     return ShapedDataset(*(tensor[full] for tensor in tensors.values()), batch_size, PROMPT, device)
 
 
+@needs_cache
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("make", [lambda: tiny_gpt2(n_positions=64), llama], ids=["gpt2", "llama"])
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -57,6 +60,7 @@ def test_the_tokens_are_those_of_transformers_own_generation(make, batch_size, d
             assert torch.equal(rows[:, : expected.shape[1]], expected.cpu())
 
 
+@needs_cache
 @pytest.mark.parametrize("device", DEVICES)
 @torch.no_grad()
 def test_every_round_begins_from_the_same_state(device):
@@ -77,6 +81,7 @@ def test_every_round_begins_from_the_same_state(device):
                 assert torch.allclose(first, model(input_ids=following, use_cache=False).logits[:, -1:], atol=1e-5)
 
 
+@needs_cache
 def test_a_session_of_all_workloads_counts_tokens_and_compares_texts(run_suite, saved_run, tmp_path):
     tiny_gpt2(n_positions=64).save_pretrained(tmp_path / "model")
     result = run_suite(
@@ -112,6 +117,7 @@ def test_a_session_of_all_workloads_counts_tokens_and_compares_texts(run_suite, 
     assert fp32["latency"]["forward_mb"] * 1e6 == pytest.approx(1e6 * fp32["size"]["model_size_mb"] + cache + logits)
 
 
+@needs_cache
 @pytest.mark.skipif(compiler_missing_reason(CPU) is not None, reason="needs a C++ compiler")
 def test_generation_is_compiled_before_the_first_visit(run_suite, saved_run, tmp_path):
     tiny_gpt2(n_positions=64).save_pretrained(tmp_path / "model")
@@ -147,6 +153,7 @@ def checkpoint(folder: Path, model: transformers.PreTrainedModel):
     return read_checkpoint(TASK.model, "tiny", folder)
 
 
+@needs_cache
 @pytest.mark.parametrize(
     ("make", "length", "reason"),
     [
@@ -197,6 +204,7 @@ def test_a_growing_cache_is_eagers_alone_and_has_no_launch_bound_share(run_suite
     assert "eager runs it" in WORKLOADS["decode_growing"].unavailable_reason(None, graph)
 
 
+@needs_cache
 def test_prompts_are_full_rows_and_there_must_be_enough(run_suite, tmp_path):
     tiny_gpt2(n_positions=64).save_pretrained(tmp_path / "model")
     options = ("--precisions=fp32", "--workloads=prefill", f"--model={tmp_path / 'model'}")
@@ -206,6 +214,7 @@ def test_prompts_are_full_rows_and_there_must_be_enough(run_suite, tmp_path):
     assert run_suite("--workloads=draw").ret == pytest.ExitCode.USAGE_ERROR
 
 
+@needs_cache
 def test_too_few_positions_for_the_generated_tokens_leave_fewer(run_suite, saved_run, tmp_path):
     write_dataset(tmp_path / "data", tiny_tensors(), ORIGINAL_METADATA)
     tiny_gpt2(n_positions=20).save_pretrained(tmp_path / "model")

@@ -92,10 +92,13 @@ def visits_of(run: Run, name: str) -> dict[Case, dict[int, float]]:
     found: dict[Case, dict[int, float]] = {}
     for item in run.benchmarks:
         visits = item["extra_info"].get("visits") if is_own(item) else None
+        logarithms = {}
         for visit in filter(is_mapping, visits) if isinstance(visits, list) else ():
             number, value = (finite_number(visit.get(key)) for key in ("number", name))
             if number is not None and value is not None and value > 0:
-                found.setdefault(case_of(item), {})[int(number)] = math.log(value)
+                logarithms[int(number)] = math.log(value)
+        if logarithms:
+            found.setdefault(case_of(item), {}).update(logarithms)
     return found
 
 

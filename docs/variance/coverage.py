@@ -73,10 +73,13 @@ def rows_of(floors: Callable[[str], Callable[[Run, Run], Floors]], runs: dict[st
 
 
 def across_hosts() -> str:
-    """Return how often sessions of two hosts with boards of one name are called different in a graph."""
+    """Return how often sessions of two hosts with boards of one name are called different in a graph.
+
+    The first session of one host is compared with the first of another, and so on.
+    """
     runs = {host: sessions_in(folder) for host, folder in HOSTS.items() if host.startswith("h100")}
     called = total = 0
-    for one, other in (pair for hosts in combinations(runs.values(), 2) for pair in product(*hosts)):
+    for one, other in (pair for hosts in combinations(runs.values(), 2) for pair in zip(*hosts, strict=True)):
         for change in changes([one], [other]):
             if change.benchmark.endswith("graph") and change.metric in ("median_latency_ms", "energy_per_sample_mj"):
                 total += 1
