@@ -55,7 +55,7 @@ VALIDITY = {
 #: For readers to whom the names in the table are new.
 WORDS = {
     "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
-    "others are compared with; mixed keeps the weights in FP32 and computes in FP16.",
+    "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
     "forward": "One pass of the model over a batch; its time is the latency.",
     "eager": "PyTorch as usual: the CPU starts each operation of a forward when its turn comes.",
     "graph": "The operations of a forward are recorded once, in a CUDA graph, and replayed with a single start.",
@@ -67,7 +67,8 @@ WORDS = {
     "against FP32": "Whether quality is equal to FP32's within the task's margin, worse, better or undecided.",
     "stand-in": "Generated text or seeded weights instead of the real ones: speed, energy and size are real, quality "
     "is not.",
-    "dominated by": "The benchmark named is no worse in latency, energy, size and quality, and better in one of them.",
+    "dominated by": "The benchmark named takes no more time, energy and size than this one, and less of one of them; "
+    "its quality is no worse than FP32's.",
     "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "
     "caveats say what.",
     "interval assumed": "How much sessions on this machine differ was not measured, so a wide interval was assumed.",

@@ -39,6 +39,7 @@ SPEED, ENERGY, QUALITY, SIZE, TRADE_OFFS, COURSES = SECTIONS = (
     "Course of the measurement",
 )
 REPEAT = "The whisker is where another session on this machine would find the figure 19 times in 20."
+REPEATS = "Whiskers are 95% intervals of a repeat."
 BEST_CORNER = (
     "A point is one benchmark, and the best are at the lower left. The grey line joins those that no other beats in "
     "both figures; whiskers are 95% intervals."
@@ -95,7 +96,7 @@ PLOTS = (
         partial(lines, column="median_latency_ms"),
         SPEED,
         "How the time for a batch grows with the batch or its rows: lower is better. Where a line is level, the device "
-        "had room for more.",
+        f"had room for more. {REPEATS}",
     ),
     Plot(
         "sweep_speedup",
@@ -103,7 +104,7 @@ PLOTS = (
         partial(lines, column="speedup_vs_fp32"),
         SPEED,
         "How many times as fast as FP32 at each size: higher is better, and below 1 is slower than FP32. A line that "
-        "rises says that the precision gains more from larger batches or rows.",
+        f"rises says that the precision gains more from larger batches or rows. {REPEATS}",
     ),
     Plot(
         "sweep_energy",
@@ -111,7 +112,7 @@ PLOTS = (
         partial(lines, column="energy_per_sample_mj"),
         ENERGY,
         "What one sample costs in energy at each size: lower is better. In a larger batch more samples share the "
-        "device's idle power.",
+        f"device's idle power. {REPEATS}",
     ),
     Plot(
         "sweep_throughput",
@@ -178,8 +179,8 @@ def plots_of(tasks: Mapping[str, TaskWords]) -> Iterator[Plot]:
             name.capitalize(),
             of_task(task, partial(bars, column=words.headline, form="{:.5g}")),
             QUALITY,
-            f"The model's {name} on the text: {better} is better. Differences too small to see here are judged in the "
-            "table, under 'against FP32'.",
+            f"The model's {name} on the text: {better} is better. A whisker, where there is one, is the 95% interval "
+            "for text like this; differences too small to see are judged in the table, under 'against FP32'.",
         )
         yield Plot(
             f"frontier_quality_{words.files}" if number else "frontier_quality",

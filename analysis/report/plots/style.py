@@ -32,7 +32,7 @@ WIDTH_IN = 7.2
 FOOT_LINE_IN = 0.118
 #: Entries in one line of a legend, and the height of one line.
 LEGEND_COLUMNS, LEGEND_LINE_IN = 5, 0.2
-#: The empty edge below the conditions at the foot.
+#: The empty edge below the conditions at the foot, and between them and the notes.
 EDGE_IN = 0.06
 FOOT_CHARACTERS = 130
 WARNING_COLOUR = "#B00020"
@@ -45,7 +45,7 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
     set_font()
     conditions_in = conditions_height_in(run)
     noted = wrapped(notes)
-    foot_in = conditions_in + FOOT_LINE_IN * len(noted) + 0.1 - EDGE_IN
+    foot_in = conditions_in + FOOT_LINE_IN * len(noted) + 0.1
     total_in = height_in + foot_in
     figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
     figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
@@ -53,7 +53,7 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
         figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_NOTICE, size=8, weight="bold", va="top", color=WARNING_COLOUR)
     look: dict[str, Any] = {"size": 6.5, "va": "bottom", "color": "#333"}
     figure.text(0.02, EDGE_IN / total_in, "\n".join(wrapped(run.conditions)), **look)
-    figure.text(0.02, conditions_in / total_in, "\n".join(noted), **look)
+    figure.text(0.02, (conditions_in + EDGE_IN) / total_in, "\n".join(noted), **look)
     return figure, foot_in / total_in
 
 
