@@ -13,12 +13,17 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.metrics import CATALOGUE_KEY, lookup
+from analysis.report.diagnosis import explanations
 from analysis.report.notices import STAND_IN_NOTICE
+from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
+from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.validity import judgements
 
 TEMPLATES = Path(__file__).parent
+#: Of more sentences in a list the rest is folded.
+MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
@@ -47,6 +52,27 @@ VALIDITY = {
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
 }
+#: For readers to whom the names in the table are new.
+WORDS = {
+    "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
+    "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
+    "forward": "One pass of the model over a batch; its time is the latency.",
+    "eager": "PyTorch as usual: the CPU starts each operation of a forward when its turn comes.",
+    "graph": "The operations of a forward are recorded once, in a CUDA graph, and replayed with a single start.",
+    "compiled": "The model went through torch.compile, which merges operations; on a GPU it then runs as a graph.",
+    "launch-bound": "The device waits for the CPU to start (launch) the next operation, so faster arithmetic saves "
+    "little time. Small batches in eager execution often are.",
+    "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
+    "over the session, and a visit times many rounds, which are forwards.",
+    "against FP32": "Whether quality is equal to FP32's within the task's margin, worse, better or undecided.",
+    "stand-in": "Generated text or seeded weights instead of the real ones: speed, energy and size are real, quality "
+    "is not.",
+    "dominated by": "The benchmark named takes no more time, energy and size than this one, and less of one of them; "
+    "its quality is no worse than FP32's.",
+    "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "
+    "caveats say what.",
+    "interval assumed": "How much sessions on this machine differ was not measured, so a wide interval was assumed.",
+}
 
 
 def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
@@ -58,23 +84,50 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    script = asset("page.js")
     first = run.benchmarks[0]["extra_info"]
     return environment.get_template("page.html.j2").render(
         title=run.title,
+        headline=headline(run),
+        verdict=[sentence for sentence in run.advice if sentence not in explanations(run.frame)],
         run=run,
         stand_in_notice=STAND_IN_NOTICE,
+        most_shown=MOST_SHOWN,
+        words=WORDS,
         results=terminal_table(run.frame, run.catalogue, run.dominated),
-        plots={title: base64.b64encode(image).decode() for title, image in plots.items()},
+        pictures=pictures(run, plots),
+        courses=COURSES,
+        conditions_share=f"{conditions_height_in(run) / WIDTH_IN:.2%}",
         procedures=table_of_paths(run, PROCEDURE),
         validity=validity_table(run),
         metrics=metric_table(run),
         provenance=key_value_table(first.get("provenance")),
         integrity=key_value_table(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=key_value_table(flat_environment(run.environment)),
-        script=Markup(script),  # noqa: S704  # ours, and the only script that the policy allows
+        style=asset("page.css"),
+        script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def asset(name: str) -> Markup:
+    """Return a file of the page's own, which nothing of a run is in, as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def headline(run: RunSummary) -> str:
+    """Return in one line what was measured on; the page has all conditions in its details."""
+    shapes = dict.fromkeys(case.shape for case in run.frame["case"])
+    return f"{run.conditions[0]}; {', '.join(shapes)} tokens"
+
+
+def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[tuple[Plot, str]]]:
+    """Return each section's pictures with their SVG files in base64; `plots` are the files by title."""
+    sections: dict[str, list[tuple[Plot, str]]] = {section: [] for section in SECTIONS}
+    for plot in (*PLOTS, *plots_of(run.tasks)):
+        if plot.title in plots:
+            sections[plot.section].append((plot, base64.b64encode(plots[plot.title]).decode()))
+    return sections
 
 
 def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT_IN, COLUMNS = 2.9, 2
-#: With more benchmarks in a panel only those on the frontier are named: the names of all would cover each other.
+#: Of more benchmarks only those on the frontier are named: the names of all would cover each other.
 MOST_NAMED = 8
 LOGARITHMIC_FROM = 3
 #: Below that a logarithmic axis has ticks between the powers of ten.
@@ -81,11 +81,12 @@ def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, x: str, y: str) 
     """
     colours, markers = numbered(run.frame["precision"]), numbered(run.frame["execution"])
     best = undominated(rows, x, y)
+    is_each_named = len(run.frame) <= MOST_NAMED
     axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1)
     for (index, row), is_above in zip(rows.iterrows(), above_neighbour(rows, x, y), strict=True):
         colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
         add_point(axes, run, rows.loc[[index]], x, y, colour, marker)
-        if len(rows) <= MOST_NAMED:
+        if len(rows) <= MOST_NAMED and (is_each_named or index in best.index):
             # To the left of its point where, to the right of it, it could leave the picture.
             is_left = row[x] > (rows[x].min() + rows[x].max()) / 2
             add_name(axes, row, x, y, (-7 if is_left else 7, 6 if is_above else -12))
@@ -103,8 +104,8 @@ def scale(axes: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
     """Use a logarithmic axis for figures that span more than a factor of three: half of them would lie in a corner."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axes.ticklabel_format(useOffset=False, style="plain")
     for axis, values in ((axes.xaxis, rows[x]), (axes.yaxis, rows[y])):
+        axis.set_major_formatter(StrMethodFormatter("{x:.8g}"))
         if values.min() > 0 and values.max() > LOGARITHMIC_FROM * values.min():
             (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
             decades = math.log10(values.max() / values.min())

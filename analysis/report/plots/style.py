@@ -32,6 +32,9 @@ WIDTH_IN = 7.2
 FOOT_LINE_IN = 0.118
 #: Entries in one line of a legend, and the height of one line.
 LEGEND_COLUMNS, LEGEND_LINE_IN = 5, 0.2
+#: The empty edge below the conditions at the foot, and between them and the notes.
+EDGE_IN = 0.06
+FOOT_CHARACTERS = 130
 WARNING_COLOUR = "#B00020"
 
 
@@ -40,15 +43,28 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
     from matplotlib.figure import Figure
 
     set_font()
-    lines = [wrapped for line in (*notes, *run.conditions) for wrapped in textwrap.wrap(line, 130)]
-    foot_in = FOOT_LINE_IN * len(lines) + 0.1
+    conditions_in = conditions_height_in(run)
+    noted = wrapped(notes)
+    foot_in = conditions_in + FOOT_LINE_IN * len(noted) + 0.1
     total_in = height_in + foot_in
     figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
     figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
     if run.stand_in:
         figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_NOTICE, size=8, weight="bold", va="top", color=WARNING_COLOUR)
-    figure.text(0.02, 0.06 / total_in, "\n".join(literal(line) for line in lines), size=6.5, va="bottom", color="#333")
+    look: dict[str, Any] = {"size": 6.5, "va": "bottom", "color": "#333"}
+    figure.text(0.02, EDGE_IN / total_in, "\n".join(wrapped(run.conditions)), **look)
+    figure.text(0.02, (conditions_in + EDGE_IN) / total_in, "\n".join(noted), **look)
     return figure, foot_in / total_in
+
+
+def conditions_height_in(run: RunSummary) -> float:
+    """Return how high, in inches, the conditions of a run stand at the foot of each of its pictures, edge included."""
+    return EDGE_IN + FOOT_LINE_IN * len(wrapped(run.conditions))
+
+
+def wrapped(lines: Sequence[str]) -> list[str]:
+    """Return lines as they stand at the foot of a picture."""
+    return [literal(part) for line in lines for part in textwrap.wrap(line, FOOT_CHARACTERS)]
 
 
 def legend_lines(entries: int) -> int:
