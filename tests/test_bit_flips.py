@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +19,48 @@ from data_prep.layout import (
     tensor_sha256,
     write_dataset,
 )
-from data_prep.specs.wikitext2 import SPEC
+from data_prep.specs import sst2, wikitext2
+from data_prep.specs.spec import DatasetSpec
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
-from fixtures.tasks.language_modeling import TASK
+from fixtures.tasks import TASKS
+from fixtures.tasks.task import Task
+from tests.test_classification import METADATA
+from tests.test_classification import tensors as sentences
 from tests.tiny import ORIGINAL_METADATA, tiny_tensors
 
 FLIPS = 200
 
 
-def own_metadata() -> dict[str, Any]:
-    """Metadata as data preparation writes it: with digests of the tensors, and of itself."""
-    tensors = tiny_tensors()
-    digests = {name: tensor_sha256(tensors[name]) for name in TENSOR_NAMES}
-    facts = ORIGINAL_METADATA | {"stand_in": True, "source": "generated", "padding_ratio": 0.375, "sha256": digests}
-    return facts | {METADATA_DIGEST: metadata_sha256(facts)}
+@dataclass(frozen=True)
+class Kind:
+    """A tiny dataset of a task, as data preparation writes it."""
+
+    spec: DatasetSpec
+    task: Task
+    tensors: Callable[[], dict[str, torch.Tensor]]
+    original: dict[str, Any]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """With digests of the tensors, and of itself."""
+        digests = {name: tensor_sha256(tensor) for name, tensor in self.tensors().items()}
+        facts = self.original | {"stand_in": True, "source": "generated", "padding_ratio": 0.375, "sha256": digests}
+        return facts | {METADATA_DIGEST: metadata_sha256(facts)}
 
 
-def is_noticed(folder: Path) -> bool:
-    return any(finding.passed is False for finding in verify(DatasetFolder(folder, SPEC), TASK.checks).values())
+TEXT = Kind(wikitext2.SPEC, TASKS["language_modeling"], tiny_tensors, ORIGINAL_METADATA)
+SENTENCES = Kind(sst2.SPEC, TASKS["classification"], sentences, METADATA)
 
 
-def used(folder: Path) -> tuple[list[torch.Tensor], dict[str, Any]]:
+def is_noticed(folder: Path, kind: Kind = TEXT) -> bool:
+    return any(found.passed is False for found in verify(DatasetFolder(folder, kind.spec), kind.task.checks).values())
+
+
+def used(folder: Path, kind: Kind) -> tuple[list[torch.Tensor], dict[str, Any]]:
     """What benchmarks and tables take from a folder: the tensors and every fact but the digest of the others."""
-    *tensors, metadata = DatasetFolder(folder, SPEC).loaded()
-    return tensors, {key: metadata.get(key) for key in own_metadata() if key != METADATA_DIGEST}
+    *tensors, metadata = DatasetFolder(folder, kind.spec).loaded()
+    return tensors, {key: metadata.get(key) for key in kind.metadata if key != METADATA_DIGEST}
 
 
 def flips(content: bytes, seed: int) -> list[bytes]:
@@ -54,28 +73,29 @@ def flips(content: bytes, seed: int) -> list[bytes]:
     return flipped
 
 
-def unnoticed(folder: Path, file: str) -> list[bytes]:
+def unnoticed(folder: Path, file: str, kind: Kind) -> list[bytes]:
     """The flips in a file that no check notices; the file is as it was afterwards."""
     content, found = (folder / file).read_bytes(), []
     for changed in flips(content, seed=FILE_NAMES.index(file)):
         (folder / file).write_bytes(changed)
-        if not is_noticed(folder):
+        if not is_noticed(folder, kind):
             found.append(changed)
     (folder / file).write_bytes(content)
     return found
 
 
 @pytest.mark.parametrize("file", FILE_NAMES)
-def test_a_flipped_bit_is_noticed_or_changes_nothing_that_is_used(tmp_path, file):
+@pytest.mark.parametrize("kind", [TEXT, SENTENCES], ids=["text", "sentences"])
+def test_a_flipped_bit_is_noticed_or_changes_nothing_that_is_used(tmp_path, kind, file):
     folder = tmp_path / "data"
-    write_dataset(folder, tiny_tensors(), own_metadata())
-    assert not is_noticed(folder)
-    tensors, facts = used(folder)
-    missed = unnoticed(folder, file)
+    write_dataset(folder, kind.tensors(), kind.metadata)
+    assert not is_noticed(folder, kind)
+    tensors, facts = used(folder, kind)
+    missed = unnoticed(folder, file, kind)
     assert len(missed) < FLIPS / 2  # the others lie in an archive's padding, dates and alike
     for changed in missed:
         (folder / file).write_bytes(changed)
-        found, found_facts = used(folder)
+        found, found_facts = used(folder, kind)
         assert [tensor_sha256(tensor) for tensor in found] == [tensor_sha256(tensor) for tensor in tensors]
         assert found_facts == facts
 
@@ -95,13 +115,13 @@ def test_a_flipped_bit_in_a_tensor_is_noticed_in_a_folder_that_records_no_digest
 
 @pytest.mark.parametrize("key", ["stand_in", "dataset_name", "seed", "source", "padding_ratio"])
 def test_a_fact_that_was_edited_is_noticed(tmp_path, key):
-    for changed in (own_metadata() | {key: 7}, {name: value for name, value in own_metadata().items() if name != key}):
+    for changed in (TEXT.metadata | {key: 7}, {name: value for name, value in TEXT.metadata.items() if name != key}):
         write_dataset(tmp_path / "data", tiny_tensors(), changed)
         assert is_noticed(tmp_path / "data")
 
 
 def test_the_digest_of_metadata_depends_on_neither_the_order_of_keys_nor_itself():
-    facts = own_metadata()
+    facts = TEXT.metadata
     backwards = dict(reversed(facts.items()))
     assert metadata_sha256(backwards) == metadata_sha256(facts) == facts[METADATA_DIGEST]
     # printf '{"a": "\\u00e9", "b": 1}' | sha256sum
