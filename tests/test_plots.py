@@ -88,11 +88,25 @@ def test_the_overview_names_what_is_missing_and_is_not_drawn_for_a_sweep(tmp_pat
     made = [benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.5, None), benchmark("bf16", 2.0, 90.0)]
     (image,) = write_plots(tmp_path, summary_of(*made), plots).values()
     assert texts(image).count("no figure") == 1
+    made[0]["extra_info"]["energy"]["energy_per_sample_mj"] = None
+    (image,) = write_plots(tmp_path, summary_of(*made), plots).values()
+    assert texts(image).count("no figure") == 2
     larger = [benchmark("fp32", 9.0, 400.0), benchmark("fp16", 5.0, 300.0)]
     for item in larger:
         item["extra_info"]["case"] |= {"batch_size": 8}
     assert write_plots(tmp_path, summary_of(*made, *larger), plots) == {}
     assert write_plots(tmp_path, summary_of(benchmark("fp32", 5.0, None), benchmark("fp16", 2.5, None)), plots) == {}
+
+
+@pytest.mark.parametrize(("divergence", "low"), [(0.0, 0.0), (-1e-9, -1e-8), (1e-6, -1e-6)])
+def test_the_overview_survives_divergences_that_a_logarithm_does_not_have(tmp_path, divergence, low):
+    made = [benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.5, 100.0), benchmark("bf16", 2.5, 0.0)]
+    for item in made[1:]:
+        ends = {"kl_vs_fp32_ci95_low_nats": low, "kl_vs_fp32_ci95_high_nats": 2e-6}
+        item["extra_info"]["quality"] |= {"kl_vs_fp32_nats": divergence} | ends
+    made[2]["extra_info"]["quality"]["kl_vs_fp32_nats"] = 0.0
+    (image,) = write_plots(tmp_path, summary_of(*made), [plot for plot in PLOTS if plot.name == "overview"]).values()
+    assert ("Divergence" in texts(image)) == (divergence > 0)
 
 
 def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():

@@ -77,7 +77,8 @@ def test_a_precision_that_is_no_faster_is_not_recommended():
     frame = table([measured("fp32", "eager", 2.0), measured("fp16", "eager", 2.0)])
     assert (
         recommendations(frame, ALL, first_edition_tasks())[0]
-        == "Stay with fp32-eager: no other precision is faster here (1.00x the speed of fp32)."
+        == "Stay with fp32-eager: no other precision is over 1% faster here (the fastest, fp16-eager: 1.00x the speed "
+        "of fp32)."
     )
 
 
@@ -159,16 +160,32 @@ def test_each_precision_is_told_what_it_gives_and_what_it_costs():
         nine_tenths("tf32", 3.0, 900.0),
     ]
     assert precision_sentences(table(rows), ALL, first_edition_tasks()) == [
-        "fp16-graph: 3.00x the speed of fp32, 72% less energy, 50% of its size, fp32's most likely token 90.0% of the "
-        "time (divergence 0.0012 nats).",
-        "int8_weights-graph: 1.76x the speed of fp32, 56% less energy, 33% of its size, 1.70 times the latency of "
+        "fp16-graph: 3.00x the speed of fp32, 72% less energy, 50% of fp32's size, gives fp32's most likely token "
+        "90.0% of the time (divergence 0.0012 nats).",
+        "int8_weights-graph: 1.76x the speed of fp32, 56% less energy, 33% of fp32's size, 1.70 times the latency of "
         "fp16-graph.",
-        "int8-graph: 1.50 times slower than fp32, 100% more energy, 33% of its size, fp32's most likely token 90.0% of "
-        "the time (divergence 0.0012 nats), 4.50 times the latency of fp16-graph.",
+        "int8-graph: 0.67x the speed of fp32, 100% more energy, 33% of fp32's size, gives fp32's most likely token "
+        "90.0% of the time (divergence 0.0012 nats), 4.50 times the latency of fp16-graph.",
         "tf32-graph: no clear difference in speed from fp32 (0.95 to 1.05x), no clear difference in energy, the same "
-        "size, fp32's most likely token 90.0% of the time (divergence 0.0012 nats), 3.00 times the latency of "
+        "size, gives fp32's most likely token 90.0% of the time (divergence 0.0012 nats), 3.00 times the latency of "
         "fp16-graph.",
     ]
+
+
+def test_a_precision_within_a_percent_of_fp32_is_as_fast():
+    rows = [measured("fp32", "eager", 3.0, 900.0), measured("fp16", "eager", 3.012, 903.0)]
+    (sentence,) = precision_sentences(table(rows, with_floor(math.log(1.0005))), ALL, first_edition_tasks())
+    assert sentence.startswith("fp16-eager: as fast as fp32, ")
+    assert "times the latency" not in sentence
+
+
+def test_energy_without_an_interval_is_not_claimed():
+    rows = [measured("fp32", "graph", 3.0, 900.0), measured("fp16", "graph", 1.0, 250.0)]
+    frame = table(rows)
+    frame[["energy_saving_repeat95_low", "energy_saving_repeat95_high"]] = math.nan
+    for text in (*recommendations(frame, ALL, first_edition_tasks()), *precision_sentences(frame, ALL, {})):
+        assert "3.00x the speed of fp32" in text
+        assert "energy" not in text
 
 
 def test_summary_and_page_have_the_sentences(tmp_path):

@@ -199,8 +199,8 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
     )
     assert explanations(table(rows[:3])) == []
     rows[0]["extra_info"]["validity"]["status"] = "invalid"
-    assert (
-        "FP16 in eager is not to be judged, for a measurement is invalid, against FP32" in explanations(table(rows))[0]
+    assert explanations(table(rows))[0].startswith(
+        "FP16 in eager is not judged against FP32, for a measurement is invalid (7.500 against 7.000 ms, 0.93x). In "
     )
 
 

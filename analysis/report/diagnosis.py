@@ -46,8 +46,10 @@ def explanation(rows: Sequence[Mapping[str, Any]], where: str) -> str:
     `rows`: FP32 and FP16 in eager execution, then both in a CUDA graph.
     """
     eager_fp32, eager_fp16, graph_fp32, graph_fp16 = rows
+    is_judged = "invalid" not in (eager_fp32["paired_validity"], eager_fp16["paired_validity"])
+    why = f" on this machine: {cause(eager_fp16)}" if is_judged else ""
     return (
-        f"FP16 in eager{where} is {latency_comparison(eager_fp32, eager_fp16)} on this machine: {cause(eager_fp16)}. "
+        f"FP16 in eager{where} is {latency_comparison(eager_fp32, eager_fp16)}{why}. "
         f"In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."
     )
 
@@ -57,6 +59,8 @@ def cause(eager: Mapping[str, Any]) -> str:
     share, kernels = eager["launch_bound_share"], ""
     if not pd.isna(eager["kernel_time_ms"]):
         kernels = f", and the profiler finds {eager['kernel_time_ms']:.2f} ms of kernels in it"
+    if not share > 0:
+        return f"no time is seen to go into launches{kernels}"
     if share > LAUNCH_BOUND_SHARE:
         return (
             f"{share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}), and "
@@ -73,8 +77,8 @@ def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> s
     if pd.isna(low):
         return f"not judged against FP32, for nothing says how far a repeat may differ ({latencies}, {ratio:.2f}x)"
     if "invalid" in (baseline["paired_validity"], row["paired_validity"]):
-        words = "not to be judged, for a measurement is invalid, against"
-    elif low > 1 - SAME_REL and high < 1 + SAME_REL:
+        return f"not judged against FP32, for a measurement is invalid ({latencies}, {ratio:.2f}x)"
+    if low > 1 - SAME_REL and high < 1 + SAME_REL:
         words = "as fast as"
     elif low > 1:
         words = "faster than"
@@ -118,7 +122,8 @@ def noise_reasons(latency: dict[str, Any], device: str) -> tuple[list[str], dict
     if latency.get("converged") is not False or not median:
         return [], {}
     if low is None or high is None:
-        return [f"{median:.3f} ms, {latency.get('ci95_reason')} (expected ± 1%): raise --visits"], {}
+        reason = latency.get("ci95_reason") or "and nothing says within what"
+        return [f"{median:.3f} ms, {reason} (expected ± 1%): raise --visits"], {}
     figures = {"width": (100 * max(median - low, high - median) / median, "{:.1f}")}
     rounds, noise_rel = finite_number(latency.get("rounds")), finite_number(latency.get("noise_rel"))
     after = spread = ""

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.case import BASELINE, Case
 from analysis.metrics import SAME_REL, Catalogue
 from analysis.metrics.tasks import TaskWords
-from analysis.report.recommendation import comparable_rows
+from analysis.report.recommendation import comparable_rows, energy
 from analysis.report.sentences import Sentence, merged
 from analysis.table import known_interval
 
@@ -34,13 +34,14 @@ def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mappin
         for index, row in rows[rows["precision"] != BASELINE].iterrows():
             ends = {column: (low[index], high[index]) for column, (low, high) in intervals.items()}
             highest_of_fastest = intervals["median_latency_ms"][1][fastest.name]
-            parts = [speed(row, *ends["speedup_vs_fp32"]), energy(row, *ends["energy_reduction_vs_fp32"]), size(row)]
+            saved, figures = energy(row["energy_reduction_vs_fp32"], *ends["energy_reduction_vs_fp32"])
+            parts = [speed(row, *ends["speedup_vs_fp32"]), (saved, figures) if saved else None, size(row)]
             parts.append(divergence(row, tasks.get(row["task"])))
-            if ends["median_latency_ms"][0] > highest_of_fastest:
+            if ends["median_latency_ms"][0] > highest_of_fastest and fastest["precision"] != BASELINE:
                 ratio = row["median_latency_ms"] / fastest["median_latency_ms"]
                 parts.append(("{ratio} times the latency of {fastest}", {"ratio": (ratio, "{:.2f}")}))
             sentences.append(sentence_of(row["case"], fastest["case"], [part for part in parts if part]))
-    return merged(sentences)
+    return merged(sentences, frame["case"])
 
 
 def sentence_of(case: Case, fastest: Case, parts: Sequence[Part]) -> Sentence:
@@ -52,25 +53,15 @@ def sentence_of(case: Case, fastest: Case, parts: Sequence[Part]) -> Sentence:
 
 def speed(row: pd.Series[Any], low: float, high: float) -> Part:
     """Return how fast a row is against FP32, as far as its interval of a repeat allows."""
-    ratio = row["speedup_vs_fp32"]
+    ratio = {"speedup": (row["speedup_vs_fp32"], "{:.2f}")}
     if math.isnan(low):
-        return f"{{speedup}}x the speed of {BASELINE} in this run", {"speedup": (ratio, "{:.2f}")}
-    if low > 1:
-        return f"{{speedup}}x the speed of {BASELINE}", {"speedup": (ratio, "{:.2f}")}
-    if high < 1:
-        return f"{{slowdown}} times slower than {BASELINE}", {"slowdown": (1 / ratio, "{:.2f}")}
+        return f"{{speedup}}x the speed of {BASELINE} in this run", ratio
+    if low > 1 - SAME_REL and high < 1 + SAME_REL:
+        return f"as fast as {BASELINE}", {}
+    if low > 1 or high < 1:
+        return f"{{speedup}}x the speed of {BASELINE}", ratio
     ends = {"low": (low, "{:.2f}"), "high": (high, "{:.2f}")}
     return f"no clear difference in speed from {BASELINE} ({{low}} to {{high}}x)", ends
-
-
-def energy(row: pd.Series[Any], low: float, high: float) -> Part | None:
-    """Return what a row saves or costs in energy against FP32; None where that is not known."""
-    saving = row["energy_reduction_vs_fp32"]
-    if pd.isna(saving) or math.isnan(low):
-        return None
-    if low <= 0 <= high:
-        return "no clear difference in energy", {}
-    return f"{{saving}}% {'less' if saving > 0 else 'more'} energy", {"saving": (100 * abs(saving), "{:.0f}")}
 
 
 def size(row: pd.Series[Any]) -> Part | None:
@@ -78,7 +69,7 @@ def size(row: pd.Series[Any]) -> Part | None:
     share = 1 - row["size_reduction_vs_fp32"]
     if pd.isna(share):
         return None
-    return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of its size", {}
+    return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of {BASELINE}'s size", {}
 
 
 def divergence(row: pd.Series[Any], words: TaskWords | None) -> Part | None:
@@ -87,4 +78,4 @@ def divergence(row: pd.Series[Any], words: TaskWords | None) -> Part | None:
     if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
         return None
     answer = "answer" if words is None else words.answer
-    return f"{BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)", {}
+    return f"gives {BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)", {}

@@ -18,6 +18,7 @@ from analysis.table import known_interval
 EXECUTION_ORDER = ("compiled", "graph", "eager")
 #: Verdicts on quality that are no reason against a precision.
 HARMLESS = ("equal", "better")
+MEASURE_AGAIN = "Measure again, in two visits or more."
 #: What a precision is judged by beside its quality; less is better.
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
@@ -28,13 +29,16 @@ def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[st
     Nothing for a shape in which there is nothing to choose between.
     """
     return merged(
-        sentence(
-            rows[rows["precision"] == BASELINE].iloc[0],
-            rows[rows["precision"] != BASELINE],
-            catalogue,
-            tasks.get(rows["task"].iloc[0]),
-        )
-        for rows in comparable_rows(frame)
+        (
+            sentence(
+                rows[rows["precision"] == BASELINE].iloc[0],
+                rows[rows["precision"] != BASELINE],
+                catalogue,
+                tasks.get(rows["task"].iloc[0]),
+            )
+            for rows in comparable_rows(frame)
+        ),
+        frame["case"],
     )
 
 
@@ -63,14 +67,14 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
     candidates = clearly_faster if len(clearly_faster) else others
     fastest = candidates.sort_values("median_latency_ms").iloc[0]
     gains, figures = gains_of(fastest)
-    if not fastest["speedup_vs_fp32"] > 1 + SAME_REL:
-        text = f"Stay with {{name}}: no other precision is faster here ({gains})."
-        return Sentence(text, {"name": baseline["case"]}, figures)
+    is_faster = bool(fastest["speedup_vs_fp32"] > 1 + SAME_REL)
     if pd.isna(low[fastest.name]):
-        text = (
-            f"{{name}} was the fastest in this run ({gains}); nothing says how far a repeat may differ, so nothing is "
-            "recommended. Measure again, in two visits or more."
-        )
+        was = f"{{name}} was the fastest in this run ({gains})"
+        if not is_faster:
+            was = f"No precision was faster than {{baseline}} in this run (the fastest, {{name}}: {gains})"
+        text = f"{was}; nothing says how far a repeat may differ, so nothing is recommended. {MEASURE_AGAIN}"
+    elif not is_faster:
+        text = f"Stay with {{baseline}}: no other precision is over 1% faster here (the fastest, {{name}}: {gains})."
     elif not len(clearly_faster):
         text = (
             f"Stay with {{baseline}} or measure again: {{name}} is not clearly faster ({gains}; a repeat may find "
@@ -111,11 +115,19 @@ def gains_of(row: pd.Series[Any]) -> tuple[str, dict[str, tuple[float, str]]]:
     saving = row["energy_reduction_vs_fp32"]
     if pd.isna(saving):
         return speed, figures
-    low, high = (row[column] for column in REPEAT_COLUMNS["energy saving"])
+    words, saved = energy(saving, *(row[column] for column in REPEAT_COLUMNS["energy saving"]))
+    return (f"{speed}, {words}" if words else speed), figures | saved
+
+
+def energy(saving: float, low: float, high: float) -> tuple[str | None, dict[str, tuple[float, str]]]:
+    """Return a share of energy saved as text with a place, None without an interval, and the figure for the place."""
+    if math.isnan(low) or math.isnan(high):
+        return None, {}
     if low <= 0 <= high:
-        return f"{speed}, no clear difference in energy", figures
-    text = f"{speed}, {{saving}}% {'less' if saving >= 0 else 'more'} energy"
-    return text, figures | {"saving": (100 * abs(saving), "{:.0f}")}
+        return "no clear difference in energy", {}
+    if abs(saving) < SAME_REL:
+        return f"the energy of {BASELINE}", {}
+    return f"{{saving}}% {'less' if saving > 0 else 'more'} energy", {"saving": (100 * abs(saving), "{:.0f}")}
 
 
 def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,24 +39,26 @@ class Sentence:
         return filled(self.text, {key: case.id for key, case in self.cases.items()} | figures)
 
 
-def merged(sentences: Iterable[Sentence]) -> list[str]:
+def merged(sentences: Iterable[Sentence], measured: Iterable[Case]) -> list[str]:
     """Return the sentences as text, in their order; of three or more that differ in shape and figures alone, one.
 
-    That one gives the lowest and the highest of each figure, and says of which shapes it speaks.
+    That one gives the lowest and the highest of each figure, and says of how many of the shapes of the cases that were
+    `measured` it speaks.
     """
-    every = list(sentences)
+    every = list(measured)
     groups: dict[tuple[str, ...], list[Sentence]] = {}
-    for sentence in every:
+    for sentence in sentences:
         groups.setdefault(sentence.without_figures, []).append(sentence)
     texts = []
     for group in groups.values():
         if len(group) < FEWEST:
             texts += [str(sentence) for sentence in group]
             continue
-        measured = {one.case.shape for one in every if work(one.case) == work(group[0].case)}
-        place = where([one.case.shape for one in group], len(measured))
+        shapes = {case.shape for case in every if work(case) == work(group[0].case)}
+        place = where([one.case.shape for one in group], len(shapes))
         text = of_several(group, {key: any_shape(case) for key, case in group[0].cases.items()})
-        texts.append(f"{place}, {text if group[0].text.startswith('{') else text[:1].lower() + text[1:]}")
+        is_sentence = group[0].text[:1].isupper() and group[0].text[1:2].islower()  # and no name, as FP16
+        texts.append(f"{place}, {text[:1].lower() + text[1:] if is_sentence else text}")
     return texts
 
 
@@ -76,8 +80,9 @@ def of_several(group: list[Sentence], names: Mapping[str, str]) -> str:
     """Return one sentence for several of one text, with ranges for their figures."""
     ranges = {}
     for key, (_, form) in group[0].figures.items():
-        values = [sentence.figures[key][0] for sentence in group]
-        ranges[key] = " to ".join(dict.fromkeys(form.format(end) for end in (min(values), max(values))))
+        every = [sentence.figures[key][0] for sentence in group]
+        known = [value for value in every if not math.isnan(value)] or every
+        ranges[key] = " to ".join(dict.fromkeys(form.format(end) for end in (min(known), max(known))))
     return filled(group[0].text, {**names, **ranges})
 
 
@@ -102,7 +107,5 @@ def any_shape(case: Case) -> str:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with its places filled; braces that are none of them stay, for names come from saved runs."""
-    for key, value in values.items():
-        text = text.replace(f"{{{key}}}", value)
-    return text
+    """Return a text with its places filled, once: what looks like a place in a name of a saved run stays as it is."""
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)

@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.case import case_of, is_own
 from analysis.metrics import Catalogue
+from analysis.metrics.tasks import tasks_of
 from analysis.storage.first_edition import adapted
 from analysis.validity import judgements
 from data_prep.errors import InputError
@@ -97,7 +98,7 @@ def load(path: Path) -> Run:
 
 
 def checked(run: Run) -> Run:
-    """Return a run whose cases, procedure, metrics and timings can be read.
+    """Return a run whose cases, procedure, metrics, tasks and timings can be read.
 
     Raises `InputError` where they cannot, and where a benchmark is there more than once.
     """
@@ -107,7 +108,10 @@ def checked(run: Run) -> Run:
             if type(item["extra_info"].get("procedure", 1)) is not int:
                 raise InputError(f"The procedure is {ascii(item['extra_info']['procedure'])[:80]}; expected a number.")
         judgements(run.benchmarks)
-        _ = run.catalogue
+        numbers = {metric.column for metric in run.catalogue.metrics if metric.is_number}
+        for words in tasks_of(run.environment).values():
+            if unknown := {words.headline, words.cost, words.change} - numbers:
+                raise InputError(f"A task is told by {', '.join(sorted(unknown))}; expected metrics with numbers.")
     except InputError as error:
         raise InputError(f"{run.path} cannot be read: {error}") from error
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]

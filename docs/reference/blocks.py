@@ -26,7 +26,7 @@ def sessions(path: str) -> pd.DataFrame:
     files = sorted(place.glob("*.json")) if place.is_dir() else [place.with_suffix(".json")]
     if not files:
         raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
-    return tables([load(file) for file in files])
+    return tables([load(file) for file in files])  # a file that is not there is an InputError of its own
 
 
 @cache
@@ -50,6 +50,14 @@ def span(found: Iterable[float], form: str, unit: str = "") -> str:
 def spread(found: list[float]) -> str:
     """Return the coefficient of variation of figures as text, with two significant digits."""
     return f"{100 * statistics.stdev(found) / statistics.fmean(found):.2g}%"
+
+
+def marks(path: str, execution: str) -> str:
+    """Return how many figures of an execution the sessions themselves call invalid or unknown, as a sentence."""
+    frame = sessions(path)
+    found = frame.loc[frame["execution"] == execution, "validity"].value_counts()
+    counts = ", ".join(f"{found.get(status, 0)} {status}" for status in ("valid", "unknown", "invalid"))
+    return f"The sessions call these {execution} medians, one a precision and session: {counts}, by their drift."
 
 
 def grid(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -104,17 +112,17 @@ def default() -> str:
             ]
         )
     head = ["benchmark", "graph median", "speed vs FP32 in the graph", "graph energy per sample", "weights"]
-    return grid([*head, "eager median"], rows)
+    return f"{grid([*head, 'eager median'], rows)}\n\n{marks('h100/default', 'eager')}"
 
 
 def other_boards() -> str:
     """The same on other boards, in one sentence each."""
     sentences = []
     for folder, board in (
-        ("sessions/h100_0fc80ab7", "Ten sessions on a second H100"),
-        ("sessions/h100_c846fd5f", "Ten on a third"),
-        ("sessions/h200_82042529", "Six on an H200"),
-        ("sessions/h200_0bd52ec9", "Six on another H200"),
+        ("sessions/h100_0fc80ab7", "H100 0fc80ab7, ten sessions"),
+        ("sessions/h100_c846fd5f", "H100 c846fd5f, ten"),
+        ("sessions/h200_82042529", "H200 82042529, six"),
+        ("sessions/h200_0bd52ec9", "H200 0bd52ec9, six"),
     ):
         texts = {
             column: ", ".join(span(values(folder, f"{precision}-graph", column), form) for precision in DEFAULT)
@@ -137,7 +145,9 @@ def cpu() -> str:
         ]
         for precision in ("fp32", "fp16", "mixed", "bf16", "int8")
     ]
-    return grid(["precision, eager", "median", "speed vs FP32", "weights"], rows)
+    return (
+        f"{grid(['precision, eager', 'median', 'speed vs FP32', 'weights'], rows)}\n\n{marks('cpu/default', 'eager')}"
+    )
 
 
 def seconds() -> str:
@@ -212,7 +222,11 @@ def generation() -> str:
     ):
         found = [values("h100/generation", f"{name}-{workload}-{execution}", column) for name in DEFAULT]
         rows.append([words, *(span(one, form) for one in found)])
-    return grid(["", *DEFAULT], rows)
+    texts = [values("h100/generation", f"{name}-decode-graph", "same_text_as_fp32") for name in DEFAULT[1:]]
+    rows.append(
+        ["32 texts of 32 tokens that are FP32's", "", *(span((32 * x for x in one), "{:.0f}") for one in texts)]
+    )
+    return f"{grid(['', *DEFAULT], rows)}\n\n{marks('h100/generation', 'eager')}"
 
 
 def classification() -> str:
@@ -241,7 +255,7 @@ def sweep() -> str:
     for precision in ("fp16", "mixed"):
         names = [f"{precision}-graph" + ("" if batch == 1 else f"-b{batch}x128") for batch in batches]
         for words, column, form in (
-            ("speed", "speedup_vs_fp32", "{:.2f}x"),
+            ("times as fast", "speedup_vs_fp32", "{:.2f}"),
             ("less energy", "energy_reduction_vs_fp32", "{:.0%}"),
         ):
             found = [values("h100/sweep", name, column) for name in names]

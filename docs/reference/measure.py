@@ -16,10 +16,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.storage.files import write
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+REPOSITORY = Path(__file__).parents[2]
+REFERENCE = REPOSITORY / "results" / "reference"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,16 @@ SERIES = {
 
 def main() -> int:
     """Measure the missing sessions of a series and write its report; return the exit code of what failed, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m docs.reference.measure", description=(__doc__ or "").split(":")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m docs.reference.measure", description=(__doc__ or "").split(":")[0], allow_abbrev=False
+    )
     parser.add_argument("machine", help="a name for the folder, as h100, h200, cpu")
     parser.add_argument("series", choices=SERIES)
     parser.add_argument("--sessions", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--reference", type=Path, default=REFERENCE, help="default: results/reference")
     options, pytest_options = parser.parse_known_args()
+    if options.sessions < 1:
+        parser.error(f"--sessions is {options.sessions}; expected 1 or more")
     series, folder = SERIES[options.series], options.reference / options.machine / options.series
     for number in range(1, options.sessions + 1):
         kept = folder / f"{number:04d}.json"
@@ -60,27 +66,48 @@ def main() -> int:
 
 
 def measure(kept: Path, pytest_options: list[str]) -> int:
-    """Run one session in a fresh process and keep its run and its rounds; return pytest's exit code.
+    """Run one session in a fresh process and keep its run and its rounds; return the exit code.
 
-    `machine_info.command_seconds` of what is kept is the time of the whole command, from its start to its end.
+    `machine_info.command_seconds` of what is kept is the time of the whole command, from its start to its end. The
+    noise floor of the moment is left out: intervals are made with the one that is shipped. A session that failed, or is
+    of another thing than the first of its series, stays where it was made, which is said.
     """
-    with tempfile.TemporaryDirectory() as place:
-        places = [f"--results-dir={place}/results", f"--benchmark-storage={place}/saved"]
-        command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-autosave", *places, *pytest_options]
-        start = time.perf_counter()
-        code = subprocess.run(command, check=False).returncode
-        seconds = time.perf_counter() - start
-        if code:
-            return code
-        (saved,) = Path(place).glob("saved/*/*.json")
-        run = json.loads(saved.read_text(encoding="utf-8"))
-        rounds = kept.parent / "rounds" / f"{kept.stem}.npz"
-        rounds.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix="session-"))
+    places = [f"--results-dir={place}/results", f"--benchmark-storage={place}/saved"]
+    command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-autosave", *pytest_options, *places]
+    start = time.perf_counter()
+    code = subprocess.run(command, check=False, cwd=REPOSITORY).returncode
+    seconds = time.perf_counter() - start
+    saved = sorted(place.glob("saved/*/*.json"))
+    if code or len(saved) != 1:
+        print(f"error: pytest ended with {code} and saved {len(saved)} run(s), expected 0 and one; see {place}.")
+        return code or 1
+    run = json.loads(saved[0].read_text(encoding="utf-8"))
+    first = kept.parent / "0001.json"
+    if first.exists() and (expected := identity(json.loads(first.read_text(encoding="utf-8")))) != identity(run):
+        print(f"error: the session is of {identity(run)}; expected {expected}, as {first}; see {place}.")
+        return 1
+    rounds = kept.parent / "rounds" / f"{kept.stem}.npz"
+    rounds.parent.mkdir(parents=True, exist_ok=True)
+    if run["machine_info"]["rounds_file"]:
         shutil.copy(run["machine_info"]["rounds_file"], rounds)
         run["machine_info"]["rounds_file"] = f"rounds/{rounds.name}"
-        run["machine_info"]["command_seconds"] = round(seconds, 1)
-        write(kept, json.dumps(run, separators=(",", ":")))
+    run["machine_info"]["command_seconds"] = round(seconds, 1)
+    run["machine_info"].pop("noise_floor", None)
+    write(kept, json.dumps(run, separators=(",", ":")))
+    shutil.rmtree(place)
     return 0
+
+
+def identity(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what the sessions of a series have in common."""
+    machine = run["machine_info"]
+    gpu = machine.get("gpu") or {}
+    return {
+        "device": gpu.get("uuid") or machine["cpu"].get("brand_raw"),
+        **{name: machine.get(name) for name in ("torch", "transformers", "procedure")},
+        "benchmarks": [item["name"] for item in run["benchmarks"]],
+    }
 
 
 def report(run: Path, pictures: tuple[str, ...]) -> int:

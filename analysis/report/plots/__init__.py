@@ -68,8 +68,8 @@ PLOTS = (
         "What each precision gives and costs",
         overview,
         OVERVIEW,
-        "Speed, energy and quality of every precision beside FP32's. Divergence is how far its predictions are from "
-        f"FP32's, on a scale where each step is a factor. {REPEATS}",
+        "Speed, energy and quality of each precision beside FP32's, without those that are invalid. Divergence is how "
+        "far its predictions are from FP32's, on a scale where each step is a factor. Whiskers are 95% intervals.",
     ),
     Plot(
         "latency",

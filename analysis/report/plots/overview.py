@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.case import BASELINE
 from analysis.metrics import Column
-from analysis.report.plots.bars import sign_legend
-from analysis.report.plots.style import COLOURS, literal, new_figure, pick, tidy
+from analysis.report.plots.bars import row_signs, sign_legend
+from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
 from analysis.report.recommendation import comparable_rows
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number
@@ -35,10 +35,10 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     None where there are several shapes or workloads, whose pictures are others, or fewer than two of the figures.
     """
     chosen = list(comparable_rows(run.frame))
-    if len(chosen) != 1:
+    if len(chosen) != 1 or run.frame["case"].map(lambda case: case.alternatives).nunique() > 1:
         return None
     rows = chosen[0].reset_index(drop=True)
-    panels = [panel for panel in PANELS if rows[panel[0]].notna().any()]
+    panels = [panel for panel in PANELS if (rows[panel[0]] > 0).any()]
     if len(panels) < 2:
         return None
     notes = [
@@ -66,27 +66,38 @@ def draw(
     form: str,
     is_log: bool,
 ) -> None:
-    """Draw one figure of every row as a bar to the right, with its interval; a missing one says so."""
+    """Draw one figure of every row with its interval: a bar from 0, or a point on a logarithmic axis.
+
+    A missing one says so, but for FP32's divergence from itself.
+    """
     tidy(axes)
     axes.grid(axis="y", visible=False)
     values = rows[column.column]
-    largest = float(ends[1].fillna(values).max())
-    smallest = float(values[values > 0].min()) / 10 if is_log and (values > 0).any() else 0.0
+    left, right = limits(values, ends[1].fillna(values), is_log)
     for place, (value, low, high) in enumerate(zip(values, *ends, strict=True)):
         if pd.isna(value):
-            axes.text(
-                smallest, place, "" if rows["precision"][place] == BASELINE else " no figure", va="center", size=8
-            )
+            is_itself = is_log and rows["precision"][place] == BASELINE
+            axes.text(left, place, "" if is_itself else " no figure", va="center", size=8)
             continue
-        axes.barh(place, value - smallest, 0.7, smallest, color=pick(COLOURS, place))
+        colour, hatch = pick(COLOURS, place), pick(HATCHES, place)
+        if is_log:
+            axes.plot(max(value, left), place, "o", color=colour, clip_on=False)
+        else:
+            axes.barh(place, value, 0.7, color=colour, hatch=hatch, edgecolor="white")
         if high > low:
-            error = [[value - low], [high - value]]
+            error = [[value - max(low, left)], [high - value]]
             axes.errorbar(value, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
-        axes.text(max(value, high), place, f" {number(value, form)}", va="center", size=8)
+        label = f"  {number(value, form)}{row_signs(rows.iloc[place])}"
+        axes.text(max(value, high, left), place, label, va="center", size=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    if is_log:
-        axes.set_xscale("log")
-        axes.set_xlim(smallest, largest * (largest / smallest) ** 0.45)
-    else:
-        axes.set_xlim(0, 1.35 * largest)
+    axes.set_xscale("log" if is_log else "linear")
+    axes.set_xlim(left, right)
     axes.tick_params(axis="x", labelsize=7)
+
+
+def limits(values: pd.Series[float], highs: pd.Series[float], is_log: bool) -> tuple[float, float]:
+    """Return the ends of an axis, with room for labels at the right."""
+    if not is_log:
+        return 0.0, 1.35 * float(highs.max()) or 1.0
+    left, largest = float(values[values > 0].min()) / 3, float(highs.max())
+    return left, largest * (largest / left) ** 0.6
