@@ -11,7 +11,7 @@ import pytest
 from analysis.case import Case
 from analysis.metrics import first_edition
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import summary_table, terminal_table
+from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
@@ -122,3 +122,9 @@ def test_results_and_the_root_conftest_load_nothing_heavy(module):
     code = f"import sys, {module}; print({{'torch', 'matplotlib', 'scipy.stats'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_an_interval_wider_than_its_figure_is_given_by_its_ends():
+    speedup = first_edition()["speedup_vs_fp32"]
+    assert with_half_width(speedup, 1.0, 0.5, 1.9) == "1.00x ± 90.0%"
+    assert with_half_width(speedup, 1.0, 0.4, 2.6) == "1.00x (0.40x to 2.60x)"
