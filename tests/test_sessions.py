@@ -83,6 +83,15 @@ def test_ctrl_c_keeps_the_visits_that_were_made_and_says_what_is_missing(run_sui
     assert "what follows the visits was not measured" in (tmp_path / "results" / SUMMARY).read_text()
 
 
+@pytest.fixture
+def interruptible():
+    """Have SIGINT raise KeyboardInterrupt: a shell starts its background jobs, these tests among them, without that."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_answered_while_a_meter_reads(run_suite, monkeypatch):
     def reads_for_long(self, run):
         signal.raise_signal(signal.SIGINT)  # which Python handles in the main thread, where rounds run
