@@ -77,7 +77,7 @@ def draw(
     for place, (value, low, high) in enumerate(zip(values, *ends, strict=True)):
         if pd.isna(value):
             is_itself = is_log and rows["precision"][place] == BASELINE
-            axes.text(left, place, "" if is_itself else " no figure", va="center", size=8)
+            write_beside(axes, left, place, "" if is_itself else "no figure")
             continue
         colour, hatch = pick(COLOURS, place), pick(HATCHES, place)
         if is_log:
@@ -87,12 +87,16 @@ def draw(
         if high > low:
             error = [[value - max(low, left)], [high - value]]
             axes.errorbar(value, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
-        label = f"  {number(value, form)}{row_signs(rows.iloc[place])}"
-        axes.text(max(value, high, left), place, label, va="center", size=8)
+        write_beside(axes, max(value, high, left), place, number(value, form) + row_signs(rows.iloc[place]))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xscale("log" if is_log else "linear")
     axes.set_xlim(left, right)
     axes.tick_params(axis="x", labelsize=7)
+
+
+def write_beside(axes: Axes, x: float, place: int, text: str) -> None:
+    """Write at the right of a point; by an offset, for SVG drops a space that a text begins with."""
+    axes.annotate(text, (x, place), (5, 0), textcoords="offset points", va="center", size=8)
 
 
 def limits(values: pd.Series[float], highs: pd.Series[float], is_log: bool) -> tuple[float, float]:
