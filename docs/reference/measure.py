@@ -92,6 +92,9 @@ def measure(kept: Path, pytest_options: list[str]) -> int:
     if run["machine_info"]["rounds_file"]:
         shutil.copy(run["machine_info"]["rounds_file"], rounds)
         run["machine_info"]["rounds_file"] = f"rounds/{rounds.name}"
+    for quality in (item.get("extra_info", {}).get("quality") for item in run["benchmarks"]):
+        if isinstance(quality, dict):
+            quality["per_sequence_file"] = None  # some megabytes, which are not kept
     run["machine_info"]["command_seconds"] = round(seconds, 1)
     run["machine_info"].pop("noise_floor", None)
     write(kept, json.dumps(run, separators=(",", ":")))
