@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis.case import Case
-from analysis.report.sentences import Sentence, listed, merged
+from analysis.report.sentences import Sentence, alike, listed, merged
 
 
 def sentence(
@@ -81,3 +81,17 @@ def test_braces_in_the_words_of_a_saved_run_are_no_places():
         str(sentence(1, 2.0, text="{name}: {speedup}x, {headline} equal {}."))
         == "fp16-graph: 2.00x, {headline} equal {}."
     )
+
+
+def test_texts_that_differ_in_numbers_alone_become_one_with_ranges():
+    texts = {
+        "a": "they scatter by ± 9.5% (95%)",
+        "b": "they scatter by ± 10.1% (95%)",
+        "c": "they scatter by ± 8.0% (95%)",
+    }
+    assert alike(texts | {"d": "it rose by +2%"}) == [
+        (["a", "b", "c"], "they scatter by ± 8.0 to 10.1% (95%)"),
+        (["d"], "it rose by +2%"),
+    ]
+    assert alike({"a": "by 1%", "b": "by 2%"}) == [(["a"], "by 1%"), (["b"], "by 2%")]
+    assert alike({"a": "by 1%", "b": "by 1%"}) == [(["a", "b"], "by 1%")]

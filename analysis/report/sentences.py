@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from analysis.case import Case
 
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 #: From so many on, sentences that say the same become one.
 FEWEST = 3
 
@@ -84,6 +85,30 @@ def of_several(group: list[Sentence], names: Mapping[str, str]) -> str:
         known = [value for value in every if not math.isnan(value)] or every
         ranges[key] = " to ".join(dict.fromkeys(form.format(end) for end in (min(known), max(known))))
     return filled(group[0].text, {**names, **ranges})
+
+
+def alike(texts: Mapping[str, str]) -> list[tuple[list[str], str]]:
+    """Return which names have which text; three and more that differ in numbers alone share one, with ranges."""
+    groups: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        groups.setdefault(NUMBER.sub("0", text), []).append(name)
+    found = []
+    for names in groups.values():
+        if len(names) >= FEWEST:
+            found.append((names, with_ranges([texts[name] for name in names])))
+        else:
+            by_text: dict[str, list[str]] = {}
+            for name in names:
+                by_text.setdefault(texts[name], []).append(name)
+            found += [(of_text, text) for text, of_text in by_text.items()]
+    return found
+
+
+def with_ranges(texts: list[str]) -> str:
+    """Return one text for several that differ in numbers alone, with the lowest and the highest of each number."""
+    numbers = zip(*(NUMBER.findall(text) for text in texts), strict=True)
+    ranges = iter(" to ".join(dict.fromkeys((min(every, key=float), max(every, key=float)))) for every in numbers)
+    return NUMBER.sub(lambda _: next(ranges), texts[0])
 
 
 def where(shapes: list[str], measured: int) -> str:

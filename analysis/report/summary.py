@@ -19,6 +19,7 @@ from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
+from analysis.report.sentences import alike
 from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import floors_of
@@ -207,6 +208,8 @@ def missing_figures(frame: pd.DataFrame) -> list[str]:
     for figure in ("energy", "quality"):
         for reason, group in frame.groupby(f"{figure}_reason"):
             notes.append(f"no {figure} for {', '.join(group['name'])}: {reason}.")
-    for marks, group in frame.groupby("energy_marks") if "energy_marks" in frame else ():
-        notes.append(f"read the energy of {', '.join(group['name'])} with care: {marks}.")
+    columns = (frame["name"], frame["energy_marks"]) if "energy_marks" in frame else ((), ())
+    marked = {name: str(marks) for name, marks in zip(*columns, strict=True) if not pd.isna(marks)}
+    for names, marks in alike(marked):
+        notes.append(f"read the energy of {', '.join(names)} with care: {marks}.")
     return notes
