@@ -31,7 +31,9 @@ COMPILED = EXECUTIONS["compiled"]
 OWN_FOLDER = {"TORCHINDUCTOR_CACHE_DIR": "/own"}
 needs_compiler = pytest.mark.skipif(compiler_missing_reason(CPU) is not None, reason="needs a C++ compiler")
 #: transformers looks its attention up in a mapping of its own, which PyTorch 2.6 does not compile.
-compiles_gpt2 = pytest.mark.skipif(Version(torch.__version__) < Version("2.7"), reason="needs PyTorch 2.7")
+compiles_gpt2 = pytest.mark.skipif(
+    Version(torch.__version__) < Version("2.7"), reason="PyTorch 2.6 does not compile GPT-2"
+)
 
 
 @needs_compiler

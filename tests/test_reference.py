@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from docs.reference import measure
+from docs.reference import blocks, measure
 
 EVERY = {"torch": "2.11", "transformers": "5.17", "procedure": 2, "cpu": {"brand_raw": "a CPU"}}
 
@@ -72,6 +73,12 @@ def test_a_failed_session_stays_where_it_was_made(sessions, capsys):
 def test_rounds_that_could_not_be_saved_lose_no_session(sessions):
     assert sessions("--sessions=1", rounds_file=None) == 0
     assert json.loads((sessions.folder / "0001.json").read_text())["machine_info"]["rounds_file"] is None
+
+
+def test_a_figure_that_a_session_lacks_is_counted():
+    assert blocks.span([2.0, math.nan, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms (1 of 3 missing)"
+    assert blocks.span([2.0, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms"
+    assert blocks.span([math.nan], "{:.1f}", " ms") == "-"
 
 
 def test_no_session_is_an_error(sessions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -42,9 +43,18 @@ def values(path: str, name: str, column: str) -> list[float]:
 
 
 def span(found: Iterable[float], form: str, unit: str = "") -> str:
-    """Return the lowest and the highest of figures as text; one figure alone where they are written alike."""
+    """Return the lowest and the highest of figures as text; one figure alone where they are written alike.
+
+    Figures that a session lacks are counted, not left out in silence.
+    """
     every = list(found)
-    return " to ".join(dict.fromkeys(number(end, form) for end in (min(every), max(every)))) + unit
+    known = [value for value in every if not math.isnan(value)]
+    if not known:
+        return "-"
+    ends = " to ".join(dict.fromkeys(number(end, form) for end in (min(known), max(known))))
+    return f"{ends}{unit}" + (
+        f" ({len(every) - len(known)} of {len(every)} missing)" if len(known) < len(every) else ""
+    )
 
 
 def spread(found: list[float]) -> str:

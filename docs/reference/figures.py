@@ -22,7 +22,7 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)",
 
 
 def written(page: str) -> str:
-    """Return a page's text with every block made anew. Raises `InputError` where it names a block that there is not."""
+    """Return a page's text with every block regenerated. Raises `InputError` for an unknown block."""
 
     def replaced(match: re.Match[str]) -> str:
         if match[2] not in BLOCKS:
