@@ -36,7 +36,7 @@ HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": 
 SERIES = (
     *(f"sessions/{board}" for board in ("h100_0fc80ab7", "h100_c846fd5f", "h100_ab0873c7")),
     *(f"sessions/{board}" for board in ("h200_82042529", "h200_0bd52ec9")),
-    *("h100/default", "h100/precisions"),
+    *("h100/default", "h100/precisions", "h200/default"),
 )
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -133,6 +133,7 @@ def other_boards() -> str:
         ("sessions/h100_c846fd5f", "H100 c846fd5f, ten"),
         ("sessions/h200_82042529", "H200 82042529, six"),
         ("sessions/h200_0bd52ec9", "H200 0bd52ec9, six"),
+        ("h200/default", "H200 8576b782, five"),
     ):
         texts = {
             column: ", ".join(span(values(folder, f"{precision}-graph", column), form) for precision in DEFAULT)
@@ -162,11 +163,12 @@ def cpu() -> str:
 
 def seconds() -> str:
     """How long whole commands took."""
-    h100, on_cpu = command_seconds("h100/default"), command_seconds("cpu/default")
+    h100, h200, on_cpu = (command_seconds(f"{machine}/default") for machine in ("h100", "h200", "cpu"))
     return (
         f"A default run, from the command to the prompt, took {span(h100[1:], '{:.0f}')} s on the H100 (median "
         f"{statistics.median(h100[1:]):.0f} s of {len(h100) - 1}; {h100[0]:.0f} s the first, which makes the seeded "
-        f"weights) and {span(on_cpu, '{:.0f}')} s on two CPU cores."
+        f"weights), {span(h200, '{:.0f}')} s on the H200 (median {statistics.median(h200):.0f} s of {len(h200)}) and "
+        f"{span(on_cpu, '{:.0f}')} s on two CPU cores."
     )
 
 
@@ -271,12 +273,3 @@ def sweep() -> str:
             found = [values("h100/sweep", name, column) for name in names]
             rows.append([f"{precision}, {words}", *(span(one, form) for one in found)])
     return grid(["against FP32, graph, 128 tokens", *(f"batch {batch}" for batch in batches)], rows)
-
-
-BLOCKS: dict[str, Callable[[], str]] = {
-    block.__name__: block
-    for block in (
-        *(terminal, precisions, default, other_boards, cpu, seconds, nine, batch_32),
-        *(generation, classification, sweep),
-    )
-}

@@ -1,8 +1,8 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in `docs/reference/blocks.py`. Without an option this says which pages differ from the runs, with
-`--write` it rewrites them.
+function of that name in `blocks.py`, `beside.py` or `spreads.py`. Without an option this says which pages differ from
+the runs, with `--write` it rewrites them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,27 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from analysis.storage.files import write
 from data_prep.errors import InputError
-from docs.reference.blocks import BLOCKS
+from docs.reference import beside, blocks, spreads
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("results", "precisions", "generation", "classification")))
+SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in SUBJECTS))
+BLOCKS: dict[str, Callable[[], str]] = {
+    block.__name__: block
+    for block in (
+        *(blocks.terminal, blocks.precisions, blocks.default, blocks.other_boards, blocks.cpu, blocks.seconds),
+        *(blocks.nine, blocks.batch_32, blocks.generation, blocks.classification, blocks.sweep),
+        *(beside.forward, beside.tokens, beside.bare_loop),
+        *(spreads.boards, spreads.variance, spreads.order, spreads.old_intervals),
+        *(spreads.coverage_of_measured, spreads.coverage_of_shipped),
+        *(spreads.coverage_in_short, spreads.coverage_in_words, spreads.eager_ratios),
+    )
+}
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 
 

@@ -133,6 +133,19 @@ def coverage(of_sessions: Sequence[Interval]) -> tuple[int, int]:
     return sum(low <= other[1] <= high for (low, _, high), other in pairs), len(pairs)
 
 
+def interval_rows(runs: Sequence[Run], rounds: Sequence[Path]) -> list[dict[str, str]]:
+    """Return a row for each kind of interval: how often it held another session's figure, by execution."""
+    rows = []
+    for kind, by_name in intervals(runs, rounds).items():
+        row = {"interval": kind}
+        for execution in ("graph", "eager"):
+            counts = [coverage(of) for name, of in by_name.items() if name.endswith(execution)]
+            held, pairs = sum(count for count, _ in counts), sum(count for _, count in counts)
+            row[execution] = f"{held} of {pairs} ({held / pairs:.0%})"
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -150,15 +163,7 @@ def main() -> None:
             sep="\n",
             end="\n\n",
         )
-    rows = []
-    for kind, by_name in intervals(runs, sorted(folder.glob("rounds/*.npz"))).items():
-        row = {"interval": kind}
-        for execution in ("graph", "eager"):
-            counts = [coverage(of) for name, of in by_name.items() if name.endswith(execution)]
-            held, pairs = sum(count for count, _ in counts), sum(count for _, count in counts)
-            row[execution] = f"{held} of {pairs} ({held / pairs:.0%})"
-        rows.append(row)
-    print(markdown_table(pd.DataFrame(rows)))
+    print(markdown_table(pd.DataFrame(interval_rows(runs, sorted(folder.glob("rounds/*.npz"))))))
 
 
 if __name__ == "__main__":

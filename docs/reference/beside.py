@@ -1,0 +1,111 @@
+"""What results.md and variance.md say of other tools, measured beside this suite: a function a block."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from docs.reference.blocks import REFERENCE, command_seconds, grid, span, values
+
+#: A figure of a tool's output with its unit; where a line gives several energies, the first is the GPU's.
+FIGURE = re.compile(r"([\d.]+) (ms|mJ|s)\b")
+DTYPES = {"fp32": "float32", "fp16": "float16"}
+
+
+@cache
+def printed(tool: str) -> dict[str, dict[str, list[float]]]:
+    """Return what a tool printed: by the beginning of its lines, without the repeat's number, figures by their unit.
+
+    A line is as `Zeus fp32 graph 1: 2.959 ms, 893.3 mJ, 2.0 s`.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for line in (REFERENCE / "beside" / f"{tool}.txt").read_text(encoding="utf-8").splitlines():
+        beginning, _, rest = line.partition(": ")
+        figures = found.setdefault(re.sub(r" \d+$", "", beginning), {})
+        units = {unit: float(value) for value, unit in reversed(FIGURE.findall(rest))}
+        perplexity = re.search(r"perplexity ([\d.]+)", rest)
+        for unit, value in (units | ({"perplexity": float(perplexity[1])} if perplexity else {})).items():
+            figures.setdefault(unit, []).append(value)
+    return found
+
+
+def row(words: str, fp32: dict[str, list[float]], fp16: dict[str, list[float]], *last: str) -> list[str]:
+    """Return a row with times and energies of both precisions."""
+    both = [(one.get(unit, []), form) for unit, form in (("ms", "{:.3g}"), ("mJ", "{:.0f}")) for one in (fp32, fp16)]
+    return [words, *(span(found, form) for found, form in both), *last]
+
+
+def of_tool(tool: str, name: str) -> list[dict[str, list[float]]]:
+    """Return a tool's figures of both precisions; `name` is a line's beginning with a place for the precision."""
+    return [printed(tool)[name.format(precision)] for precision in DTYPES]
+
+
+def of_optimum(part: str) -> list[dict[str, list[float]]]:
+    """Return optimum-benchmark's figures of both precisions."""
+    return [printed("optimum")[f"optimum-benchmark {dtype} {part}"] for dtype in DTYPES.values()]
+
+
+def of_suite(series: str, name: str, energy: str = "energy_per_sample_mj") -> list[dict[str, list[float]]]:
+    """Return this suite's figures of both precisions."""
+    return [
+        {
+            unit: values(f"beside/{series}", name.format(precision), column)
+            for unit, column in (("ms", "median_latency_ms"), ("mJ", energy), ("perplexity", "perplexity"))
+        }
+        for precision in DTYPES
+    ]
+
+
+def perplexity(of: list[dict[str, list[float]]]) -> str:
+    """Return FP32's perplexity of all repeats."""
+    return span(of[0]["perplexity"], "{:,.2f}")
+
+
+def seconds(of: list[dict[str, list[float]]], words: str) -> str:
+    """Return what a repeat of one precision took."""
+    return f"{span([one for precision in of for one in precision['s']], '{:.1f}')} {words}"
+
+
+def forward() -> str:
+    """A forward of batch 1 by every tool, lowest to highest of three repeats."""
+    notebook, harness = of_tool("notebook", "notebook {}"), of_tool("harness", "lm-evaluation-harness {}")
+    zeus_eager, zeus_graph = (of_tool("zeus", f"Zeus {{}} {execution}") for execution in ("eager", "graph"))
+    optimum = of_optimum("forward")
+    eager, graph = (of_suite("default", f"{{}}-{execution}") for execution in ("eager", "graph"))
+    everything = span(command_seconds("beside/default"), "{:.0f}")
+    rows = [
+        row("the notebook's procedure, imitated", *notebook, perplexity(notebook), seconds(notebook, "a precision")),
+        row("optimum-benchmark 0.6.0, no output layer", *optimum, "-", seconds(optimum, "a precision")),
+        row("Zeus 0.16 around a bare loop, eager", *zeus_eager, "-", seconds(zeus_eager, "a window")),
+        row("this suite, eager", *eager, perplexity(eager), f"{everything}, everything"),
+        row("Zeus 0.16 around a bare loop, graph", *zeus_graph, "-", seconds(zeus_graph, "a window")),
+        row("this suite, graph", *graph, perplexity(graph), "the same run"),
+        row("lm-evaluation-harness 0.4.13", *harness, perplexity(harness), seconds(harness, "a precision")),
+    ]
+    head = ["", "FP32 ms", "FP16 ms", "FP32 mJ", "FP16 mJ", "FP32 perplexity", "seconds"]
+    return grid(head, rows)
+
+
+def tokens() -> str:
+    """Prefill and decode by optimum-benchmark and by this suite, lowest to highest of three repeats."""
+    rows = []
+    for words, part, energy in (
+        ("prefill of 128 tokens", "prefill", "energy_per_sample_mj"),
+        ("decode, a token", "decode", "energy_per_token_mj"),
+    ):
+        rows.append(row(f"{words}: optimum-benchmark", *of_optimum(part)))
+        for execution in ("eager", "graph"):
+            of = of_suite("generation", f"{{}}-{part}-{execution}", energy)
+            rows.append(row(f"{words}: this suite, {execution}", *of))
+    return grid(["", "FP32 ms", "FP16 ms", "FP32 mJ", "FP16 mJ"], rows)
+
+
+def bare_loop() -> str:
+    """The suite's round against one written by hand."""
+    lines = (REFERENCE / "beside" / "bare_loop.txt").read_text(encoding="utf-8").splitlines()
+    found = dict(line.split(": ", 1) for line in lines)
+    rows = [
+        [name, *(found[f"{name}-{execution}"].partition(" over ")[0] for execution in ("eager", "graph"))]
+        for name in ("fp32", "fp16", "mixed")
+    ]
+    return grid(["precision", "eager", "graph"], rows)
