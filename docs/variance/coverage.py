@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import pandas as pd
@@ -39,6 +39,7 @@ HOSTS = {
 }
 AGAIN = tuple(SESSIONS / host / "fp32_again" for host in ("h100_c846fd5f", "h100_77c3c025"))
 EXECUTIONS = ("graph", "eager")
+COMPARED = ("median_latency_ms", "speedup_vs_fp32", "energy_per_sample_mj", "energy_reduction_vs_fp32")
 #: Of each host, and of each execution and figure.
 Found = dict[str, dict[tuple[str, str], Coverage]]
 
@@ -121,6 +122,19 @@ def across_hosts() -> str:
     return f"latency and energy of two boards of one name called different: {called} of {total}"
 
 
+def one_after_another() -> str:
+    """Return how often a session and the next one of the same host, which ran the same code, are called different."""
+    called = total = 0
+    for sessions in sessions_of_hosts().values():
+        for one, other in pairwise(sessions):
+            for change in changes([one], [other]):
+                if change.benchmark.endswith("graph") and change.metric in COMPARED:
+                    total += 1
+                    called += change.verdict in ("better", "worse")
+    cases = f"{called} of {total} cases ({called / total:.1%})"
+    return f"figures of a session and the next of its host were called different in {cases}"
+
+
 def of_the_same(sessions: list[Run]) -> str:
     """Return what sessions say that measured FP32 twice."""
     ratios = [abs(one.centre) <= one.half_width() for _, _, one in ratios_of_the_same(sessions)]
@@ -147,6 +161,7 @@ def main() -> None:
     print(f"Floor of the host's other sessions and of other hosts with such a board:\n\n{measured}")
     print(f"\nFloor of other hosts alone:\n\n{shipped}")
     print(f"\n{of_the_same([run for folder in AGAIN for run in sessions_in(folder)])}")
+    print(f"\n{one_after_another()}.")
     print(f"\n{across_hosts()}.")
 
 
