@@ -170,14 +170,15 @@ def test_a_place_where_no_folder_can_be_is_one_sentence(tmp_path, monkeypatch, n
 
 def test_seeded_weights_that_do_not_fit_on_the_disk_are_one_sentence_and_leave_nothing(tmp_path):
     script = """
-import resource, signal
+import dataclasses, resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
 from data_prep.errors import InputError
 from fixtures.model.checkpoint import seeded_folder
 from fixtures.tasks.language_modeling import TASK
+from tests.tiny import tiny_gpt2
 try:
-    seeded_folder(TASK.model)
+    seeded_folder(dataclasses.replace(TASK.model, seeded=tiny_gpt2))
 except InputError as error:
     print(error)
 """
@@ -185,5 +186,5 @@ except InputError as error:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert "The seeded weights (498 MB) could not be written" in done.stdout, done.stderr
+    assert "The seeded weights (3 MB) could not be written" in done.stdout, done.stderr
     assert list((tmp_path / "datasets").iterdir()) == []

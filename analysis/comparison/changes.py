@@ -30,6 +30,8 @@ INDICATIVE = "indicative"
 OTHER_PROCEDURE = "the runs were measured by different procedures"
 #: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
 MOVED_BY_DRIFT = ("latency", "energy")
+#: The rows of a benchmark on one side, by column.
+Columns = dict[Any, list[Any]]
 
 
 class Interval(NamedTuple):
@@ -83,18 +85,17 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     runs = (*before, *after)
     catalogue = Catalogue.joined(run.catalogue for run in runs)
     sides = [tables(side) for side in (before, after)]
-    by_name = [{str(name): rows for name, rows in side.groupby("name", sort=False)} for side in sides]
+    by_name = [columns_by_name(side) for side in sides]
     predicted = [repeats(run) for run in runs]
     compared = []
     for name in dict.fromkeys(name for side in by_name for name in side):
         rows = [side[name] for side in by_name if name in side]
-        case: Case = rows[0]["case"].iloc[0]
+        case: Case = rows[0]["case"][0]
         for metric in catalogue.compared:
-            first, second = (values_of(side.get(name), metric.column) for side in by_name)
+            (first_runs, first), (second_runs, second) = (known(side.get(name), metric.column) for side in by_name)
             is_its_own = isinstance(metric, Ratio) and case.precision == BASELINE  # 1 in any run
             if metric.better and (len(first) or len(second)) and not is_its_own:
-                numbers = numbers_of(by_name[0].get(name), metric.column)
-                numbers += [len(before) + number for number in numbers_of(by_name[1].get(name), metric.column)]
+                numbers = (*first_runs, *(len(before) + number for number in second_runs))
                 repeat = joined(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
                 compared.append(one if is_steady(rows, metric) else without_verdict(one, drift_reason(rows)))
@@ -103,14 +104,14 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     return holm(compared)
 
 
-def is_steady(rows: Iterable[pd.DataFrame], metric: Column) -> bool:
+def is_steady(rows: Iterable[Columns], metric: Column) -> bool:
     """Tell whether a drift in one of the runs leaves a verdict on a metric possible."""
     if metric.repeat not in MOVED_BY_DRIFT:
         return True
-    return not any(side["validity"].isin(("invalid", "unknown")).any() for side in rows)
+    return not any({"invalid", "unknown"} & {*side["validity"]} for side in rows)
 
 
-def drift_reason(rows: Iterable[pd.DataFrame]) -> str:
+def drift_reason(rows: Iterable[Columns]) -> str:
     """Return what keeps a benchmark's runs from a verdict."""
     states = {str(state) for side in rows for state in side["validity"]} & {"invalid", "unknown"}
     return f"a run's measurement is {' or '.join(sorted(states))}"
@@ -121,17 +122,24 @@ def without_verdict(change: Change, reason: str) -> Change:
     return change if change.verdict == MISSING else replace(change, verdict=NO_VERDICT, reason=reason)
 
 
-def values_of(rows: pd.DataFrame | None, column: str) -> npt.NDArray[Any]:
-    """Return a metric's values in a benchmark's rows; none where there are no rows."""
+def columns_by_name(side: pd.DataFrame) -> dict[str, Columns]:
+    """Return each benchmark's rows of one side. They are lists, for cells of a frame take ten times as long to read."""
+    columns = side.to_dict("list")
+    positions: dict[str, list[int]] = {}
+    for position, name in enumerate(columns["name"]):
+        positions.setdefault(str(name), []).append(position)
+    return {
+        name: {column: [values[position] for position in chosen] for column, values in columns.items()}
+        for name, chosen in positions.items()
+    }
+
+
+def known(rows: Columns | None, column: str) -> tuple[list[int], npt.NDArray[Any]]:
+    """Return which of a side's runs have a metric of a benchmark, by their numbers, and its values there."""
     if rows is None or column not in rows:
-        return np.empty(0)
-    values: npt.NDArray[Any] = rows[column].dropna().to_numpy(dtype=float)
-    return values
-
-
-def numbers_of(rows: pd.DataFrame | None, column: str) -> list[int]:
-    """Return which of a side's runs have a metric of a benchmark, by their numbers."""
-    return [] if rows is None or column not in rows else [int(number) for number in rows["run"][rows[column].notna()]]
+        return [], np.empty(0)
+    found = [(int(run), float(value)) for run, value in zip(rows["run"], rows[column], strict=True) if pd.notna(value)]
+    return [run for run, _ in found], np.array([value for _, value in found])
 
 
 def change(
