@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.reference import beside, blocks, measure
+from docs.reference import blocks, measure, other_tools
 
 EVERY = {"torch": "2.11", "transformers": "5.17", "procedure": 2, "cpu": {"brand_raw": "a CPU"}}
 
@@ -87,15 +87,15 @@ def test_no_session_is_an_error(sessions):
 
 
 def test_what_other_tools_printed_is_read_by_line_and_unit(monkeypatch, tmp_path):
-    (tmp_path / "beside").mkdir()
+    (tmp_path / "other_tools").mkdir()
     lines = (
         "tool fp32 prefill 1: median 7.955 ms, GPU 1243.6 mJ, CPU 58.1 mJ, 18.8 s",
         "tool fp32 prefill 2: median 8.000 ms, GPU 1250.0 mJ, CPU 58.2 mJ, 18.9 s",
         "tool fp16: perplexity 43849.8, 3.0 s",
     )
-    (tmp_path / "beside" / "a_tool.txt").write_text("\n".join(lines))
-    monkeypatch.setattr(beside, "REFERENCE", tmp_path)
-    assert beside.printed("a_tool") == {
+    (tmp_path / "other_tools" / "a_tool.txt").write_text("\n".join(lines))
+    monkeypatch.setattr(other_tools, "REFERENCE", tmp_path)
+    assert other_tools.printed("a_tool") == {
         "tool fp32 prefill": {"ms": [7.955, 8.0], "mJ": [1243.6, 1250.0], "s": [18.8, 18.9]},
         "tool fp16": {"perplexity": [43849.8], "s": [3.0]},
     }

@@ -1,7 +1,7 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in `blocks.py`, `beside.py` or `spreads.py`. Without an option this says which pages differ from
+function of that name in `blocks.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ from
 the runs, with `--write` it rewrites them.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from analysis.storage.files import write
 from data_prep.errors import InputError
-from docs.reference import beside, blocks, spreads
+from docs.reference import blocks, other_tools, spreads
 
 REPOSITORY = Path(__file__).parents[2]
 SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance")
@@ -25,7 +25,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     for block in (
         *(blocks.terminal, blocks.precisions, blocks.default, blocks.other_boards, blocks.cpu, blocks.seconds),
         *(blocks.nine, blocks.batch_32, blocks.generation, blocks.classification, blocks.sweep),
-        *(beside.forward, beside.tokens, beside.bare_loop),
+        *(other_tools.forward, other_tools.tokens, other_tools.bare_loop),
         *(spreads.boards, spreads.variance, spreads.order, spreads.old_intervals),
         *(spreads.coverage_of_measured, spreads.coverage_of_shipped),
         *(spreads.coverage_in_short, spreads.coverage_in_words, spreads.eager_ratios),

@@ -19,7 +19,7 @@ def printed(tool: str) -> dict[str, dict[str, list[float]]]:
     A line is as `Zeus fp32 graph 1: 2.959 ms, 893.3 mJ, 2.0 s`.
     """
     found: dict[str, dict[str, list[float]]] = {}
-    for line in (REFERENCE / "beside" / f"{tool}.txt").read_text(encoding="utf-8").splitlines():
+    for line in (REFERENCE / "other_tools" / f"{tool}.txt").read_text(encoding="utf-8").splitlines():
         beginning, _, rest = line.partition(": ")
         figures = found.setdefault(re.sub(r" \d+$", "", beginning), {})
         units = {unit: float(value) for value, unit in reversed(FIGURE.findall(rest))}
@@ -49,7 +49,7 @@ def of_suite(series: str, name: str, energy: str = "energy_per_sample_mj") -> li
     """Return this suite's figures of both precisions."""
     return [
         {
-            unit: values(f"beside/{series}", name.format(precision), column)
+            unit: values(f"other_tools/{series}", name.format(precision), column)
             for unit, column in (("ms", "median_latency_ms"), ("mJ", energy), ("perplexity", "perplexity"))
         }
         for precision in DTYPES
@@ -72,7 +72,7 @@ def forward() -> str:
     zeus_eager, zeus_graph = (of_tool("zeus", f"Zeus {{}} {execution}") for execution in ("eager", "graph"))
     optimum = of_optimum("forward")
     eager, graph = (of_suite("default", f"{{}}-{execution}") for execution in ("eager", "graph"))
-    everything = span(command_seconds("beside/default"), "{:.0f}")
+    everything = span(command_seconds("other_tools/default"), "{:.0f}")
     rows = [
         row("the notebook's procedure, imitated", *notebook, perplexity(notebook), seconds(notebook, "a precision")),
         row("optimum-benchmark 0.6.0, no output layer", *optimum, "-", seconds(optimum, "a precision")),
@@ -102,7 +102,7 @@ def tokens() -> str:
 
 def bare_loop() -> str:
     """The suite's round against one written by hand."""
-    lines = (REFERENCE / "beside" / "bare_loop.txt").read_text(encoding="utf-8").splitlines()
+    lines = (REFERENCE / "other_tools" / "bare_loop.txt").read_text(encoding="utf-8").splitlines()
     found = dict(line.split(": ", 1) for line in lines)
     rows = [
         [name, *(found[f"{name}-{execution}"].partition(" over ")[0] for execution in ("eager", "graph"))]

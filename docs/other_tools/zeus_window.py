@@ -1,6 +1,6 @@
 """Energy and time of a hand-written loop with Zeus 0.16 around it.
 
-`python docs/side_by_side/zeus_window.py MODEL_FOLDER DATASET_FOLDER`
+`python docs/other_tools/zeus_window.py MODEL_FOLDER DATASET_FOLDER`
 
 (pip install zeus==0.16.0.) Eager, and a CUDA graph captured by hand, over full rows of 128 tokens: one window of
 `begin_window` and `end_window`, as its documentation shows, for each repeat. Without a GPU it prints the 0 that Zeus

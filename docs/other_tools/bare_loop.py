@@ -1,6 +1,6 @@
 """The suite's loop against a hand-written one, alternating round by round in one process, on a GPU.
 
-    python -m docs.side_by_side.bare_loop --dataset-dir datasets/gpt2_tokenized_data --pairs 400
+    python -m docs.other_tools.bare_loop --dataset-dir datasets/gpt2_tokenized_data --pairs 400
 
 Prints, for each precision and execution, the median over pairs of (suite's round / bare round - 1) with the 95%
 interval of that median, and the two medians. Rows are padded ones: a plain capture always holds a mask.
