@@ -66,6 +66,9 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     for ratio in RATIOS:
         add_ratio(frame, ratio)
     frame = frame.drop(columns=paired)
+    for entry in (*catalogue.metrics, *RATIOS):
+        if entry.repeat in REPEAT_COLUMNS:  # of visits that made no figure there is no interval either
+            frame.loc[frame[entry.column].isna(), list(REPEAT_COLUMNS[entry.repeat])] = None
     add_launch_bound_share(frame)
     headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
     leading = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]

@@ -87,6 +87,18 @@ def test_nothing_that_disturbs_a_visit_runs_before_the_last_one(run_suite, calls
     assert max(visits) < min(disturbing)
 
 
+def test_kernels_are_profiled_before_the_ceilings_lower_the_clock(run_suite, monkeypatch):
+    order = []
+    for name in ("kernel_figures", "peak_flops", "peak_bytes_per_s"):
+        function = getattr(roofline, name)
+        noted = functools.partial(
+            lambda name, function, *arguments: order.append(name) or function(*arguments), name, function
+        )
+        monkeypatch.setattr(roofline, name, noted)
+    assert run_suite("--precisions=fp32").ret == 0
+    assert order == ["kernel_figures", "peak_flops", "peak_bytes_per_s"]
+
+
 def test_a_metric_of_a_visit_is_in_its_record(run_suite, saved_run, monkeypatch):
     monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountVisits))
     assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0

@@ -128,3 +128,13 @@ def test_an_interval_wider_than_its_figure_is_given_by_its_ends():
     speedup = first_edition()["speedup_vs_fp32"]
     assert with_half_width(speedup, 1.0, 0.5, 1.9) == "1.00x ± 90.0%"
     assert with_half_width(speedup, 1.0, 0.4, 2.6) == "1.00x (0.40x to 2.60x)"
+
+
+def test_a_figure_that_is_missing_has_no_interval_either():
+    refused = in_visits(benchmark("fp16", 3.0, 100.0))
+    refused["extra_info"]["energy"]["energy_per_sample_mj"] = None  # the visits scattered, and keep what they found
+    frame = table([in_visits(benchmark("fp32", 6.0, 400.0)), refused], with_floor(math.log(1.1))).set_index("name")
+    energies = [column for column in frame.columns if column.startswith("energy") and "repeat95" in column]
+    assert len(energies) == 4
+    assert frame.loc["fp16-eager", energies].isna().all()
+    assert frame.loc["fp16-eager", ["latency_repeat95_low_ms", "speedup_repeat95_low"]].notna().all()

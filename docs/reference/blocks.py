@@ -67,7 +67,7 @@ def marks(path: str, execution: str) -> str:
     frame = sessions(path)
     found = frame.loc[frame["execution"] == execution, "validity"].value_counts()
     counts = ", ".join(f"{found.get(status, 0)} {status}" for status in ("valid", "unknown", "invalid"))
-    return f"The sessions call these {execution} medians, one a precision and session: {counts}, by their drift."
+    return f"Validity of the {execution} medians by their drift, one a precision and session: {counts}."
 
 
 def grid(head: list[str], rows: Iterable[list[str]]) -> str:

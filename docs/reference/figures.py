@@ -1,8 +1,8 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in `blocks.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ from
-the runs, with `--write` it rewrites them.
+function of that name in `blocks.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ
+from the runs, with `--write` it rewrites them.
 """
 
 from __future__ import annotations

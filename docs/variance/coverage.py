@@ -124,15 +124,20 @@ def across_hosts() -> str:
 
 def one_after_another() -> str:
     """Return how often a session and the next one of the same host, which ran the same code, are called different."""
-    called = total = 0
+    called = []
     for sessions in sessions_of_hosts().values():
         for one, other in pairwise(sessions):
-            for change in changes([one], [other]):
-                if change.benchmark.endswith("graph") and change.metric in COMPARED:
-                    total += 1
-                    called += change.verdict in ("better", "worse")
-    cases = f"{called} of {total} cases ({called / total:.1%})"
-    return f"figures of a session and the next of its host were called different in {cases}"
+            compared = [
+                change.verdict in ("better", "worse")
+                for change in changes([one], [other])
+                if change.benchmark.endswith("graph") and change.metric in COMPARED
+            ]
+            called.append((sum(compared), len(compared)))
+    cases, total = sum(number for number, _ in called), sum(number for _, number in called)
+    return (
+        f"figures of a session and the next of its host were called different in {cases} of {total} cases "
+        f"({cases / total:.1%}), in {sum(number > 0 for number, _ in called)} of {len(called)} comparisons"
+    )
 
 
 def of_the_same(sessions: list[Run]) -> str:

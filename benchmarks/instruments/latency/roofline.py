@@ -66,11 +66,11 @@ class Roofline(AfterVisits):
         compute = run.precision.weights if run.precision.products and run.precision.weights else run.precision.compute
         key = (compute, run.precision.float32_products)
         with run.phase("limits"):
+            kernels = kernel_figures(run)  # first: after the large products of a ceiling the clock is lower for a while
             if key not in self._peak_flops:
                 self._peak_flops[key] = peak_flops(compute, device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
-            kernels = kernel_figures(run)
             work = forward_work(run.model, run.eager, run.data.batches[0], run.precision.autocast)
             latency_ms = statistics.geometric_mean(visit["median_ms"] for visit in run.done)
             limits = roofline(work, self._peak_flops[key], self._peak_bytes_per_s, latency_ms)
