@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     FILE_NAMES,
     METADATA_DIGEST,
+    METADATA_FILE,
     TENSOR_NAMES,
     metadata_sha256,
     tensor_sha256,
@@ -92,8 +94,28 @@ def write(
     description |= own
     description |= {METADATA_DIGEST: metadata_sha256(description)}
     require_names(spec, description)
+    refuse_another_dataset(folder, description)
     write_dataset(folder, tensors, description)
     return folder
+
+
+def refuse_another_dataset(folder: Path, description: Mapping[str, Any]) -> None:
+    """Raise `InputError` where a folder holds a dataset that `description` is no version of.
+
+    Generated data may be replaced by anything and replaces nothing else; what cannot be read may be replaced too.
+    """
+    try:
+        earlier = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return
+    if not isinstance(earlier, dict) or earlier.get("stand_in") is True:
+        return
+    if earlier.get("dataset_name") != description["dataset_name"] or description["stand_in"]:
+        new = "generated data" if description["stand_in"] else description["dataset_name"]
+        raise InputError(
+            f"{folder} holds the dataset {ascii(earlier.get('dataset_name'))[:80]}, and {new} would take its place; "
+            f"expected no dataset or a version of the same. Choose another place with --output, or delete {folder}."
+        )
 
 
 def require_names(spec: DatasetSpec, description: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
     [
         (
             "--precisions=fp32,fp7",
-            "--precisions names 'fp7'; expected some of auto, all, fp32, *, fp8.",
+            "--precisions names 'fp7'; expected some of auto, all, fp32, *, fp8*.",
         ),
         ("--precisions=,", "*: error: argument --precisions: is empty; expected names separated by commas"),
         ("--executions=magic", "--executions names 'magic'; expected some of eager*"),

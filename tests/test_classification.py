@@ -258,7 +258,7 @@ def with_value(row: int, column: int, value: int):
     ],
 )
 def test_each_integrity_check_fails_on_what_it_is_for(tmp_path, check, name, change, message):
-    write_dataset(tmp_path / "data", changed(name, change), METADATA)
+    write_dataset(tmp_path / "data", changed(name, change), METADATA | {"dataset_name": SPEC.name})
     finding = verify(DatasetFolder(tmp_path / "data", SPEC), TASK.checks)[check]
     assert finding.passed is False
     assert message in finding.message

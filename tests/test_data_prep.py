@@ -15,7 +15,7 @@ import torch
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
 from data_prep.errors import InputError
-from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256
+from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256, write_dataset
 from data_prep.prepare import prepare
 from data_prep.specs.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.stand_in import END_OF_TEXT
@@ -23,7 +23,7 @@ from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK
-from tests.tiny import REPOSITORY
+from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,24 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     assert run_main(monkeypatch, *with_tokenizer, "--output", "out") == 1
     assert f"error: {sentence}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "named"),
+    [
+        ({"dataset_name": "my text"}, "holds the dataset 'my text', and generated data would take its place"),
+        ({"dataset_name": "stand-in", "stand_in": False}, "and generated data would take its place"),
+    ],
+)
+def test_another_dataset_is_not_replaced(monkeypatch, tmp_path, capsys, offline, earlier, named):
+    write_dataset(tmp_path / "data", tiny_tensors(), ORIGINAL_METADATA | earlier)
+    before = {path: path.read_bytes() for path in (tmp_path / "data").iterdir()}
+    assert run_main(monkeypatch, "--output", str(tmp_path / "data")) == 1
+    assert named in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "data").iterdir()} == before
+    for damaged in ("{", json.dumps(ORIGINAL_METADATA | {"stand_in": True}), "[]"):
+        (tmp_path / "data" / "metadata.json").write_text(damaged)
+        assert run_main(monkeypatch, "--output", str(tmp_path / "data")) == 0
 
 
 def test_without_a_hub_data_is_generated_beside_the_place_of_the_real_data(monkeypatch, tmp_path, capsys, offline):

@@ -136,7 +136,7 @@ def test_a_condition_that_does_differ_between_the_editions_is_named(tmp_path):
     path.write_text(json.dumps(document))
     pairs = [(run.path.name, item["extra_info"]) for run in map(load, (REFERENCE[0], path)) for item in run.benchmarks]
     assert [line.partition(" differs")[0] for line in differences(pairs)] == [
-        "the weights",
+        "the digest of the weights",
         "the attention implementation",
     ]
 
@@ -165,7 +165,7 @@ def test_a_session_compared_with_a_run_of_the_first_edition_warns_of_nothing_but
         item["extra_info"]["proof"]["attention_implementation"] = "\x1b[2J"
     path.write_text(json.dumps(document))
     other = run_suite(*options)
-    other.stdout.fnmatch_lines(["warning: the weights differs: *; ffffffffffff* in the run of *"])
+    other.stdout.fnmatch_lines(["warning: the digest of the weights differs: *; ffffffffffff* in the run of *"])
     assert "the attention implementation differs: sdpa in this run; \ufffd[2J in the run of " in other.stdout.str()
 
 

@@ -155,7 +155,19 @@ def test_damage_is_found_by_its_check(tiny_dataset, damage, check):
     message = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)[check].message
     assert "found" in message or "without" in message
     assert "expected" in message
-    assert "python -m data_prep" in message
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_prepared_again"),
+    [({"dataset_name": "wikitext-2"}, True), ({"stand_in": True}, True), ({"seed": "42"}, True), ({}, False)],
+)
+def test_only_what_data_preparation_makes_is_to_be_prepared_again(tiny_dataset, metadata, is_prepared_again):
+    set_metadata(tiny_dataset, **metadata)
+    (tiny_dataset / "labels.pt").unlink()
+    message = verify(DatasetFolder(tiny_dataset, SPEC), TASK.checks)["files_exist"].message
+    prepare = f"`python -m data_prep --output {tiny_dataset}` writes the dataset again."
+    put_back = "Put back the files that it was made with, or name another folder with --dataset-dir."
+    assert message.endswith(prepare if is_prepared_again else put_back)
 
 
 @pytest.mark.parametrize("value", ["x" * 10_000, 10**4000, "\x1b[31m"])

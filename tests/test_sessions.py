@@ -198,7 +198,9 @@ def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):
     assert run_suite("--precisions=fp32").ret == 0
     assert "earlier run" not in run_suite("--collect-only").stdout.str()
     (tiny_dataset / "labels.pt").unlink()
-    run_suite("--precisions=fp32").stdout.fnmatch_lines(["No benchmark was measured: the tables in * earlier run."])
+    run_suite("--precisions=fp32").stdout.fnmatch_lines(
+        ["error: no benchmark was measured: the tables in * earlier run."]
+    )
 
 
 def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_is_saved(

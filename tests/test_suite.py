@@ -221,8 +221,8 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
     result.assert_outcomes(passed=14, failed=1, errors=9, skipped=3)
     result.stdout.fnmatch_lines(
         [
-            "*labels_equal_input_ids failed in *: found 1 labels that differ from input_ids; expected none*"
-            "python -m data_prep*"
+            "*labels_equal_input_ids failed in *: found 1 label(s) that differ from input_ids; expected none*"
+            "Put back the files *"
         ]
     )
     assert not list((tmp_path / "saved").rglob("*.json"))
@@ -303,5 +303,5 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     monkeypatch.setattr("benchmarks.plugins.header.find_checkpoint", refuse)
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0
-    assert "No benchmark was measured" not in result.stdout.str()
+    assert "no benchmark was measured" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*test_forward?fp32-eager-b1x16?"])

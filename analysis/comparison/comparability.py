@@ -11,7 +11,7 @@ from analysis.metrics import lookup
 #: What has to be the same on all sides, and its path in a benchmark's `extra_info`.
 CONDITIONS = {
     "the text": "provenance.dataset_sha256",
-    "the weights": "provenance.weights_sha256",
+    "the digest of the weights": "provenance.weights_sha256",
     "the measuring procedure": "procedure",
     "the number of rows scored": "quality.samples",
     "the device": "environment.device_name",

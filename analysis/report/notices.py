@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from data_prep.tasks import DEFAULT_TASK
 
-STAND_IN_NOTICE = (
-    "STAND-IN: generated text or seeded weights. Latency, energy and size are real; quality is meaningless."
-)
+GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
+
+
+def stand_in_notice(stand_ins: Collection[str]) -> str:
+    """Return what is not real in a run, and what is; either where the run did not record which."""
+    what = " and ".join(name for name in (GENERATED_TEXT, SEEDED_WEIGHTS) if name in stand_ins)
+    what = what or f"{GENERATED_TEXT} or {SEEDED_WEIGHTS}"
+    return f"STAND-IN: {what}. Latency, energy and size are real; quality is meaningless."
 
 
 def real_data_hint(task: str) -> str:

@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from analysis.metrics import CATALOGUE_KEY, lookup
 from analysis.report.diagnosis import explanations
-from analysis.report.notices import STAND_IN_NOTICE
 from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
@@ -91,7 +90,7 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         headline=headline(run),
         verdict=[sentence for sentence in run.advice if sentence not in explanations(run.frame)],
         run=run,
-        stand_in_notice=STAND_IN_NOTICE,
+        stand_in_notice=run.stand_in_notice,
         most_shown=MOST_SHOWN,
         words=WORDS,
         results=terminal_table(run.frame, run.catalogue, run.dominated),

@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.case import is_own
 from analysis.metrics import Catalogue, lookup
 from analysis.metrics.tasks import TaskWords, tasks_of, title
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
+from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, stand_in_notice
 from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
@@ -99,6 +101,15 @@ class RunSummary:
         return bool(self.stand_in_tasks)
 
     @property
+    def stand_in_notice(self) -> str:
+        """What is not real in the run."""
+        parts = {"provenance.stand_in_text": GENERATED_TEXT, "provenance.stand_in_weights": SEEDED_WEIGHTS}
+        own = [item["extra_info"] for item in self.benchmarks if is_own(item)]
+        return stand_in_notice(
+            {words for path, words in parts.items() if any(lookup(one, path) is True for one in own)}
+        )
+
+    @property
     def stand_in_tasks(self) -> list[str]:
         """The tasks that have such rows."""
         return list(dict.fromkeys(self.frame.loc[self.frame["stand_in"].eq(True), "task"]))
@@ -141,9 +152,9 @@ class RunSummary:
             *(line for first in self._firsts for line in sources(first)),
             self._shapes,
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
-            "latency is the median of the timed rounds, over several visits; an interval of a repeat holds the figure "
-            "of another session on this machine 19 times in 20; speed vs FP32 is the ratio in the same execution and "
-            "shape. pytest-benchmark's own median is of all rounds together",
+            "latency is the mean over visits of the median round, full and padded batches by their share; an interval "
+            "of a repeat holds the figure of another session on this machine 19 times in 20; speed vs FP32 is the "
+            "ratio in the same execution and shape. pytest-benchmark's own median is of all rounds together",
             f"noise floor: {self.floor}",
         ]
 

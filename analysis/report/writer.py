@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.metrics.tasks import TaskWords
-from analysis.report.notices import STAND_IN_NOTICE
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from analysis.storage.files import write
@@ -50,7 +49,7 @@ def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
     parts = [f"# {run.title[:1].upper()}{run.title[1:]}"]
     if run.stand_in:
-        parts.append(f"> **{STAND_IN_NOTICE}**")
+        parts.append(f"> **{run.stand_in_notice}**")
     parts.append(bullets(run.conditions))
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
     legend = interval_legend(run.frame, run.catalogue)

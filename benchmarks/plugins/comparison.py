@@ -12,7 +12,7 @@ from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.metrics import CATALOGUE_KEY, Catalogue
-from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
+from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark, select
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from data_prep.errors import InputError
@@ -51,7 +51,12 @@ class ComparisonPlugin:
         if not self._gates or session.config.option.collectonly:
             return
         this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), self._session.environment)
-        self._outcome = judge(changes(self._saved, [this_run]) if self._saved else [], self._gates)
+        if self._saved:
+            self._outcome = judge(changes(self._saved, [this_run]), self._gates)
+        else:
+            self._outcome = Outcome(
+                ("--metric-fail found no saved run of this suite to compare with; expected one.",), ()
+            )
         if self._outcome.failed:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -79,4 +84,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
+    require_saved_run(config)
     config.pluginmanager.register(ComparisonPlugin(config.stash[SESSION], gates), "precision-comparison")
+
+
+def require_saved_run(config: pytest.Config) -> None:
+    """Raise `UsageError` where `--benchmark-compare` names a run that there is not, before anything is measured."""
+    named, storage = config.option.benchmark_compare, str(config.option.benchmark_storage)
+    kind, _, folder = storage.rpartition("://")
+    if isinstance(named, str) and kind in ("", "file"):  # another storage is searched by pytest-benchmark alone
+        try:
+            select([named], Path(folder))
+        except InputError as error:
+            raise pytest.UsageError(f"--benchmark-compare: {error}") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.report.notices import STAND_IN_NOTICE, real_data_hint
+from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
 from benchmarks.plugins.session import SESSION
 from data_prep.errors import InputError
 from fixtures.compilation import cache_folder
@@ -53,12 +53,13 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     needed = {name for item in items for name in getattr(item, "fixturenames", ())}
     if config.option.collectonly or "data" not in needed:
         return []  # nothing will run, so nothing has to be prepared or downloaded
-    lines, stand_ins = [], []
+    lines: list[str] = []
+    stand_ins: dict[str, set[str]] = {}
     try:
         for task in settings.tasks:
-            described, stand_in = sources(settings, TASKS[task], with_model="checkpoints" in needed)
+            described, of_task = sources(settings, TASKS[task], with_model="checkpoints" in needed)
             lines += described
-            stand_ins += [task] if stand_in else []
+            stand_ins |= {task: of_task} if of_task else {}
         if "checkpoints" in needed:
             if settings.device.type == "cpu":
                 lines += [f"warning: {sentence}" for sentence in unusable_gpus().sentences]
@@ -70,20 +71,23 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
     except IntegrityError:
         return []  # an integrity test says it, where it belongs
-    return [*lines, *(["*** " + STAND_IN_NOTICE, *map(real_data_hint, stand_ins)] if stand_ins else [])]
+    if stand_ins:
+        lines += [f"*** {stand_in_notice(set().union(*stand_ins.values()))}", *map(real_data_hint, stand_ins)]
+    return lines
 
 
-def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[str], bool]:
-    """Find or prepare a task's data, and its model; return lines that name them, and whether either is a stand-in.
+def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[str], set[str]]:
+    """Find or prepare a task's data, and its model; return lines that name them, and what of it is a stand-in.
 
     Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
     """
     data = DatasetFolder(dataset_folder(settings, task.dataset), task.dataset)
     metadata = data.metadata()
-    lines, stand_in = [f"dataset: {metadata['dataset_name']} in {data.folder}"], bool(metadata.get("stand_in", False))
+    lines = [f"dataset: {metadata['dataset_name']} in {data.folder}"]
+    stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()
     require_shapes(settings, data, metadata)
     if with_model:
         checkpoint = find_checkpoint(task.model, settings.model(task.name), settings.stand_in)
         lines.append(f"model: {checkpoint.name} on {settings.device}")
-        stand_in = stand_in or checkpoint.stand_in
-    return lines, stand_in
+        stand_ins |= {SEEDED_WEIGHTS} if checkpoint.stand_in else set()
+    return lines, stand_ins

@@ -22,6 +22,7 @@ class ProgressPlugin:
         self._items: dict[str, pytest.Item] = {}
         self._begun_s: float | None = None
         self._visits = self._visited = 0
+        self._is_closing = False
         self._live: Live | None = None
         session.on_phase = self._on_phase
 
@@ -37,9 +38,17 @@ class ProgressPlugin:
         return ("passed", "", "") if is_own and report.when == "call" and report.passed else None
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Begin to count the time with the first visit."""
-        if self._begun_s is None and nodeid in self._items and visit_of(self._items[nodeid]) is not None:
+        """Begin to count the time with the first visit, and say in a log what comes after the last."""
+        item = self._items.get(nodeid)
+        if item is None:
+            return
+        if self._begun_s is None and visit_of(item) is not None:
             self._begun_s = time.perf_counter()
+        if function_of(item) == AFTER_VISITS and not self._is_closing:
+            self._is_closing = True
+            if self._terminal is not None and not self._terminal.isatty:
+                self._terminal.ensure_newline()
+                self._terminal.write_line("the visits are over; quality, numerics and limits of every case follow")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the line of a visit that was made, in a log."""

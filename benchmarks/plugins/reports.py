@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.metrics.tasks import title
-from analysis.report.notices import STAND_IN_NOTICE, real_data_hint
+from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
 from analysis.report.writer import csv_name, write_report
@@ -35,6 +35,8 @@ class ReportPlugin:
         finally:  # a limit on the times that was exceeded is raised here too
             try:
                 self._write_tables(folder)
+                if self._session.missing and not self._session.finished:
+                    session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             except OSError as error:
                 self._lines.append(f"error: {folder} cannot be written ({error.strerror}); the tables were not saved.")
                 session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -44,8 +46,10 @@ class ReportPlugin:
         if session.finished:
             self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
-        elif session.missing and any((folder / csv_name(words)).exists() for words in self._tasks.values()):
-            self._lines.append(f"No benchmark was measured: the tables in {folder} are those of an earlier run.")
+        elif session.missing:
+            earlier = any((folder / csv_name(words)).exists() for words in self._tasks.values())
+            tables = f": the tables in {folder} are those of an earlier run" if earlier else ""
+            self._lines.append(f"error: no benchmark was measured{tables}.")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the short table, and once more whether it is real."""
@@ -59,7 +63,7 @@ class ReportPlugin:
 
     def _show_table(self, terminalreporter: pytest.TerminalReporter, summary: RunSummary) -> None:
         if summary.stand_in:
-            terminalreporter.write_line("*** " + STAND_IN_NOTICE, red=True, bold=True)
+            terminalreporter.write_line(f"*** {summary.stand_in_notice}", red=True, bold=True)
             for task in summary.stand_in_tasks:
                 terminalreporter.write_line(real_data_hint(task))
         short = terminal_table(summary.frame, summary.catalogue, summary.dominated)

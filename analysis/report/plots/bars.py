@@ -35,7 +35,7 @@ MOST_LEVEL_CHARACTERS = 80
 #: Signs beside a row's figure, and what they mean.
 INVALID, EMULATED = "*", "†"
 SIGN_MEANINGS = {
-    INVALID: "not valid, for the reasons in the table",
+    INVALID: "not valid: see the caveats",
     EMULATED: "emulated: this hardware lacks the precision",
 }
 

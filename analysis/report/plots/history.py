@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.metrics import Column
-from analysis.report.notices import STAND_IN_NOTICE
+from analysis.report.notices import stand_in_notice
 from analysis.report.plots.style import (
     COLOURS,
     FOOT_LINE_IN,
@@ -86,7 +86,7 @@ def new_history_figure(
     figure.text(0.02, 1 - 0.12 / height_in, f"{runs} saved runs", size=13, weight="bold", va="top")
     if stand_in:
         y = 1 - 0.16 / height_in
-        figure.text(0.2, y, STAND_IN_NOTICE, size=8, weight="bold", va="top", color=WARNING_COLOUR)
+        figure.text(0.2, y, stand_in_notice(()), size=8, weight="bold", va="top", color=WARNING_COLOUR)
     figure.text(0.02, 0.06 / height_in, literal("\n".join(notes)), size=6.5, va="bottom", color="#333")
     top, bottom = 1 - head_in / height_in, (foot_in + 0.3) / height_in
     grid = figure.add_gridspec(rows, COLUMNS, left=0.06, right=0.99, top=top, bottom=bottom, hspace=0.75, wspace=0.25)

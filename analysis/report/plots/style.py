@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.notices import STAND_IN_NOTICE
 from analysis.report.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -50,7 +49,9 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
     figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
     figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
     if run.stand_in:
-        figure.text(0.02, 1 - 0.34 / total_in, STAND_IN_NOTICE, size=8, weight="bold", va="top", color=WARNING_COLOUR)
+        figure.text(
+            0.02, 1 - 0.34 / total_in, run.stand_in_notice, size=8, weight="bold", va="top", color=WARNING_COLOUR
+        )
     look: dict[str, Any] = {"size": 6.5, "va": "bottom", "color": "#333"}
     figure.text(0.02, EDGE_IN / total_in, "\n".join(wrapped(run.conditions)), **look)
     figure.text(0.02, (conditions_in + EDGE_IN) / total_in, "\n".join(noted), **look)
