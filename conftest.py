@@ -87,7 +87,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=("forward",),
         metavar="NAMES",
         help="comma-separated: forward (a whole sequence), prefill (a prompt to its first token), decode (one more "
-        "token with a key-value cache) (default: forward)",
+        "token with a key-value cache), decode_growing (a whole reply, in eager alone) (default: forward)",
     )
     # Sequences of one batch: the logits of more fit no device.
     add(

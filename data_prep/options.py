@@ -46,9 +46,11 @@ def folder(text: str) -> Path:
 
 def names(text: str) -> tuple[str, ...]:
     """Return the names of a comma-separated list, in the order given; none may be there twice."""
-    listed = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not listed:
+    listed = tuple(name.strip() for name in text.split(","))
+    if not any(listed):
         raise argparse.ArgumentTypeError("is empty; expected names separated by commas")
+    if not all(listed):
+        raise argparse.ArgumentTypeError(f"has nothing between two commas in {text[:40]!r}; expected a name there")
     repeated = [name for name in listed if listed.count(name) > 1]
     if repeated:
         raise argparse.ArgumentTypeError(f"has {repeated[0][:40]!r} more than once; expected each once")

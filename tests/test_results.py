@@ -128,6 +128,7 @@ def test_an_interval_wider_than_its_figure_is_given_by_its_ends():
     speedup = first_edition()["speedup_vs_fp32"]
     assert with_half_width(speedup, 1.0, 0.5, 1.9) == "1.00x ± 90.0%"
     assert with_half_width(speedup, 1.0, 0.4, 2.6) == "1.00x (0.40x to 2.60x)"
+    assert with_half_width(speedup, 1.0, 1e-7, 5e6) == "1.00x (not known to a factor of 10)"
 
 
 def test_a_figure_that_is_missing_has_no_interval_either():

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.case import BASELINE, EAGER, Case, case_of
 from analysis.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 from analysis.report.sentences import Sentence, listed
+from analysis.report.text_tables import WIDEST
 from analysis.validity import Judgement
 from data_prep.untrusted import finite_number
 
@@ -124,7 +125,9 @@ def noise_reasons(latency: dict[str, Any], device: str) -> tuple[list[str], dict
     if low is None or high is None:
         reason = latency.get("ci95_reason") or "and nothing says within what"
         return [f"{median:.3f} ms, {reason} (expected ± 1%): raise --visits"], {}
-    figures = {"width": (100 * max(median - low, high - median) / median, "{:.1f}")}
+    width = max(median - low, high - median) / median
+    is_known = width < WIDEST
+    figures = {"width": (100 * width, "{:.1f}")} if is_known else {}
     rounds, noise_rel = finite_number(latency.get("rounds")), finite_number(latency.get("noise_rel"))
     after = spread = ""
     if rounds is not None:
@@ -132,5 +135,6 @@ def noise_reasons(latency: dict[str, Any], device: str) -> tuple[list[str], dict
     if noise_rel is not None:
         spread, figures["spread"] = ", visits spread by {spread}%", (100 * noise_rel, "{:.1f}")
     remedy = ", raise --visits, or quote the graph execution" if "cuda" in device else " or raise --visits"
-    text = f"this session's median is known to ± {{width}}%{after} (expected ± 1%){spread}: quiet the machine{remedy}"
+    known = "is known to ± {width}%" if is_known else f"is not known to a factor of {WIDEST}"
+    text = f"this session's median {known}{after} (expected ± 1%){spread}: quiet the machine{remedy}"
     return [text], figures

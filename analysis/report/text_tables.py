@@ -7,9 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import Catalogue, Column
+from analysis.metrics import REPEAT_COLUMNS, Catalogue, Column
 from analysis.table import interval_ends
 
+#: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can
+#: put it at a million times.
+WIDEST = 10
 #: A figure and the ends of its 95% interval, which are the figure itself where it has none, as text.
 Format = Callable[[Column, Any, float, float], str]
 
@@ -86,7 +89,9 @@ def as_text(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form: For
 
 
 def with_ends(column: Column, value: Any, low: float, high: float) -> str:  # noqa: ANN401
-    """Return a figure, and its interval where it has one."""
+    """Return a figure, and its interval where it has one that is of any use."""
+    if column.repeat in REPEAT_COLUMNS and high > WIDEST * value > 0:
+        return f"{formatted(value, column)} (not known to a factor of {WIDEST})"
     interval = f" ({formatted(low, column)} to {formatted(high, column)})" if high > low else ""
     return formatted(value, column) + interval
 

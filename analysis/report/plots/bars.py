@@ -59,7 +59,7 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     width = FILLED / len(precisions)
     longest = max(len(form.format(value)) for value in values.dropna())
     is_crowded = len(settings) * len(precisions) * longest > MOST_LEVEL_CHARACTERS
-    top = float(highs.max())
+    top = max(float(highs.max()), 0.0)
     for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
         number = precisions[row["precision"]]
         x = settings[row["setting"]] + (number - (len(precisions) - 1) / 2) * width
@@ -70,7 +70,8 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
         label, rotation = form.format(value) + row_signs(row), 90 if is_crowded else 0
-        axes.text(x, high + 0.02 * top, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
+        above = max(high, 0.0) + 0.02 * top  # a figure below 0, which only a damaged run has, is named on the axis
+        axes.text(x, above, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
     handles = [
         axes.bar(0, 0, label=literal(name), color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
         for name, number in precisions.items()
