@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Column, heading, how a figure is written, and whether the axis is logarithmic.
 PANELS = (
     ("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", False),
-    ("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.4g}", False),
+    ("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", False),
     ("kl_vs_fp32_nats", "Divergence from FP32, nats\n(less is better)", "{:.1e}", True),
 )
 #: Inches of a row, of the titles, of the tick labels; shares of the width.
