@@ -21,9 +21,17 @@ def bench(monkeypatch, quick_energy) -> Benches:
     return Benches(monkeypatch, quick_energy)
 
 
+def undisturbed(bench: Benches, **powers: float) -> dict:
+    """Measure until the machine did not stop in a window, three times at most: of ticks meanwhile one is seen."""
+    for _ in range(3):
+        found = bench(Board(**powers)).measured()
+        if found["window_s"] < 1.1 * TICK_S * found["ticks"]:
+            break
+    return found
+
+
 def test_energy_per_sample_is_the_power_over_the_rate(bench):
-    made = bench(Board(busy_w=200, idle_w=50))
-    found = made.measured()
+    found = undisturbed(bench, busy_w=200, idle_w=50)
     assert (found["method"], found["scope"], found["windows"]) == ("nvml_energy_counter", "gpu", 4)
     assert found["status"] in ("ok", "marked")  # a busy machine scatters
     assert found["code"] is None
