@@ -295,3 +295,23 @@ def test_a_warmer_board_is_named_for_its_energy(after_c, warned):
     sides = [run(benchmark("fp32", 2.0, validity={"temperature_c": celsius})) for celsius in (40, after_c)]
     text = as_markdown(sides[:1], sides[1:], [])
     assert ("the board was at 40 C before" in text) is warned
+
+
+def test_a_saved_run_that_is_not_there_is_a_usage_error_before_anything_is_measured(run_suite, tmp_path):
+    result = run_suite("--precisions=fp32", "--benchmark-compare=0099", "--metric-fail=perplexity:0.5%")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark-compare found no saved run '0099' in *; expected the number *"])
+    assert "visit" not in result.stdout.str()
+    assert not list((tmp_path / "results").rglob("*.csv"))
+
+
+def test_a_saved_run_is_named_as_pytest_benchmark_names_it(run_suite, saved_run):
+    assert run_suite("--precisions=fp32", "--benchmark-autosave").ret == 0
+    for named in ("0001", "*/0001", "*"):
+        assert run_suite("--precisions=fp32", f"--benchmark-compare={named}", "--collect-only").ret == 0
+
+
+def test_limits_without_any_saved_run_fail_and_say_so(run_suite):
+    result = run_suite("--precisions=fp32", "--benchmark-compare", "--metric-fail=perplexity:0.5%")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["failed: --metric-fail found no saved run of this suite to compare with*"])

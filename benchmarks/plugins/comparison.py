@@ -12,7 +12,7 @@ from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.metrics import CATALOGUE_KEY, Catalogue
-from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark, select
+from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from data_prep.errors import InputError
@@ -45,6 +45,16 @@ class ComparisonPlugin:
         else:
             self._saved.append(run)
         compared_benchmark["machine_info"] = machine_info
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Refuse, before anything is measured, the name of a saved run that pytest-benchmark has not found."""
+        named = session.config.option.benchmark_compare
+        if isinstance(named, str) and not self._saved and not self._unreadable:
+            storage = session.config.option.benchmark_storage
+            raise pytest.UsageError(
+                f"--benchmark-compare found no saved run {named!r} in {storage}; expected the number or the beginning "
+                "of the name of one. `pytest-benchmark list` shows them."
+            )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Compare the changes with the limits."""
@@ -84,16 +94,4 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
-    require_saved_run(config)
     config.pluginmanager.register(ComparisonPlugin(config.stash[SESSION], gates), "precision-comparison")
-
-
-def require_saved_run(config: pytest.Config) -> None:
-    """Raise `UsageError` where `--benchmark-compare` names a run that there is not, before anything is measured."""
-    named, storage = config.option.benchmark_compare, str(config.option.benchmark_storage)
-    kind, _, folder = storage.rpartition("://")
-    if isinstance(named, str) and kind in ("", "file"):  # another storage is searched by pytest-benchmark alone
-        try:
-            select([named], Path(folder))
-        except InputError as error:
-            raise pytest.UsageError(f"--benchmark-compare: {error}") from error
