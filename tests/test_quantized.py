@@ -138,3 +138,9 @@ def test_what_cannot_be_emulated_does_not_run_where_emulation_is_allowed():
     assert reason(impossible).endswith("so FP99 cannot run")
     assert "no-such-package" in reason(package)
     assert "no-such-package" in reason(emulated, package)  # what is allowed hides no other reason
+
+
+@pytest.mark.parametrize("one", [{"transform": lambda model: model}, {"weights": torch.int8}])
+def test_a_transform_names_what_it_stores_and_the_other_way_round(one):
+    with pytest.raises(ValueError, match=r"odd has \w+ and no \w+; expected both"):
+        Precision("odd", "half of a quantized precision", torch.float32, **one)
