@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from textwrap import fill
 
 import pandas as pd
@@ -28,7 +27,6 @@ WIDTH = 140
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
-@cache
 def boards() -> str:
     """Folder, board and number of sessions of every host."""
     rows = []
