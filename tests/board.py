@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -28,12 +32,35 @@ BATCH_SIZE, TEXT_TOKENS = 2, 60
 OF_A_VISIT = ("energy_mj", "power_w", "window_s", "window_middle_s", "window_rounds", "window_rel_u", "ticks")
 
 
+def measured_again(test: Callable[..., None]) -> Callable[..., None]:
+    """Make a test of real time again where it fails, five times at most: a machine that other programs keep stops."""
+
+    @functools.wraps(test)
+    def again(**arguments: object) -> None:
+        for _ in range(4):
+            try:
+                return test(**arguments)
+            except AssertionError:
+                continue
+        return test(**arguments)
+
+    return again
+
+
 class Board:
-    """A GPU that draws `idle_w`, or `busy_w` while a forward runs, and whose counter ticks every 10 ms."""
+    """A GPU that draws `idle_w`, or `busy_w` while a forward runs, and whose counter ticks every 10 ms.
+
+    What the counter shows is the energy at the tick itself, however late it is read: between two ticks the mean power
+    is never above `busy_w`, on a machine that stops now and then too.
+    """
 
     def __init__(self, busy_w: float = 200.0, idle_w: float = 50.0, **functions: object) -> None:
         self.busy_w, self.idle_w = busy_w, idle_w
-        self.busy_s, self.started_s = 0.0, time.perf_counter()
+        self.started_s = time.perf_counter()
+        #: The counter is read in one thread, the forwards run in another.
+        self._lock = threading.Lock()
+        #: Seconds of the forwards that ended before the last tick; beginning and end of those since.
+        self.busy_s, self._forwards = 0.0, []
         self.tick = (-1.0, 0)
         self.reads_s: list[tuple[float, float]] = []
         #: Seconds of a forward, and of what lies between two of them.
@@ -45,20 +72,29 @@ class Board:
             time.sleep(self.gap_s)
 
     def forward(self) -> torch.Tensor:
-        begun_s = time.perf_counter()
+        with self._lock:
+            self._forwards.append((time.perf_counter(), math.inf))
         time.sleep(self.forward_s)
-        self.busy_s += time.perf_counter() - begun_s
+        with self._lock:
+            self._forwards[-1] = (self._forwards[-1][0], time.perf_counter())
         return torch.zeros(1)
 
     def counter_mj(self, handle: object) -> int:
-        begun_s = time.perf_counter()
-        elapsed_s = begun_s - self.started_s
-        tick = elapsed_s // TICK_S
-        if tick != self.tick[0]:
-            energy_j = self.idle_w * elapsed_s + (self.busy_w - self.idle_w) * self.busy_s
-            self.tick = (tick, round(1000 * energy_j))
+        with self._lock:
+            begun_s = time.perf_counter()
+            tick = (begun_s - self.started_s) // TICK_S
+            if tick != self.tick[0]:
+                energy_j = self.idle_w * tick * TICK_S + (self.busy_w - self.idle_w) * self._busy_until(tick * TICK_S)
+                self.tick = (tick, round(1000 * energy_j))
         self.reads_s.append((begun_s, time.perf_counter()))
         return 5_000_000 + self.tick[1]
+
+    def _busy_until(self, elapsed_s: float) -> float:
+        """Return the seconds of forwards up to a tick; forget those that ended before it."""
+        moment_s = self.started_s + elapsed_s
+        self.busy_s += sum(ended_s - begun_s for begun_s, ended_s in self._forwards if ended_s <= moment_s)
+        self._forwards = [forward for forward in self._forwards if forward[1] > moment_s]
+        return self.busy_s + sum(max(0.0, moment_s - begun_s) for begun_s, _ in self._forwards)
 
     def library(self):
         defaults = {
@@ -148,6 +184,7 @@ class Benches:
         self, board: Board, visits: int = 4, energy: str = "auto", device: torch.device = CUDA, **policy: object
     ) -> Bench:
         library = board.library()
+        nvml.open_gpu.cache_clear()  # it may hold another board
         self._monkeypatch.setattr(nvml, "load_library", lambda: library)
         self._monkeypatch.setattr(nvml, "gpu_uuid", lambda device: "GPU-1")
         policy = {"largest_dispute": 0.5, "largest_u95": 1e6} | policy

@@ -6,12 +6,7 @@ import time
 
 import pytest
 
-from tests.board import (
-    BATCH_SIZE,
-    TICK_S,
-    Benches,
-    Board,
-)
+from tests.board import BATCH_SIZE, TICK_S, Benches, Board, measured_again
 from tests.fake_nvml import field_value
 
 
@@ -21,17 +16,9 @@ def bench(monkeypatch, quick_energy) -> Benches:
     return Benches(monkeypatch, quick_energy)
 
 
-def undisturbed(bench: Benches, **powers: float) -> dict:
-    """Measure until the machine did not stop in a window, three times at most: of ticks meanwhile one is seen."""
-    for _ in range(3):
-        found = bench(Board(**powers)).measured()
-        if found["window_s"] < 1.1 * TICK_S * found["ticks"]:
-            break
-    return found
-
-
+@measured_again
 def test_energy_per_sample_is_the_power_over_the_rate(bench):
-    found = undisturbed(bench, busy_w=200, idle_w=50)
+    found = bench(Board(busy_w=200, idle_w=50)).measured()
     assert (found["method"], found["scope"], found["windows"]) == ("nvml_energy_counter", "gpu", 4)
     assert found["status"] in ("ok", "marked")  # a busy machine scatters
     assert found["code"] is None
@@ -71,6 +58,7 @@ def test_the_record_is_of_its_visits(bench):
     assert all(visit["started_s"] < moment for visit, moment in zip(visits, moments, strict=True))
 
 
+@measured_again
 def test_a_visits_window_is_one_of_its_rounds(bench):
     made = bench(Board())
     visit, rounds = made.visit(), made.case.rounds
@@ -78,12 +66,13 @@ def test_a_visits_window_is_one_of_its_rounds(bench):
     assert 5 <= visit["ticks"] <= 10
     assert visit["window_s"] == pytest.approx(TICK_S * visit["ticks"], rel=0.15)
     assert BATCH_SIZE * visit["energy_mj"] / visit["loop_ms"] == pytest.approx(visit["power_w"])  # mJ / ms
-    assert 150 < visit["power_w"] <= 215
+    assert 150 < visit["power_w"] * visit["window_s"] / TICK_S / visit["ticks"] < 201  # nearly always busy
     assert visit["window_rounds"] < len(rounds)
     assert visit["window_rounds"] * visit["loop_ms"] == pytest.approx(1000 * visit["window_s"])
 
 
 @pytest.mark.parametrize(("visits", "ticks"), [(1, 21), (4, 6), (5, 5), (7, 5)])
+@measured_again
 def test_windows_of_fewer_visits_are_longer(bench, visits, ticks):
     made = bench(Board(), visits=visits)
     assert ticks - 1 <= made.visit()["ticks"] <= ticks + 3  # a tick may be seen late on a busy machine

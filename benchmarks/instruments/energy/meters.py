@@ -117,14 +117,14 @@ class EnergyCounter:
         ms at the same period would be seen by every sample or by none.
         """
         period_s = self._period_s()
-        start_mj, start_s, _ = self._tick_after(time.perf_counter())
+        start_mj, start_s, start_spacing_s = self._tick_after(time.perf_counter())
         ticks = max(1, round(duration_s / period_s))
-        end_mj, end_s, spacing_s = self._tick_after(start_s + (ticks - 0.5) * period_s)
+        end_mj, end_s, end_spacing_s = self._tick_after(start_s + (ticks - 0.5) * period_s)
         if end_mj <= start_mj:
             raise MeterError("COUNTER_WENT_BACK", f"the energy counter went from {start_mj} to {end_mj} mJ")
         elapsed_s = end_s - start_s
         # Each end is known to lie between two reads; the difference of two such uniform errors.
-        rel_u = spacing_s / math.sqrt(6) / elapsed_s
+        rel_u = math.hypot(start_spacing_s, end_spacing_s) / math.sqrt(12) / elapsed_s
         return Reading(start_s, end_s, end_mj - start_mj, round(elapsed_s / period_s), rel_u)
 
     def _period_s(self) -> float:
