@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.reference import blocks, measure, other_tools
+from docs.reference import measure, other_tools, runs
 
 EVERY = {"torch": "2.11", "transformers": "5.17", "procedure": 2, "cpu": {"brand_raw": "a CPU"}}
 
@@ -76,9 +76,9 @@ def test_rounds_that_could_not_be_saved_lose_no_session(sessions):
 
 
 def test_a_figure_that_a_session_lacks_is_counted():
-    assert blocks.span([2.0, math.nan, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms (1 of 3 missing)"
-    assert blocks.span([2.0, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms"
-    assert blocks.span([math.nan], "{:.1f}", " ms") == "-"
+    assert runs.span([2.0, math.nan, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms (1 of 3 missing)"
+    assert runs.span([2.0, 1.0], "{:.1f}", " ms") == "1.0 to 2.0 ms"
+    assert runs.span([math.nan], "{:.1f}", " ms") == "-"
 
 
 def test_no_session_is_an_error(sessions):

@@ -1,7 +1,7 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in `blocks.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ
+function of that name in `tables.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ
 from the runs, with `--write` it rewrites them.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from analysis.storage.files import write
 from data_prep.errors import InputError
-from docs.reference import blocks, other_tools, spreads
+from docs.reference import other_tools, spreads, tables
 
 REPOSITORY = Path(__file__).parents[2]
 SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance")
@@ -23,8 +23,8 @@ PAGES = ("README.md", *(f"docs/{name}.md" for name in SUBJECTS))
 BLOCKS: dict[str, Callable[[], str]] = {
     block.__name__: block
     for block in (
-        *(blocks.terminal, blocks.precisions, blocks.default, blocks.other_boards, blocks.cpu, blocks.seconds),
-        *(blocks.nine, blocks.batch_32, blocks.generation, blocks.classification, blocks.sweep),
+        *(tables.terminal, tables.precisions, tables.default, tables.other_boards, tables.cpu, tables.seconds),
+        *(tables.nine, tables.batch_32, tables.generation, tables.classification, tables.sweep),
         *(other_tools.forward, other_tools.tokens, other_tools.bare_loop),
         *(spreads.boards, spreads.variance, spreads.order, spreads.old_intervals),
         *(spreads.coverage_of_measured, spreads.coverage_of_shipped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from docs.reference.blocks import REFERENCE, command_seconds, grid, span, values
+from docs.reference.runs import REFERENCE, command_seconds, grid, span, values
 
 #: A figure of a tool's output with its unit; where a line gives several energies, the first is the GPU's.
 FIGURE = re.compile(r"([\d.]+) (ms|mJ|s)\b")

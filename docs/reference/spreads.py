@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from textwrap import fill
-
 import pandas as pd
 
 from analysis.comparison.variance import component_rows
 from analysis.report.text_tables import markdown_table
 from analysis.uncertainty.variance import FIGURES
-from docs.reference.blocks import span, values
+from docs.reference.runs import paragraph, span, values
 from docs.variance.checks import interval_rows, order_bias
 from docs.variance.coverage import (
     HOSTS,
@@ -22,8 +20,6 @@ from docs.variance.coverage import (
     sessions_of_hosts,
 )
 
-#: Of a line of a page.
-WIDTH = 140
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
@@ -88,7 +84,7 @@ def coverage_in_short() -> str:
         f"{shares(by_shipped_floors())} by floors of other hosts alone ({worst:.0%} of latencies on the most restless "
         "host): `python -m benchmarks --repeats 10` measures yours ([docs/coverage.md](docs/coverage.md))."
     )
-    return fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    return paragraph(text, "  ")
 
 
 def coverage_in_words() -> str:
@@ -103,7 +99,7 @@ def coverage_in_words() -> str:
         f"by floors of other hosts alone, as a shipped one is, {shares(shipped, '.1%')} ([coverage.md](coverage.md)). "
         "Another board differs by more."
     )
-    return fill(text, WIDTH, break_on_hyphens=False)
+    return paragraph(text)
 
 
 def eager_ratios() -> str:

@@ -1,0 +1,84 @@
+"""The reference runs, and figures of theirs as text: what the functions of every block are made of."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from textwrap import fill
+
+import pandas as pd
+
+from analysis.report.text_tables import number
+from analysis.storage.runs import load
+from analysis.table import tables
+from data_prep.errors import InputError
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+DEFAULT = ("fp32", "fp16", "mixed")
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8")
+#: Of a line of a page.
+WIDTH = 140
+
+
+@cache
+def sessions(path: str) -> pd.DataFrame:
+    """Return the rows of all runs of a folder, or of one run, of the reference. Raises `InputError` without one."""
+    place = REFERENCE / path
+    files = sorted(place.glob("*.json")) if place.is_dir() else [place.with_suffix(".json")]
+    if not files:
+        raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
+    return tables([load(file) for file in files])  # a file that is not there is an InputError of its own
+
+
+@cache
+def command_seconds(path: str) -> tuple[float, ...]:
+    """Return the seconds of the whole command, of each run of a folder."""
+    return tuple(float(load(file).environment["command_seconds"]) for file in sorted((REFERENCE / path).glob("*.json")))
+
+
+def values(path: str, name: str, column: str) -> list[float]:
+    """Return a figure of a benchmark in every session."""
+    frame = sessions(path)
+    return [float(value) for value in frame.loc[frame["name"] == name, column]]
+
+
+def span(found: Iterable[float], form: str, unit: str = "") -> str:
+    """Return the lowest and the highest of figures as text; one figure alone where they are written alike.
+
+    Figures that a session lacks are counted, not left out in silence.
+    """
+    every = list(found)
+    known = [value for value in every if not math.isnan(value)]
+    if not known:
+        return "-"
+    ends = " to ".join(dict.fromkeys(number(end, form) for end in (min(known), max(known))))
+    return f"{ends}{unit}" + (
+        f" ({len(every) - len(known)} of {len(every)} missing)" if len(known) < len(every) else ""
+    )
+
+
+def spread(found: list[float]) -> str:
+    """Return the coefficient of variation of figures as text, with two significant digits."""
+    return f"{100 * statistics.stdev(found) / statistics.fmean(found):.2g}%"
+
+
+def marks(path: str, execution: str) -> str:
+    """Return how many figures of an execution the sessions themselves call invalid or unknown, as a sentence."""
+    frame = sessions(path)
+    found = frame.loc[frame["execution"] == execution, "validity"].value_counts()
+    counts = ", ".join(f"{found.get(status, 0)} {status}" for status in ("valid", "unknown", "invalid"))
+    return f"Validity of the {execution} medians by their drift, one a precision and session: {counts}."
+
+
+def grid(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Return a table as Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def paragraph(text: str, indent: str = "") -> str:
+    """Return text in lines of a page's width, those behind the first behind an indent."""
+    return fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
