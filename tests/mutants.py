@@ -56,6 +56,7 @@ NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis", 
 #: A mutant with which one test takes longer is noticed; the longest takes a fifth of it on two cores.
 LONGEST_TEST_S = 100
 LEAST_KILLED = 0.9
+LOG = "tests.log"
 
 
 @dataclass(frozen=True)
@@ -178,20 +179,19 @@ def mutant(change: MutationSpec) -> Mutant:
 
 
 def passes(folder: Path, *arguments: str) -> bool:
-    """Run tests in a copy of the repository and tell whether all pass, none taking too long."""
+    """Run tests in a copy of the repository and tell whether all pass, none taking too long.
+
+    What pytest prints is in the copy's `LOG`.
+    """
     command = [sys.executable, "-m", "pytest", "-qx", "-pno:cacheprovider", *arguments]
     command += [f"-ofaulthandler_timeout={LONGEST_TEST_S}", "-ofaulthandler_exit_on_timeout=true"]
     shared = os.environ.get("HUB_REPLICA", str(REPOSITORY.parent / "shared"))
     # Bytecode is taken for that of a changed file of the same size and second; CI has Hypothesis draw the same again.
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HUB_REPLICA": shared, "CI": "true"}
-    running = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with (folder / LOG).open("wb") as log:
+        running = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         return running.wait() == 0
     finally:
@@ -236,6 +236,7 @@ def main() -> int:
                 shutil.copytree(REPOSITORY, Path(place) / str(number), ignore=shutil.ignore_patterns(*NOT_COPIED))
             )
         if not passes(Path(place) / "0", "tests", "-n", str(workers)):
+            print((Path(place) / "0" / LOG).read_text(), file=sys.stderr)
             print("error: The tests fail without a mutant; run `pytest tests` and fix them first.", file=sys.stderr)
             return 1
         print(f"{len(mutants)} of {len(found)} places", flush=True)
