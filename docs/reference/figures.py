@@ -1,7 +1,7 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in `tables.py`, `other_tools.py` or `spreads.py`. Without an option this says which pages differ
+function of that name in one of the modules beside this one. Without an option this says which pages differ
 from the runs, with `--write` it rewrites them.
 """
 
@@ -15,20 +15,29 @@ from pathlib import Path
 
 from analysis.storage.files import write
 from data_prep.errors import InputError
-from docs.reference import other_tools, spreads, tables
+from docs.reference import classification, coverage, generation, other_tools, precisions, results, variance
 
 REPOSITORY = Path(__file__).parents[2]
-SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance")
+SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance", "energy", "quality")
 PAGES = ("README.md", *(f"docs/{name}.md" for name in SUBJECTS))
 BLOCKS: dict[str, Callable[[], str]] = {
     block.__name__: block
     for block in (
-        *(tables.terminal, tables.precisions, tables.default, tables.other_boards, tables.cpu, tables.seconds),
-        *(tables.nine, tables.batch_32, tables.generation, tables.classification, tables.sweep),
-        *(other_tools.forward, other_tools.tokens, other_tools.bare_loop),
-        *(spreads.boards, spreads.variance, spreads.order, spreads.old_intervals),
-        *(spreads.coverage_of_measured, spreads.coverage_of_shipped),
-        *(spreads.coverage_in_short, spreads.coverage_in_words, spreads.eager_ratios),
+        *(results.terminal, results.default, results.other_boards, results.cpu, results.cpu_spread, results.sweep),
+        *(results.eager_kernels, results.seconds, results.parts, results.scoring),
+        *(precisions.precisions, precisions.nine, precisions.batch_32, precisions.compiled_differences),
+        *(precisions.sizes, precisions.eight_bits_on_h100, precisions.compiling_on_h100),
+        *(precisions.compiled_elsewhere, precisions.compilation, precisions.on_cpu),
+        *(generation.generation, generation.generation_elsewhere, generation.generation_speeds),
+        *(generation.sweep_of_lengths, classification.classification),
+        *(classification.classification_intervals, classification.classification_compiled),
+        *(other_tools.forward, other_tools.tokens, other_tools.bare_loop, other_tools.differences),
+        *(variance.boards, variance.variance, variance.repeatability, variance.temperatures, variance.options),
+        *(variance.order, variance.old_intervals, variance.gaps, variance.cross_checks),
+        *(coverage.coverage_of_measured, coverage.coverage_of_shipped, coverage.coverage_by_host),
+        *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
+        *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),
+        coverage.eager_ratios,
     )
 }
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)

@@ -11,8 +11,10 @@ from textwrap import fill
 
 import pandas as pd
 
+from analysis.case import case_of
+from analysis.metrics import lookup
 from analysis.report.text_tables import number
-from analysis.storage.runs import load
+from analysis.storage.runs import Run, load
 from analysis.table import tables
 from data_prep.errors import InputError
 
@@ -36,13 +38,42 @@ def sessions(path: str) -> pd.DataFrame:
 @cache
 def command_seconds(path: str) -> tuple[float, ...]:
     """Return the seconds of the whole command, of each run of a folder."""
-    return tuple(float(load(file).environment["command_seconds"]) for file in sorted((REFERENCE / path).glob("*.json")))
+    return tuple(float(run.environment["command_seconds"]) for run in saved(path))
+
+
+@cache
+def saved(path: str) -> tuple[Run, ...]:
+    """Return the runs of a folder."""
+    return tuple(load(file) for file in sorted((REFERENCE / path).glob("*.json")))
+
+
+def phase_seconds(path: str, *phases: str) -> list[float]:
+    """Return the seconds of phases in every run of a folder, summed over its cases."""
+    return [
+        sum(item["extra_info"]["seconds"][phase] or 0.0 for item in run.benchmarks for phase in phases)
+        for run in saved(path)
+    ]
+
+
+def details(path: str, name: str, key: str) -> list[float]:
+    """Return a figure of a benchmark by its dotted name in `extra_info`, in every run of a folder."""
+    return [
+        math.nan if (value := lookup(item["extra_info"], key)) is None else float(value)
+        for run in saved(path)
+        for item in run.benchmarks
+        if case_of(item).id == name
+    ]
 
 
 def values(path: str, name: str, column: str) -> list[float]:
     """Return a figure of a benchmark in every session."""
     frame = sessions(path)
     return [float(value) for value in frame.loc[frame["name"] == name, column]]
+
+
+def mean(path: str, name: str, column: str) -> float:
+    """Return the mean of a figure of a benchmark over the sessions."""
+    return statistics.fmean(values(path, name, column))
 
 
 def span(found: Iterable[float], form: str, unit: str = "") -> str:
@@ -82,3 +113,19 @@ def grid(head: list[str], rows: Iterable[list[str]]) -> str:
 def paragraph(text: str, indent: str = "") -> str:
     """Return text in lines of a page's width, those behind the first behind an indent."""
     return fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def ratio(path: str, slower: str, faster: str, column: str = "median_latency_ms") -> float:
+    """Return the mean of one benchmark's figure over that of another."""
+    return mean(path, slower, column) / mean(path, faster, column)
+
+
+def short(value: float, digits: int = 1) -> str:
+    """Return a number as 8.2e-2, with so many digits behind the point."""
+    return f"{value:.{digits}e}".replace("e-0", "e-")
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return texts as a list in a sentence."""
+    *first, last = texts
+    return f"{', '.join(first)} and {last}"

@@ -1,26 +1,21 @@
-"""What README.md and docs/ say of sessions and of the intervals of a repeat: a function a block."""
+"""What variance.md and energy.md say of the default sessions of every host: a function a block."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.comparison.variance import component_rows
 from analysis.report.text_tables import markdown_table
-from analysis.uncertainty.variance import FIGURES
-from docs.reference.runs import paragraph, span, values
-from docs.variance.checks import interval_rows, order_bias
-from docs.variance.coverage import (
-    HOSTS,
-    REFERENCE,
-    Found,
-    by_measured_floors,
-    by_shipped_floors,
-    in_all,
-    rows_of,
-    sessions_of_hosts,
-)
+from analysis.storage.runs import Run
+from analysis.uncertainty.variance import FIGURES, components
+from data_prep.errors import InputError
+from docs.reference.runs import DEFAULT, paragraph, span, values
+from docs.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
+from docs.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts
 
-COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+FOLDERS = [str(folder.relative_to(REFERENCE)) for folder in HOSTS.values()]
 
 
 def boards() -> str:
@@ -41,6 +36,52 @@ def variance() -> str:
         command = f"python -m analysis variance {HOSTS[host].relative_to(REFERENCE.parents[1])}/*.json"
         parts.append(f"```\n{command}\n```\n\n{markdown_table(pd.DataFrame(list(component_rows(sessions))))}")
     return "\n\n".join(parts)
+
+
+def repeatability() -> str:
+    """How far session figures differ, over all hosts."""
+
+    def spreads(figure: str, execution: str) -> str:
+        of_hosts = (session_spread(sessions, figure, execution) for sessions in sessions_of_hosts().values())
+        return span(of_hosts, "{:.2%}" if execution == "graph" else "{:.0%}")
+
+    return paragraph(
+        f"In a graph a session's figure repeats to {spreads('latency', 'graph')} in latency, "
+        f"{spreads('speedup', 'graph')} in speedup, {spreads('energy', 'graph')} in energy and "
+        f"{spreads('energy saving', 'graph')} in its saving. In eager execution latency repeats to "
+        f"{spreads('latency', 'eager')} and energy to {spreads('energy', 'eager')}: the host's state changes within "
+        "seconds."
+    )
+
+
+def session_spread(sessions: Sequence[Run], figure: str, execution: str) -> float:
+    """Return the standard deviation of a figure between the sessions of one host. Raises `InputError` without any."""
+    of_cases = [
+        {case: of for case, of in FIGURES[figure](run).items() if case.execution == execution} for run in sessions
+    ]
+    found = components(of_cases)
+    if found is None:
+        raise InputError(f"{len(sessions)} session(s) have no spread in {execution} {figure}; expected two or more.")
+    return found.session.value
+
+
+def temperatures() -> str:
+    """How energy changes with the board's temperature, on every host."""
+    lines = []
+    for host, sessions in sessions_of_hosts().items():
+        folder = str(HOSTS[host].relative_to(REFERENCE))
+        visits = [one for name in DEFAULT for run in sessions for one in visits_of_case(run, f"{name}-graph")]
+        degrees = span((visit["temperature_c"] for visit in visits), "{:.0f}", " C")
+        lines.append(f"- {named(host)} (`{folder}`), {degrees}: {temperature(sessions)}.")
+    return "\n".join(lines)
+
+
+def options() -> str:
+    """Which figures other options move, on the board where they were tried."""
+    sessions, folder = sessions_of_hosts()["h100_c846fd5f"], HOSTS["h100_c846fd5f"]
+    return "\n".join(
+        line for other in sorted(folder.glob("*/0001.json")) for line in options_lines(sessions, other.parent)
+    )
 
 
 def order() -> str:
@@ -64,74 +105,33 @@ def old_intervals() -> str:
     return markdown_table(table)
 
 
-def coverage_of_measured() -> str:
-    """How often intervals held, by floors of the host's own other sessions and of other hosts."""
-    return markdown_table(rows_of(by_measured_floors()))
+def gaps() -> str:
+    """In which share of the time no round runs, in the default sessions of all hosts."""
 
+    def share(*names: str) -> str:
+        found = (values(folder, name, "loop_gap_share") for folder in FOLDERS for name in names)
+        return span((one for of_case in found for one in of_case), "{:.1%}")
 
-def coverage_of_shipped() -> str:
-    """How often intervals held, by floors of other hosts alone."""
-    return markdown_table(rows_of(by_shipped_floors()))
-
-
-def coverage_in_short() -> str:
-    """The item of README.md on intervals."""
-    worst = min(found["graph", "latency"].share for found in by_shipped_floors().values())
-    text = (
-        "- **Intervals that are checked.** Beside a figure stands where another session on the same machine should "
-        f"find it, 19 times in 20. On {sessions_and_boards()} it held {shares(by_measured_floors())} of latencies, "
-        f"speedups, energies and savings in CUDA graphs where that machine's noise floor was known, and "
-        f"{shares(by_shipped_floors())} by floors of other hosts alone ({worst:.0%} of latencies on the most restless "
-        "host): `python -m benchmarks --repeats 10` measures yours ([docs/coverage.md](docs/coverage.md))."
+    return paragraph(
+        f"In the sessions of [variance.md](variance.md) that is {share('fp32-graph')} of the time in FP32's graph, "
+        f"{share('fp16-graph', 'mixed-graph')} in those of FP16 and mixed precision, and "
+        f"{share(*(f'{name}-eager' for name in DEFAULT))} in eager."
     )
-    return paragraph(text, "  ")
 
 
-def coverage_in_words() -> str:
-    """The paragraph of results.md on what the intervals are."""
-    measured, shipped = by_measured_floors(), by_shipped_floors()
-    latency, energy = (half_widths(measured, figure) for figure in ("latency", "energy"))
-    text = (
-        "**What the intervals are.** Beside a latency, an energy or a ratio stands the interval of a repeat: the "
-        f"figure of another session on this machine lies in it 19 times in 20. On {sessions_and_boards()}, judged by "
-        f"noise floors of other sessions, of the same host among them, it held {shares(measured, '.1%')} of latencies, "
-        f"speedups, energies and savings in graphs, with half-widths of {latency} for latency and {energy} for energy; "
-        f"by floors of other hosts alone, as a shipped one is, {shares(shipped, '.1%')} ([coverage.md](coverage.md)). "
-        "Another board differs by more."
+def cross_checks() -> str:
+    """By how much the counter and the power over time differ, on all hosts."""
+    first, *rest = (
+        [one for name in DEFAULT for one in values(folder, f"{name}-graph", "cross_check_rel")] for folder in FOLDERS
     )
-    return paragraph(text)
-
-
-def eager_ratios() -> str:
-    """How many times as fast as FP32 an eager forward of 16 bits is, over the sessions of all hosts."""
-    texts = []
-    for precision in ("fp16", "mixed"):
-        folders = [str(folder.relative_to(REFERENCE)) for folder in HOSTS.values()]
-        ratios = [values(folder, f"{precision}-eager", "speedup_vs_fp32") for folder in folders]
-        texts.append(span((one for of_host in ratios for one in of_host), "{:.2f}"))
-    return f"In the {sessions_and_boards()} FP16 had {texts[0]} times FP32's speed, mixed precision {texts[1]} times."
+    return paragraph(
+        "On the last five boards of [variance.md](variance.md) the two differed by "
+        f"{span((one for of_host in rest for one in of_host), '{:+.1%}')}; the first ten sessions, on H100 0fc80ab7, "
+        f"made the check on an eager loop ({span(first, '{:+.1%}')})."
+    )
 
 
 def named(host: str) -> str:
     """Return a host's name as a heading: `h100_0fc80ab7` is H100 0fc80ab7."""
     kind, board = host.split("_")
     return f"{kind.upper()} {board}"
-
-
-def sessions_and_boards() -> str:
-    """Return how many sessions of how many boards the coverage is of."""
-    sessions = sessions_of_hosts().values()
-    return f"{sum(map(len, sessions))} sessions of {COUNTS[len(sessions)]} boards"
-
-
-def shares(found: Found, form: str = ".0%") -> str:
-    """Return the share of pairs held in graphs, of each figure in order."""
-    counts = [in_all(found, ("graph", figure)) for figure in FIGURES]
-    *first, last = (f"{held / pairs:{form}}" for held, pairs in counts)
-    return f"{', '.join(text.removesuffix('%') for text in first)} and {last}"
-
-
-def half_widths(found: Found, figure: str) -> str:
-    """Return the narrowest and widest median half-width of the hosts in graphs."""
-    widths = [of_host["graph", figure].half_width for of_host in found.values()]
-    return f"{100 * min(widths):.1f} to {max(widths):.1%}"

@@ -62,7 +62,7 @@ def temperature(runs: Sequence[Run]) -> str:
     fit = linregress(degrees, logs)
     half_width = student_t(len(logs) - len(graph_names(runs)) - 1) * fit.stderr
     return (
-        f"energy a degree: {fit.slope:+.2%} ({fit.slope - half_width:+.2%} to {fit.slope + half_width:+.2%}); spread "
+        f"energy a degree {fit.slope:+.2%} ({fit.slope - half_width:+.2%} to {fit.slope + half_width:+.2%}), spread "
         f"of the visits {np.std(logs):.2%}, at one temperature {np.std(logs - fit.slope * np.array(degrees)):.2%}"
     )
 
@@ -85,6 +85,18 @@ def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
             rows.append({"figure": figure, "benchmark": case.id, "change": f"{change:+.2%}", "z": change / error})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def options_lines(runs: Sequence[Run], folder: Path) -> list[str]:
+    """Return which session figures of another folder differ from these by more than two standard errors, as a list."""
+    table = other_options(runs, folder)
+    beyond = table[table["z"].abs() > 2]
+    number = len(list(folder.glob("*.json")))
+    return [
+        f"- `{folder.name}`, {number} sessions: {len(beyond)} of {len(table)} figures differ by more than two standard "
+        "errors",
+        *(f"  - {row.figure} of {row.benchmark}: {row.change}, {row.z:+.1f}" for row in beyond.itertuples()),
+    ]
 
 
 def graph_names(runs: Sequence[Run]) -> list[str]:
@@ -155,14 +167,7 @@ def main() -> None:
     print(markdown_table(order_bias(runs)), end="\n\n")
     print(temperature(runs), end="\n\n")
     for other in sorted(path.parent for path in folder.glob("*/0001.json")):
-        table = other_options(runs, other)
-        beyond = table[table["z"].abs() > 2]
-        print(f"{other.name}: {len(beyond)} of {len(table)} figures differ by more than two standard errors")
-        print(
-            *(f"- {row.figure} of {row.benchmark}: {row.change}, {row.z:+.1f}" for row in beyond.itertuples()),
-            sep="\n",
-            end="\n\n",
-        )
+        print(*options_lines(runs, other), sep="\n", end="\n\n")
     print(markdown_table(pd.DataFrame(interval_rows(runs, sorted(folder.glob("rounds/*.npz"))))))
 
 
