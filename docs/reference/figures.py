@@ -32,6 +32,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(generation.sweep_of_lengths, classification.classification),
         *(classification.classification_intervals, classification.classification_compiled),
         *(other_tools.forward, other_tools.tokens, other_tools.bare_loop, other_tools.differences),
+        other_tools.without_meter,
         *(variance.boards, variance.variance, variance.repeatability, variance.temperatures, variance.options),
         *(variance.order, variance.old_intervals, variance.gaps, variance.cross_checks),
         *(coverage.coverage_of_measured, coverage.coverage_of_shipped, coverage.coverage_by_host),

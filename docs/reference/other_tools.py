@@ -140,3 +140,19 @@ def differences() -> str:
         f'"{refused.partition(". ")[0]}".',
     )
     return "\n".join(paragraph(item, "  ") for item in items)
+
+
+def without_meter() -> str:
+    """What each tool says where there is no energy meter."""
+    found = printed("without_meter")
+    text = (REFERENCE / "other_tools" / "without_meter.txt").read_text(encoding="utf-8")
+    assumed = [float(value) for value in re.findall(r"float32 forward .* CPU ([\d.]+) mJ", text)]
+    of_gpu = span(found["optimum-benchmark float32 forward"]["mJ"], "{:.1f}")
+    zeus, notebook = (span(found[name]["mJ"], "{:.1f}") for name in ("Zeus fp32 eager", "notebook fp32"))
+    (reason,) = {item["extra_info"]["energy"]["reason"] for run in saved("cpu/default") for item in run.benchmarks}
+    return paragraph(
+        "**Without an energy meter**, on two CPU cores of a virtual machine, three repeats: optimum-benchmark 0.6.0 "
+        f"reports {of_gpu} mJ of the GPU for a forward and {span(assumed, '{:.0f}')} mJ of the CPU, which CodeCarbon "
+        f"3.3.2 assumes and nothing measured; Zeus 0.16 reports {zeus} mJ, the notebook's procedure {notebook} mJ. "
+        f'This suite reports `null` and "{reason}".'
+    )
