@@ -9,8 +9,11 @@ the output layer; its energy is CodeCarbon's.
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from optimum_benchmark import Benchmark, BenchmarkConfig, BenchmarkReport, InferenceConfig, InlineConfig, PyTorchConfig
 
@@ -41,7 +44,8 @@ def main() -> None:
 
     A decode is all the tokens after the first: both figures are divided by their number here.
     """
-    model, device = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "cuda"
+    model, device = str(Path(sys.argv[1]).resolve()), sys.argv[2] if len(sys.argv) > 2 else "cuda"
+    os.chdir(tempfile.mkdtemp())  # CodeCarbon leaves files that say where the machine is
     for repeat in range(REPEATS):
         for dtype in ("float32", "float16") if device == "cuda" else ("float32",):
             for task, parts in TASKS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from analysis.report.text_tables import markdown_table
 from analysis.uncertainty.coverage import coverage, without
@@ -45,14 +46,14 @@ def coverage_by_host() -> str:
     spreads = {host: session_spread(of, "latency", "graph") for host, of in sessions_of_hosts().items()}
     others = [spreads[host] for host in ("h100_0fc80ab7", "h100_c846fd5f")]
     return paragraph(
-        f"Host by host anything from {100 * min(of_hosts):.0f} to {max(of_hosts):.0%} is held in graphs: one pooled "
-        f"floor serves steady and unsteady hosts. **h100_9c937667** holds {latency.share:.1%} in latency: its sessions "
-        f"differ by {spreads['h100_9c937667']:.2%} where those of the other two H100s do by {span(others, '{:.2%}')}. "
-        f"**h100_c846fd5f** holds {energy.share:.1%} in energy: its board's temperature varied most, because of what "
-        "had run before, and energy rises with it ([variance.md](variance.md), which also says why h100_0fc80ab7's own "
-        "runs call half of their energies disputed). By its own other sessions alone, as a user judges who has "
-        f"measured only his machine, the first holds {own_floor('h100_9c937667', 'latency')} in latency and the second "
-        f"{own_floor('h100_c846fd5f', 'energy')} in energy."
+        f"In graphs the coverage of a host is {100 * min(of_hosts):.0f} to {max(of_hosts):.0%}, because one pooled "
+        f"noise floor serves steady and unsteady hosts. **h100_9c937667** holds {latency.share:.1%} in latency: its "
+        f"sessions differ by {spreads['h100_9c937667']:.2%} where those of the other two H100s do by "
+        f"{span(others, '{:.2%}')}. **h100_c846fd5f** holds {energy.share:.1%} in energy: its board's temperature "
+        "varied most, because of what had run before, and energy rises with it ([variance.md](variance.md), which also "
+        "says why h100_0fc80ab7's own runs call half of their energies disputed). By its own other sessions alone, as "
+        f"a user judges who has measured only his machine, the first holds {own_floor('h100_9c937667', 'latency')} in "
+        f"latency and the second {own_floor('h100_c846fd5f', 'energy')} in energy."
     )
 
 
@@ -103,8 +104,8 @@ def fp32_again() -> str:
     sessions = [run for folder in AGAIN for run in sessions_in(folder)]
     ratios, sentences = of_the_same(sessions)
     return paragraph(
-        f"**FP32 against itself.** {len(sessions)} sessions on two hosts measured FP32 twice, in a graph, under the "
-        f"shipped floor: {ratios} hold 1; {sentences} call one faster."
+        f"**FP32 against itself.** In {len(sessions)} sessions on {COUNTS[len(AGAIN)]} hosts FP32 was measured twice, "
+        f"in a graph, under the shipped floor: {ratios} hold 1; {sentences} call one faster."
     )
 
 
@@ -121,11 +122,11 @@ def coverage_in_short() -> str:
     """The item of README.md on intervals."""
     worst = min(found["graph", "latency"].share for found in by_shipped_floors().values())
     text = (
-        "- **Intervals that are checked.** Beside a figure stands where another session on the same machine should "
-        f"find it, 19 times in 20. On {sessions_and_boards()} it held {shares(by_measured_floors())} of latencies, "
-        f"speedups, energies and savings in CUDA graphs where that machine's noise floor was known, and "
-        f"{shares(by_shipped_floors())} by floors of other hosts alone ({worst:.0%} of latencies on the most restless "
-        "host): `python -m benchmarks --repeats 10` measures yours ([docs/coverage.md](docs/coverage.md))."
+        "- **Intervals that are checked.** Each figure has an interval that should hold the figure of another session "
+        f"on the same machine, 19 times in 20. On {sessions_and_boards()} it held {shares(by_measured_floors())} of "
+        "latencies, speedups, energies and savings in CUDA graphs by noise floors that other sessions of the machine "
+        f"are part of, and {shares(by_shipped_floors())} by floors of other hosts alone ({worst:.0%} of latencies on "
+        "the noisiest host): `python -m benchmarks --repeats 10` measures yours ([docs/coverage.md](docs/coverage.md))."
     )
     return paragraph(text, "  ")
 
@@ -149,9 +150,16 @@ def eager_ratios() -> str:
     """How many times as fast as FP32 an eager forward of 16 bits is, over the sessions of all hosts."""
     texts = []
     for precision in ("fp16", "mixed"):
-        ratios = [values(folder, f"{precision}-eager", "speedup_vs_fp32") for folder in FOLDERS]
-        texts.append(span((one for of_host in ratios for one in of_host), "{:.2f}"))
-    return f"In the {sessions_and_boards()} FP16 had {texts[0]} times FP32's speed, mixed precision {texts[1]} times."
+        of_hosts = [values(folder, f"{precision}-eager", "speedup_vs_fp32") for folder in FOLDERS]
+        ratios = [one for of_host in of_hosts for one in of_host]
+        slower = sum(one < 1 for one in ratios)
+        texts.append(
+            f"{span(ratios, '{:.2f}')} times (geometric mean {statistics.geometric_mean(ratios):.2f}, slower than FP32 "
+            f"in {slower} of {len(ratios)})"
+        )
+    return paragraph(
+        f"In the {sessions_and_boards()} FP16 had {texts[0]} the speed of FP32, and mixed precision {texts[1]}."
+    )
 
 
 def sessions_and_boards() -> str:
@@ -169,5 +177,4 @@ def shares(found: Found, form: str = ".0%") -> str:
 
 def half_widths(found: Found, figure: str) -> str:
     """Return the narrowest and widest median half-width of the hosts in graphs."""
-    widths = [of_host["graph", figure].half_width for of_host in found.values()]
-    return f"{100 * min(widths):.1f} to {max(widths):.1%}"
+    return span((math.expm1(of_host["graph", figure].half_width) for of_host in found.values()), "{:.1%}")

@@ -18,8 +18,7 @@ from data_prep.errors import InputError
 from docs.reference import classification, coverage, generation, other_tools, precisions, results, variance
 
 REPOSITORY = Path(__file__).parents[2]
-SUBJECTS = ("results", "precisions", "generation", "classification", "coverage", "variance", "energy", "quality")
-PAGES = ("README.md", *(f"docs/{name}.md" for name in SUBJECTS))
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))))
 BLOCKS: dict[str, Callable[[], str]] = {
     block.__name__: block
     for block in (
@@ -34,18 +33,23 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(other_tools.forward, other_tools.tokens, other_tools.bare_loop, other_tools.differences),
         other_tools.without_meter,
         *(variance.boards, variance.variance, variance.repeatability, variance.temperatures, variance.options),
-        *(variance.order, variance.old_intervals, variance.gaps, variance.cross_checks),
+        *(variance.order, variance.old_intervals, variance.gaps, variance.cross_checks, variance.kernel_order),
         *(coverage.coverage_of_measured, coverage.coverage_of_shipped, coverage.coverage_by_host),
         *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
         *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),
         coverage.eager_ratios,
     )
 }
-BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n)(?:(?!<!-- figures).)*?(\n<!-- end of figures -->)", re.DOTALL)
 
 
 def written(page: str) -> str:
-    """Return a page's text with every block regenerated. Raises `InputError` for an unknown block."""
+    """Return a page's text with every block regenerated. Raises `InputError` for an unknown or unclosed block."""
+    begun, ended = page.count("<!-- figures: "), page.count("<!-- end of figures -->")
+    if not begun == ended == len(BLOCK.findall(page)):
+        raise InputError(
+            f"A page begins {begun} blocks of figures and ends {ended}; expected each to end behind itself."
+        )
 
     def replaced(match: re.Match[str]) -> str:
         if match[2] not in BLOCKS:
@@ -64,7 +68,11 @@ def main() -> int:
     for name in PAGES:
         path = REPOSITORY / name
         text = path.read_text(encoding="utf-8")
-        new = written(text)
+        try:
+            new = written(text)
+        except InputError as error:
+            print(f"error: {name}: {error}")
+            return 1
         if new != text and options.write:
             write(path, new)
         elif new != text:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from docs.reference.runs import DEFAULT, command_seconds, grid, listed, marks, mean, paragraph, ratio, span, values
+from docs.reference.runs import (
+    DEFAULT,
+    command_seconds,
+    drift_check,
+    grid,
+    listed,
+    mean,
+    paragraph,
+    ratio,
+    span,
+    values,
+)
 
 
 def generation() -> str:
@@ -19,9 +30,9 @@ def generation() -> str:
         rows.append([words, *(span(one, form) for one in found)])
     texts = [values("h100/generation", f"{name}-decode-graph", "same_text_as_fp32") for name in DEFAULT[1:]]
     rows.append(
-        ["32 texts of 32 tokens that are FP32's", "", *(span((32 * x for x in one), "{:.0f}") for one in texts)]
+        ["texts of 32 tokens identical to FP32's, of 32", "", *(span((32 * x for x in one), "{:.0f}") for one in texts)]
     )
-    return f"{grid(['', *DEFAULT], rows)}\n\n{marks('h100/generation', 'eager')}"
+    return f"{grid(['', *DEFAULT], rows)}\n\n{drift_check('h100/generation', 'eager')}"
 
 
 def generation_elsewhere() -> str:
@@ -41,18 +52,19 @@ def generation_elsewhere() -> str:
         f"Single sessions (`results/reference/single`): behind 64 tokens a step took {listed(latency)} ms in FP32, "
         f"FP16, BF16 and mixed precision, and {listed(energy)} mJ; behind 128, compiled, {fp32:.3f} ms in FP32 and "
         f"{fp16:.3f} in FP16. Behind 64 tokens FP16, BF16 and mixed precision wrote {listed(texts[1:])} of 32 texts as "
-        "FP32 did. All 64 tokens of graphs were eager's."
+        "FP32 did. All tokens that graphs generated were those of eager execution."
     )
 
 
 def generation_speeds() -> str:
     """How much faster FP16 decodes and prefills, and how long the sessions took."""
-    path = "h100/generation"
+    path, fp16 = "h100/generation", "fp16-decode-graph"
     decode, prefill = (ratio(path, f"fp32-{part}-graph", f"fp16-{part}-graph") for part in ("decode", "prefill"))
     return paragraph(
-        f"At batch 1 a step reads the weights once for one token: FP16 decodes {decode:.1f} times as fast as FP32, "
-        f"where it prefills {prefill:.1f} times as fast. The three sessions took "
-        f"{span(command_seconds(path), '{:.0f}')} s from the command to the prompt."
+        f"At batch 1 FP16 decodes {decode:.1f} times as fast as FP32, where it prefills {prefill:.1f} times as fast: a "
+        f"step of one token is {span(values(path, fp16, 'kernels'), '{:.0f}')} small kernels, whose number decides and "
+        f"not their bytes (at {span(values(path, fp16, 'roofline_fraction'), '{:.0%}')} of the memory's limit). The "
+        f"sessions took {span(command_seconds(path), '{:.0f}')} s from the command to the prompt."
     )
 
 

@@ -6,6 +6,7 @@ import re
 import statistics
 from functools import cache
 
+from analysis.case import case_of
 from docs.reference.runs import REFERENCE, command_seconds, details, grid, paragraph, saved, span, values
 
 #: A figure of a tool's output with its unit; where a line gives several energies, the first is the GPU's.
@@ -32,7 +33,7 @@ def printed(tool: str) -> dict[str, dict[str, list[float]]]:
 
 def row(words: str, fp32: dict[str, list[float]], fp16: dict[str, list[float]], *last: str) -> list[str]:
     """Return a row with times and energies of both precisions."""
-    both = [(one.get(unit, []), form) for unit, form in (("ms", "{:.3g}"), ("mJ", "{:.0f}")) for one in (fp32, fp16)]
+    both = [(one.get(unit, []), form) for unit, form in (("ms", "{:#.3g}"), ("mJ", "{:.0f}")) for one in (fp32, fp16)]
     return [words, *(span(found, form) for found, form in both), *last]
 
 
@@ -113,31 +114,34 @@ def bare_loop() -> str:
 
 
 def differences() -> str:
-    """What the table of forwards shows of the tools: how they repeat, and where they agree."""
+    """What the tables show of the tools: how they repeat, and where they agree."""
     decode, notebook = of_optimum("decode"), of_tool("notebook", "notebook {}")
     repeat = [max(of["ms"]) / min(of["ms"]) - 1 for of in (decode[0], notebook[0])]
     zeus = of_tool("zeus", "Zeus {} graph")
     padded = [details("other_tools/default", f"{name}-graph", "latency.padded_median_ms") for name in DTYPES]
     beside = [max(of["ms"]) / min(ours) - 1 for of, ours in zip(zeus, padded, strict=True)]
     first = [1 - of["mJ"][0] / statistics.fmean(of["mJ"][1:]) for of in zeus]
-    (refused,) = [
+    gain = values("other_tools/default", "fp16-graph", "speedup_vs_fp32")
+    eager = [
         item["extra_info"]["energy"]["reason"]
-        for run in saved("other_tools/default")
+        for series in ("default", "generation")
+        for run in saved(f"other_tools/{series}")
         for item in run.benchmarks
-        if item["extra_info"]["energy"]["reason"]
+        if case_of(item).execution == "eager"
     ]
+    reasons = [reason.partition(". ")[0] for reason in eager if reason]
     items = (
         f"- **Eager figures do not repeat.** Those of one tool differ by up to {repeat[0]:.0%} (optimum-benchmark's "
         f"decode; {repeat[1]:.0%} the notebook's FP32, the first of which is not warmed up), and which precision is "
-        "faster changes with them. In a graph FP16 is three times as fast as FP32 in every repeat.",
-        "- **Zeus's graph is of a row without padding, but captured by hand it computes an attention mask all the "
-        f"same**, as this suite's graph of padded rows does: {span(padded[0], '{:.2f}')} and "
+        f"faster changes with them. In this suite's graph a forward is {span(gain, '{:.2f}')} times as fast in FP16.",
+        "- **Zeus's graph is of a row without padding, but still computes an attention mask**, because it is captured "
+        f"by hand, as this suite's graph of padded rows does: {span(padded[0], '{:.2f}')} and "
         f"{span(padded[1], '{:.2f}')} ms, within {max(beside):.0%} of Zeus's. This suite's median is of both kinds of "
-        f"rows. Zeus's first window took {span((100 * one for one in first), '{:.0f}')}% less energy than the next.",
+        f"rows. Zeus's first window of a graph took {span(first, '{:.0%}')} less energy than the mean of the next two.",
         "- **Perplexity is the harness's** in FP32, to seven digits. The notebook's procedure scores padding.",
         "- optimum-benchmark's forward has no output layer, which takes 31% of the multiplications. It, Zeus and the "
-        f"notebook print no interval. This suite left out one eager energy of FP16, with the reason: "
-        f'"{refused.partition(". ")[0]}".',
+        f"notebook print no interval. This suite left out {len(reasons)} of {len(eager)} eager energies, each with its "
+        f'reason, such as "{reasons[0]}".',
     )
     return "\n".join(paragraph(item, "  ") for item in items)
 

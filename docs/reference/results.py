@@ -11,10 +11,11 @@ from docs.reference.runs import (
     REFERENCE,
     command_seconds,
     details,
+    drift_check,
     grid,
-    marks,
     paragraph,
     phase_seconds,
+    saved,
     sessions,
     short,
     span,
@@ -54,7 +55,7 @@ def default() -> str:
             ]
         )
     head = ["benchmark", "graph median", "speed vs FP32 in the graph", "graph energy per sample", "weights"]
-    return f"{grid([*head, 'eager median'], rows)}\n\n{marks('h100/default', 'eager')}"
+    return f"{grid([*head, 'eager median'], rows)}\n\n{drift_check('h100/default', 'eager')}"
 
 
 def other_boards() -> str:
@@ -88,9 +89,8 @@ def cpu() -> str:
         ]
         for precision in ("fp32", "fp16", "mixed", "bf16", "int8")
     ]
-    return (
-        f"{grid(['precision, eager', 'median', 'speed vs FP32', 'weights'], rows)}\n\n{marks('cpu/default', 'eager')}"
-    )
+    table = grid(["precision, eager", "median", "speed vs FP32", "weights"], rows)
+    return f"{table}\n\n{drift_check('cpu/default', 'eager')}"
 
 
 def cpu_spread() -> str:
@@ -106,15 +106,15 @@ def cpu_spread() -> str:
 def eager_kernels() -> str:
     """What an eager forward's time is spent on, in the default sessions on an H100."""
     path = "h100/default"
-    kernels = [
+    full, padded = (
         span(details(path, "fp16-eager", f"latency.{variant}_kernels"), "{:.0f}") for variant in ("full", "padded")
-    ]
+    )
     fp32, fp16 = (statistics.median(values(path, f"{name}-eager", "kernel_time_ms")) for name in ("fp32", "fp16"))
     return paragraph(
-        "At batch 1 sixteen bits hardly change the time of an eager forward, for it is spent on launching "
-        f"{kernels[0]} kernels ({kernels[1]} where a row is padded), whose own time is {fp32:.2f} ms in FP32 and "
-        f"{fp16:.2f} ms in FP16 on an H100. Autocast launches more. The host's state moves the time by more than 10% "
-        "between visits: quote the graph, or eager figures with their interval."
+        f"At batch 1 sixteen bits do not speed up an eager forward, because its time is spent on launching {full} "
+        f"kernels ({padded} where a row is padded), which themselves take {fp32:.2f} ms in FP32 and {fp16:.2f} ms in "
+        "FP16 on an H100. Autocast launches more. The host's state moves the time by more than 10% between visits: "
+        "quote the graph, or eager figures with their interval."
     )
 
 
@@ -135,11 +135,11 @@ def sweep() -> str:
 
 def seconds() -> str:
     """How long whole commands took."""
-    h100, h200, on_cpu = (command_seconds(f"{machine}/default") for machine in ("h100", "h200", "cpu"))
-    return (
-        f"A default run, from the command to the prompt, took {span(h100[1:], '{:.0f}')} s on the H100 (median "
-        f"{statistics.median(h100[1:]):.0f} s of {len(h100) - 1}; {h100[0]:.0f} s the first, which makes the seeded "
-        f"weights), {span(h200, '{:.0f}')} s on the H200 (median {statistics.median(h200):.0f} s of {len(h200)}) and "
+    (first, *h100), h200, on_cpu = (command_seconds(f"{machine}/default") for machine in ("h100", "h200", "cpu"))
+    return paragraph(
+        f"A default run, from the command to the prompt, took {span(h100, '{:.0f}')} s on the H100 (median "
+        f"{statistics.median(h100):.0f} s of {len(h100)}; {first:.0f} s the first, which makes the seeded weights), "
+        f"{span(h200, '{:.0f}')} s on the H200 (median {statistics.median(h200):.0f} s of {len(h200)}) and "
         f"{span(on_cpu, '{:.0f}')} s on two CPU cores."
     )
 
@@ -152,28 +152,32 @@ def parts() -> str:
         ("perplexity, divergence from FP32, and what was timed against what was scored", ("quality",)),
         ("idle power, the check of the meter, profiles, the device's ceilings", ("closing", "limits")),
     ]
-    known = [phase_seconds(path, *phases) for _, phases in rows]
-    rest = [whole - sum(of_parts) for whole, *of_parts in zip(command_seconds(path), *known, strict=True)][1:]
+    known = [phase_seconds(path, *phases)[1:] for _, phases in rows]
+    whole = command_seconds(path)[1:]
+    rest = [one - sum(of_parts) for one, *of_parts in zip(whole, *known, strict=True)]
+    shares = [one / of for one, of in zip(rest, whole, strict=True)]
     table = grid(
         ["seconds", "what"],
         [
-            *([span(seconds[1:], "{:.0f}"), words] for (words, _), seconds in zip(rows, known, strict=True)),
-            [
-                span(rest, "{:.0f}"),
-                "the rest: importing, loading models and dataset, integrity checks, tables and pictures",
-            ],
+            *([span(found, "{:.0f}"), words] for (words, _), found in zip(rows, known, strict=True)),
+            [span(rest, "{:.0f}"), "the rest: importing, loading models and dataset, checks, tables and pictures"],
         ],
     )
-    return f"Of the nine later sessions on the H100:\n\n{table}"
+    text = paragraph(
+        f"{span(shares, '{:.0%}')} of the time is not spent measuring, and depends on the host's processor. Of the "
+        f"later {len(whole)} sessions on the H100:"
+    )
+    return f"{text}\n\n{table}"
 
 
 def scoring() -> str:
     """How far what was scored is from what was timed, and how long scoring takes."""
     path = "h100/default"
-    fp32, mixed = (max(values(path, f"{name}-graph", "scored_vs_timed_kl_nats")) for name in ("fp32", "mixed"))
+    found = [max(values(path, f"{name}-graph", "scored_vs_timed_kl_nats")) for name in DEFAULT]
+    fp32, fp16, mixed = ("below 1e-12" if one < 1e-12 else short(one) for one in found)
     return paragraph(
-        f"In the ten sessions of [results.md](results.md) on an H100 the scored predictions were {short(fp32, 0)} nats "
-        f"from the timed ones in FP32, {short(mixed, 0)} in mixed precision. Scoring all sequences in FP32, FP16 and "
-        "mixed precision, with their divergence and that comparison, took "
+        f"In the {len(saved(path))} sessions of [results.md](results.md) on an H100 the divergence between scored and "
+        f"timed predictions was {fp32} nats in FP32 (rounding), at most {fp16} in FP16 and {mixed} in mixed precision. "
+        "Scoring all sequences in the three, with their divergence and that comparison, took "
         f"{span(phase_seconds(path, 'quality'), '{:.1f}')} s."
     )

@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from textwrap import fill
 
 import pandas as pd
@@ -17,8 +16,8 @@ from analysis.report.text_tables import number
 from analysis.storage.runs import Run, load
 from analysis.table import tables
 from data_prep.errors import InputError
+from docs.variance.coverage import REFERENCE, sessions_in
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 DEFAULT = ("fp32", "fp16", "mixed")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8")
 #: Of a line of a page.
@@ -26,25 +25,24 @@ WIDTH = 140
 
 
 @cache
-def sessions(path: str) -> pd.DataFrame:
-    """Return the rows of all runs of a folder, or of one run, of the reference. Raises `InputError` without one."""
-    place = REFERENCE / path
-    files = sorted(place.glob("*.json")) if place.is_dir() else [place.with_suffix(".json")]
-    if not files:
-        raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
-    return tables([load(file) for file in files])  # a file that is not there is an InputError of its own
-
-
-@cache
-def command_seconds(path: str) -> tuple[float, ...]:
-    """Return the seconds of the whole command, of each run of a folder."""
-    return tuple(float(run.environment["command_seconds"]) for run in saved(path))
-
-
-@cache
 def saved(path: str) -> tuple[Run, ...]:
-    """Return the runs of a folder."""
-    return tuple(load(file) for file in sorted((REFERENCE / path).glob("*.json")))
+    """Return the runs of a folder, or the one run of a name. Raises `InputError` without one."""
+    place = REFERENCE / path
+    runs = sessions_in(place) if place.is_dir() else [load(place.with_suffix(".json"))]
+    if not runs:
+        raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
+    return tuple(runs)
+
+
+@cache
+def sessions(path: str) -> pd.DataFrame:
+    """Return the rows of all runs of a folder, or of one run."""
+    return tables(list(saved(path)))
+
+
+def command_seconds(path: str) -> list[float]:
+    """Return the seconds of the whole command, of each run of a folder."""
+    return [float(run.environment["command_seconds"]) for run in saved(path)]
 
 
 def phase_seconds(path: str, *phases: str) -> list[float]:
@@ -85,10 +83,10 @@ def span(found: Iterable[float], form: str, unit: str = "") -> str:
     known = [value for value in every if not math.isnan(value)]
     if not known:
         return "-"
-    ends = " to ".join(dict.fromkeys(number(end, form) for end in (min(known), max(known))))
-    return f"{ends}{unit}" + (
-        f" ({len(every) - len(known)} of {len(every)} missing)" if len(known) < len(every) else ""
-    )
+    first, *last = dict.fromkeys(number(end, form) for end in (min(known), max(known)))
+    ends = " to ".join([first.removesuffix("%") if last else first, *last])
+    missing = f" ({len(every) - len(known)} of {len(every)} missing)" if len(known) < len(every) else ""
+    return f"{ends}{unit}{missing}"
 
 
 def spread(found: list[float]) -> str:
@@ -96,23 +94,24 @@ def spread(found: list[float]) -> str:
     return f"{100 * statistics.stdev(found) / statistics.fmean(found):.2g}%"
 
 
-def marks(path: str, execution: str) -> str:
-    """Return how many figures of an execution the sessions themselves call invalid or unknown, as a sentence."""
+def drift_check(path: str, execution: str) -> str:
+    """Return what the sessions' own check of drift says of the medians of an execution, as a sentence."""
     frame = sessions(path)
     found = frame.loc[frame["execution"] == execution, "validity"].value_counts()
     counts = ", ".join(f"{found.get(status, 0)} {status}" for status in ("valid", "unknown", "invalid"))
-    return f"Validity of the {execution} medians by their drift, one a precision and session: {counts}."
+    return f"Drift check of all {found.sum()} {execution} medians (one per benchmark and session): {counts}."
 
 
 def grid(head: list[str], rows: Iterable[list[str]]) -> str:
     """Return a table as Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+    return "\n".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|" for line in lines)
 
 
 def paragraph(text: str, indent: str = "") -> str:
-    """Return text in lines of a page's width, those behind the first behind an indent."""
-    return fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    """Return text in lines of a page's width, those behind the first behind an indent; ± stays with its number."""
+    filled = fill(text.replace("± ", "±_"), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return filled.replace("±_", "± ")
 
 
 def ratio(path: str, slower: str, faster: str, column: str = "median_latency_ms") -> float:

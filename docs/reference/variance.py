@@ -1,4 +1,4 @@
-"""What variance.md and energy.md say of the default sessions of every host: a function a block."""
+"""What variance.md, energy.md and latency.md say of the default sessions of every host: a function a block."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
 from analysis.uncertainty.variance import FIGURES, components
 from data_prep.errors import InputError
-from docs.reference.runs import DEFAULT, paragraph, span, values
+from docs.reference.runs import DEFAULT, details, paragraph, span, values
 from docs.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
 from docs.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts
 
+#: Of a batch: all its masks are ones, or not.
+VARIANTS = ("full", "padded")
 FOLDERS = [str(folder.relative_to(REFERENCE)) for folder in HOSTS.values()]
 
 
@@ -79,8 +81,27 @@ def temperatures() -> str:
 def options() -> str:
     """Which figures other options move, on the board where they were tried."""
     sessions, folder = sessions_of_hosts()["h100_c846fd5f"], HOSTS["h100_c846fd5f"]
-    return "\n".join(
-        line for other in sorted(folder.glob("*/0001.json")) for line in options_lines(sessions, other.parent)
+    others = [path.parent for path in sorted(folder.glob("*/0001.json"))]
+    return "\n".join(line for other in others for line in options_lines(sessions, other))
+
+
+def kernel_order() -> str:
+    """How often full rows seemed to take longer than padded ones, which run more kernels."""
+    cases = [f"{name}-{execution}" for name in DEFAULT for execution in ("graph", "eager")]
+    longer = {}
+    for case in cases:
+        times = [
+            zip(*(details(folder, case, f"latency.{variant}_kernel_time_ms") for variant in VARIANTS), strict=True)
+            for folder in FOLDERS
+        ]
+        longer[case] = sum(full > padded for of_host in times for full, padded in of_host)
+    fp16 = longer.pop("fp16-graph") + longer.pop("fp16-eager")
+    return paragraph(
+        f"In {fp16} of the {sum(map(len, sessions_of_hosts().values()))} reference sessions the kernels of FP16's full "
+        "rows seem to take longer than those of its padded rows, of which there are more, in the case that was "
+        f"profiled first; in FP32 and mixed precision in {sum(longer.values())}. The device's ceilings were measured "
+        "just before it then, and must have lowered the clock; since then they are measured after the profile. The "
+        "reference has not been measured again."
     )
 
 

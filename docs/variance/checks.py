@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import linregress
 
 from analysis.case import case_of
 from analysis.report.text_tables import markdown_table
@@ -27,24 +27,62 @@ from analysis.uncertainty.variance import FIGURES
 Interval = tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class Slope:
+    """How much one thing changes with another, and its 95% interval."""
+
+    value: float
+    half_width: float
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The ends of the interval."""
+        return self.value - self.half_width, self.value + self.half_width
+
+
+def slope_within(groups: Iterable[tuple[Sequence[float], Sequence[float]]]) -> Slope:
+    """Return the common slope of y over x of groups that each have a level of their own; residuals are independent.
+
+    Both are taken around their means in each group, so that n values of g groups leave n - g - 1 degrees of freedom.
+    """
+    x, y, count = [], [], 0
+    for own_x, own_y in groups:
+        x += (np.asarray(own_x) - np.mean(own_x)).tolist()
+        y += (np.asarray(own_y) - np.mean(own_y)).tolist()
+        count += 1
+    of_x, value = np.dot(x, x), np.dot(x, y) / np.dot(x, x)
+    free = len(x) - count - 1
+    variance = np.sum((np.asarray(y) - value * np.asarray(x)) ** 2) / free
+    return Slope(float(value), float(student_t(free) * math.sqrt(variance / of_x)))
+
+
+def slope_of_clusters(clusters: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Slope:
+    """Return the slope of y over x, both around 0, where the residuals of a cluster resemble each other.
+
+    The interval is of the jackknife over clusters (Tukey, 1958), with one degree of freedom less than there are.
+    """
+    of_x = [float(np.dot(x, x)) for x, _ in clusters]
+    of_both = [float(np.dot(x, y)) for x, y in clusters]
+    value = sum(of_both) / sum(of_x)
+    without = [(sum(of_both) - both) / (sum(of_x) - own) for both, own in zip(of_both, of_x, strict=True)]
+    free = len(clusters) - 1
+    variance = free / len(clusters) * sum((one - value) ** 2 for one in without)
+    return Slope(value, student_t(free) * math.sqrt(variance))
+
+
 def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
     """Return by how much a visit's time changes from the first place of a session to the last, with its 95% interval.
 
-    One slope over all sessions of a case, on logarithms, each session around its own mean.
+    One slope over all sessions of a case, on logarithms.
     """
     rows = []
     for name in [case_of(item).id for item in runs[0].benchmarks]:
-        places, logs = [], []
-        for run in runs:
-            visits = visits_of_case(run, name)
-            of_run = np.log([visit["median_ms"] for visit in visits])
-            places += [visit["position"] for visit in visits]
-            logs += (of_run - of_run.mean()).tolist()
-        fit, span = linregress(places, logs), max(places) - min(places)
-        half_width = student_t(len(places) - len(runs) - 1) * fit.stderr
-        change, low, high = (
-            math.expm1(span * slope) for slope in (fit.slope, fit.slope - half_width, fit.slope + half_width)
-        )
+        visits = [visits_of_case(run, name) for run in runs]
+        places = [[visit["position"] for visit in of_run] for of_run in visits]
+        logs = [np.log([visit["median_ms"] for visit in of_run]).tolist() for of_run in visits]
+        found = slope_within(zip(places, logs, strict=True))
+        span = max(map(max, places)) - min(map(min, places))
+        change, low, high = (math.expm1(span * slope) for slope in (found.value, *found.ends))
         rows.append({"benchmark": name, "first to last place": f"{change:+.2%} ({low:+.2%} to {high:+.2%})"})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
@@ -52,19 +90,24 @@ def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
 
 def temperature(runs: Sequence[Run]) -> str:
     """Return how a graph's energy changes with the board's temperature, over all visits, each case around its mean."""
-    degrees, logs = [], []
-    for name in graph_names(runs):
-        visits = [visit for run in runs for visit in visits_of_case(run, name)]
-        of_case = np.log([visit["energy_mj"] for visit in visits])
-        celsius = np.array([visit["temperature_c"] for visit in visits])
-        logs += (of_case - of_case.mean()).tolist()
-        degrees += (celsius - celsius.mean()).tolist()
-    fit = linregress(degrees, logs)
-    half_width = student_t(len(logs) - len(graph_names(runs)) - 1) * fit.stderr
+    names = graph_names(runs)
+    visits = [[visits_of_case(run, name) for name in names] for run in runs]
+    logs = [[np.log([visit["energy_mj"] for visit in of_case]) for of_case in of_run] for of_run in visits]
+    degrees = [[np.array([visit["temperature_c"] for visit in of_case]) for of_case in of_run] for of_run in visits]
+    clusters = list(zip(around_cases(degrees), around_cases(logs), strict=True))
+    found = slope_of_clusters(clusters)
+    low, high = found.ends
+    left = [np.asarray(y) - found.value * np.asarray(x) for x, y in clusters]
     return (
-        f"energy a degree {fit.slope:+.2%} ({fit.slope - half_width:+.2%} to {fit.slope + half_width:+.2%}), spread "
-        f"of the visits {np.std(logs):.2%}, at one temperature {np.std(logs - fit.slope * np.array(degrees)):.2%}"
+        f"energy a degree {found.value:+.2%} ({low:+.2%} to {high:+.2%}), spread of the visits "
+        f"{np.std(np.concatenate([y for _, y in clusters])):.2%}, at one temperature {np.std(np.concatenate(left)):.2%}"
     )
+
+
+def around_cases(values: Sequence[Sequence[np.ndarray[Any, Any]]]) -> list[list[float]]:
+    """Return the values of each session, all its cases behind each other, around the mean of their case."""
+    means = [np.concatenate(of_case).mean() for of_case in zip(*values, strict=True)]
+    return [np.concatenate([own - mean for own, mean in zip(of_run, means, strict=True)]).tolist() for of_run in values]
 
 
 def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
@@ -82,20 +125,30 @@ def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
             )
             error = np.std(before, ddof=1) * math.sqrt(1 / len(before) + 1 / len(after))
             change = np.mean(after) - np.mean(before)
-            rows.append({"figure": figure, "benchmark": case.id, "change": f"{change:+.2%}", "z": change / error})
+            rows.append(
+                {
+                    "figure": figure,
+                    "benchmark": case.id,
+                    "change": f"{math.expm1(change):+.2%}",
+                    "errors": change / error,
+                    "beyond": abs(change / error) > student_t(len(before) - 1),
+                }
+            )
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
 
 
 def options_lines(runs: Sequence[Run], folder: Path) -> list[str]:
-    """Return which session figures of another folder differ from these by more than two standard errors, as a list."""
+    """Return which session figures of another folder differ from these beyond their 95% interval, as a list."""
     table = other_options(runs, folder)
-    beyond = table[table["z"].abs() > 2]
-    number = len(list(folder.glob("*.json")))
+    beyond, sessions = table[table["beyond"]], len(list(folder.glob("*.json")))
     return [
-        f"- `{folder.name}`, {number} sessions: {len(beyond)} of {len(table)} figures differ by more than two standard "
-        "errors",
-        *(f"  - {row.figure} of {row.benchmark}: {row.change}, {row.z:+.1f}" for row in beyond.itertuples()),
+        f"- `{folder.name}` ({sessions} sessions): {len(beyond)} of {len(table)} figures differ; "
+        f"{0.05 * len(table):.1f} would by chance",
+        *(
+            f"  - {row.figure} of {row.benchmark}: {row.change}, {abs(row.errors):.1f} standard errors"
+            for row in beyond.itertuples()
+        ),
     ]
 
 
