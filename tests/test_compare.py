@@ -290,7 +290,7 @@ def test_json_holds_no_number_that_json_has_not():
         as_json([], [], [replace(compared, after=math.nan)])
 
 
-@pytest.mark.parametrize(("after_c", "warned"), [(43, False), (44, True), (36, True), (None, False)])
+@pytest.mark.parametrize(("after_c", "warned"), [(43, False), (44, True), (39, False), (36, True), (None, False)])
 def test_a_warmer_board_is_named_for_its_energy(after_c, warned):
     sides = [run(benchmark("fp32", 2.0, validity={"temperature_c": celsius})) for celsius in (40, after_c)]
     text = as_markdown(sides[:1], sides[1:], [])
