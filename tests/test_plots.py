@@ -81,6 +81,14 @@ def test_the_overview_sets_speed_energy_and_divergence_side_by_side(pictures):
     for figure in ("fp32", "fp16", "1.00x", "2.00x", "400", "100", "1.0e-06"):
         assert figure in words
     assert "no figure" not in words
+    assert "of a repeat of this session for speed and energy, of the figure on text like this for divergence" in words
+
+
+def test_the_overview_speaks_of_no_interval_that_it_does_not_show(tmp_path):
+    made = [benchmark("fp32", 5.0, None), benchmark("fp16", 2.5, None)]
+    made[1]["extra_info"]["quality"]["kl_vs_fp32_nats"] = 1e-6
+    (image,) = write_plots(tmp_path, summary_of(*made), [plot for plot in PLOTS if plot.name == "overview"]).values()
+    assert "of a repeat of this session for speed, of the figure" in texts(image)
 
 
 def test_the_overview_names_what_is_missing_and_is_not_drawn_for_a_sweep(tmp_path):
@@ -106,7 +114,7 @@ def test_the_overview_survives_divergences_that_a_logarithm_does_not_have(tmp_pa
         item["extra_info"]["quality"] |= {"kl_vs_fp32_nats": divergence} | ends
     made[2]["extra_info"]["quality"]["kl_vs_fp32_nats"] = 0.0
     (image,) = write_plots(tmp_path, summary_of(*made), [plot for plot in PLOTS if plot.name == "overview"]).values()
-    assert ("Divergence" in texts(image)) == (divergence > 0)
+    assert ("Divergence" in texts(image)) == ("on text like this" in texts(image)) == (divergence > 0)
 
 
 def test_a_missing_figure_is_a_gap_with_its_reason_and_no_bar():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Column, heading, how a figure is written, and whether the axis is logarithmic.
-PANELS = (
+Panel = tuple[str, str, str, bool]
+PANELS: tuple[Panel, ...] = (
     ("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", False),
     ("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", False),
     ("kl_vs_fp32_nats", "Divergence from FP32, nats\n(less is better)", "{:.1e}", True),
 )
+#: What has an interval of a repeat.
+WORDS = {"speedup_vs_fp32": "speed", "energy_per_sample_mj": "energy"}
 #: Inches of a row, of the titles, of the tick labels; shares of the width.
 ROW_IN, HEAD_IN, TICKS_IN, LEFT, GAP = 0.28, 0.95, 0.3, 0.13, 0.035
 
@@ -41,11 +45,7 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     panels = [panel for panel in PANELS if (rows[panel[0]] > 0).any()]
     if len(panels) < 2:
         return None
-    notes = [
-        f"{rows['setting'].iloc[0]}; whiskers: 95% intervals, of a repeat of this session for speed and energy, of the "
-        "figure on text like this for divergence",
-        *sign_legend(rows),
-    ]
+    notes = [f"{rows['setting'].iloc[0]}; whiskers: 95% intervals, {whiskers(panels)}", *sign_legend(rows)]
     figure, foot = new_figure(run, title, HEAD_IN + TICKS_IN + ROW_IN * (len(rows) + 0.4), notes)
     height_in, width = figure.get_figheight(), (0.98 - LEFT) / len(panels)
     bottom, top = foot + TICKS_IN / height_in, 1 - HEAD_IN / height_in
@@ -56,6 +56,15 @@ def overview(run: RunSummary, title: str) -> Figure | None:
         names = [] if place else [literal(name) for name in rows["precision"]]
         axes.set_yticks(range(len(rows)) if names else [], names)
     return figure
+
+
+def whiskers(panels: Sequence[Panel]) -> str:
+    """Return what the intervals of the panels that are drawn are of."""
+    repeated = [WORDS[column] for column, *_ in panels if column in WORDS]
+    parts = [f"of a repeat of this session for {' and '.join(repeated)}"] if repeated else []
+    if len(panels) > len(repeated):
+        parts.append("of the figure on text like this for divergence")
+    return ", ".join(parts)
 
 
 def draw(
