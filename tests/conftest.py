@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,14 @@ def pytest_collection_finish() -> None:
 
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Keep the models' modules that a test has imported: pytester forgets them, transformers looks its classes' up."""
+    imported = {name: module for name, module in sys.modules.items() if name.startswith("transformers.")}
+    yield
+    sys.modules.update((name, module) for name, module in imported.items() if name not in sys.modules)
 
 
 @pytest.fixture
