@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.errors import InputError
 from docs.reference import measure, other_tools, runs
 
 EVERY = {"torch": "2.11", "transformers": "5.17", "procedure": 2, "cpu": {"brand_raw": "a CPU"}}
@@ -99,3 +100,24 @@ def test_what_other_tools_printed_is_read_by_line_and_unit(monkeypatch, tmp_path
         "tool fp32 prefill": {"ms": [7.955, 8.0], "mJ": [1243.6, 1250.0], "s": [18.8, 18.9]},
         "tool fp16": {"perplexity": [43849.8], "s": [3.0]},
     }
+
+
+def test_a_percent_sign_stands_once_and_alone_where_both_ends_are_alike():
+    assert runs.span([0.013, 0.065], "{:.1%}") == "1.3 to 6.5%"
+    assert runs.span([0.0131, 0.0133], "{:.1%}") == "1.3%"
+    assert runs.span([-0.02, 0.03], "{:+.0%}") == "-2 to +3%"
+
+
+def test_an_empty_cell_and_a_paragraph_are_markdown():
+    assert runs.grid(["", "a"], [["x", ""]]) == "| | a |\n| --- | --- |\n| x | |"
+    first, second = runs.paragraph(f"{'x' * 137} ± 1%").splitlines()
+    assert (len(first), second) == (137, "± 1%")
+
+
+def test_a_benchmark_that_no_run_has_and_a_mean_with_a_gap_are_errors():
+    with pytest.raises(InputError, match="cpu/default has no benchmark fp8-eager; expected one in every run"):
+        runs.values("cpu/default", "fp8-eager", "median_latency_ms")
+    with pytest.raises(InputError, match="cpu/default has no benchmark fp8-eager"):
+        runs.details("cpu/default", "fp8-eager", "latency.median_ms")
+    with pytest.raises(InputError, match="5 of 5 sessions lack a figure"):
+        runs.mean("cpu/default", "fp32-eager", "energy_per_sample_mj")

@@ -35,7 +35,7 @@ def temperature_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[st
         return []
     return [
         f"the board was at {means[0]:.0f} C before and at {means[1]:.0f} C after, on average: energy rises with "
-        "temperature, on an H100 by about a third of a percent a degree (docs/variance.md)."
+        "temperature, on two H100s by 0.25 to 0.35% a degree (docs/variance.md)."
     ]
 
 

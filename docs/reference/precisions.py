@@ -5,6 +5,7 @@ from __future__ import annotations
 from docs.reference.runs import (
     PRECISIONS,
     command_seconds,
+    complete,
     details,
     drift_check,
     grid,
@@ -120,7 +121,7 @@ def compiled_differences() -> str:
     """How far compiled logits are from eager ones, beside the limit."""
 
     def largest(path: str, name: str) -> float:
-        return max(details(path, f"{name}-compiled", "numerics.difference_from_eager"))
+        return max(complete(details(path, f"{name}-compiled", "numerics.difference_from_eager")))
 
     found, limits = [largest(COMPILED, name) for name in PRECISIONS], [DEFINED[name].tolerance for name in PRECISIONS]
     margins = [limit / one for limit, one in zip(limits, found, strict=True)]

@@ -10,6 +10,7 @@ from docs.reference.runs import (
     DEFAULT,
     REFERENCE,
     command_seconds,
+    complete,
     details,
     drift_check,
     grid,
@@ -109,7 +110,9 @@ def eager_kernels() -> str:
     full, padded = (
         span(details(path, "fp16-eager", f"latency.{variant}_kernels"), "{:.0f}") for variant in ("full", "padded")
     )
-    fp32, fp16 = (statistics.median(values(path, f"{name}-eager", "kernel_time_ms")) for name in ("fp32", "fp16"))
+    fp32, fp16 = (
+        statistics.median(complete(values(path, f"{name}-eager", "kernel_time_ms"))) for name in ("fp32", "fp16")
+    )
     return paragraph(
         f"At batch 1 sixteen bits do not speed up an eager forward, because its time is spent on launching {full} "
         f"kernels ({padded} where a row is padded), which themselves take {fp32:.2f} ms in FP32 and {fp16:.2f} ms in "
@@ -173,7 +176,7 @@ def parts() -> str:
 def scoring() -> str:
     """How far what was scored is from what was timed, and how long scoring takes."""
     path = "h100/default"
-    found = [max(values(path, f"{name}-graph", "scored_vs_timed_kl_nats")) for name in DEFAULT]
+    found = [max(complete(values(path, f"{name}-graph", "scored_vs_timed_kl_nats"))) for name in DEFAULT]
     fp32, fp16, mixed = ("below 1e-12" if one < 1e-12 else short(one) for one in found)
     return paragraph(
         f"In the {len(saved(path))} sessions of [results.md](results.md) on an H100 the divergence between scored and "

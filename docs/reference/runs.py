@@ -48,30 +48,52 @@ def command_seconds(path: str) -> list[float]:
 def phase_seconds(path: str, *phases: str) -> list[float]:
     """Return the seconds of phases in every run of a folder, summed over its cases."""
     return [
-        sum(item["extra_info"]["seconds"][phase] or 0.0 for item in run.benchmarks for phase in phases)
-        for run in saved(path)
+        sum(item["extra_info"]["seconds"][phase] for item in run.benchmarks for phase in phases) for run in saved(path)
     ]
 
 
 def details(path: str, name: str, key: str) -> list[float]:
-    """Return a figure of a benchmark by its dotted name in `extra_info`, in every run of a folder."""
-    return [
+    """Return a figure of a benchmark by its dotted name in `extra_info`, in every run of a folder.
+
+    One that a run lacks is NaN. Raises `InputError` where there is no such benchmark.
+    """
+    found = [
         math.nan if (value := lookup(item["extra_info"], key)) is None else float(value)
         for run in saved(path)
         for item in run.benchmarks
         if case_of(item).id == name
     ]
+    return one_at_least(found, path, name)
 
 
 def values(path: str, name: str, column: str) -> list[float]:
-    """Return a figure of a benchmark in every session."""
+    """Return a figure of a benchmark in every session; one that a session lacks is NaN.
+
+    Raises `InputError` where there is no such benchmark.
+    """
     frame = sessions(path)
-    return [float(value) for value in frame.loc[frame["name"] == name, column]]
+    return one_at_least([float(value) for value in frame.loc[frame["name"] == name, column]], path, name)
+
+
+def one_at_least(found: list[float], path: str, name: str) -> list[float]:
+    """Return what was found of a benchmark; raise `InputError` where that is nothing, which no text may hide."""
+    if not found:
+        raise InputError(f"results/reference/{path} has no benchmark {name}; expected one in every run.")
+    return found
+
+
+def complete(found: list[float]) -> list[float]:
+    """Return figures; raise `InputError` where a session lacks one: a mean or a maximum of the others is another."""
+    if any(map(math.isnan, found)):
+        raise InputError(
+            f"{sum(map(math.isnan, found))} of {len(found)} sessions lack a figure; expected it in every one."
+        )
+    return found
 
 
 def mean(path: str, name: str, column: str) -> float:
-    """Return the mean of a figure of a benchmark over the sessions."""
-    return statistics.fmean(values(path, name, column))
+    """Return the mean of a figure of a benchmark over the sessions. Raises `InputError` where one lacks it."""
+    return statistics.fmean(complete(values(path, name, column)))
 
 
 def span(found: Iterable[float], form: str, unit: str = "") -> str:

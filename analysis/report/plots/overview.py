@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -20,15 +20,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Column, heading, how a figure is written, and whether the axis is logarithmic.
-Panel = tuple[str, str, str, bool]
-PANELS: tuple[Panel, ...] = (
-    ("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", False),
-    ("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", False),
-    ("kl_vs_fp32_nats", "Divergence from FP32, nats\n(less is better)", "{:.1e}", True),
+
+class Panel(NamedTuple):
+    """A figure of every row: its column, heading, form and axis, and of what its interval is."""
+
+    column: str
+    heading: str
+    form: str
+    is_log: bool
+    word: str
+    interval: str
+
+
+REPEAT, THIS_TEXT = "of a repeat of this session", "of the figure on text like this"
+PANELS = (
+    Panel("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", False, "speed", REPEAT),
+    Panel("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", False, "energy", REPEAT),
+    Panel("kl_vs_fp32_nats", "Divergence from FP32, nats\n(less is better)", "{:.1e}", True, "divergence", THIS_TEXT),
 )
-#: What has an interval of a repeat.
-WORDS = {"speedup_vs_fp32": "speed", "energy_per_sample_mj": "energy"}
 #: Inches of a row, of the titles, of the tick labels; shares of the width.
 ROW_IN, HEAD_IN, TICKS_IN, LEFT, GAP = 0.28, 0.95, 0.3, 0.13, 0.035
 
@@ -42,17 +51,18 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     if len(chosen) != 1 or run.frame["case"].map(lambda case: case.alternatives).nunique() > 1:
         return None
     rows = chosen[0].reset_index(drop=True)
-    panels = [panel for panel in PANELS if (rows[panel[0]] > 0).any()]
+    panels = [panel for panel in PANELS if (rows[panel.column] > 0).any()]
     if len(panels) < 2:
         return None
     notes = [f"{rows['setting'].iloc[0]}; whiskers: 95% intervals, {whiskers(panels)}", *sign_legend(rows)]
     figure, foot = new_figure(run, title, HEAD_IN + TICKS_IN + ROW_IN * (len(rows) + 0.4), notes)
     height_in, width = figure.get_figheight(), (0.98 - LEFT) / len(panels)
     bottom, top = foot + TICKS_IN / height_in, 1 - HEAD_IN / height_in
-    for place, (column, heading, form, is_log) in enumerate(panels):
+    for place, panel in enumerate(panels):
         axes = figure.add_axes((LEFT + place * width, bottom, width - GAP, top - bottom))
-        draw(axes, rows, run.catalogue[column], interval_ends(rows, column, run.catalogue), form, is_log)
-        axes.set_title(heading, size=8, loc="left")
+        ends = interval_ends(rows, panel.column, run.catalogue)
+        draw(axes, rows, run.catalogue[panel.column], ends, panel.form, panel.is_log)
+        axes.set_title(panel.heading, size=8, loc="left")
         names = [] if place else [literal(name) for name in rows["precision"]]
         axes.set_yticks(range(len(rows)) if names else [], names)
     return figure
@@ -60,11 +70,10 @@ def overview(run: RunSummary, title: str) -> Figure | None:
 
 def whiskers(panels: Sequence[Panel]) -> str:
     """Return what the intervals of the panels that are drawn are of."""
-    repeated = [WORDS[column] for column, *_ in panels if column in WORDS]
-    parts = [f"of a repeat of this session for {' and '.join(repeated)}"] if repeated else []
-    if len(panels) > len(repeated):
-        parts.append("of the figure on text like this for divergence")
-    return ", ".join(parts)
+    words: dict[str, list[str]] = {}
+    for panel in panels:
+        words.setdefault(panel.interval, []).append(panel.word)
+    return ", ".join(f"{interval} for {' and '.join(of)}" for interval, of in words.items())
 
 
 def draw(
