@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis.comparison.history import overview, values_over_runs, write_history
 from analysis.metrics.tasks import first_edition
 from analysis.report.plots import PLOTS, Plot, plots_of, write_plots
 from analysis.report.plots.bars import bars
-from analysis.report.plots.frontier import above_neighbour, undominated
+from analysis.report.plots.frontier import frontier, undominated
+from analysis.report.plots.overview import overview as overview_of_run
 from analysis.report.plots.time_series import axis_limits
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
@@ -30,6 +34,18 @@ def summary_of(*benchmarks: dict) -> RunSummary:
 def texts(image: bytes) -> str:
     """All text of an SVG, which matplotlib writes as text."""
     return " ".join(ElementTree.fromstring(image).itertext())  # noqa: S314
+
+
+def covering(figure: Figure) -> list[tuple[str, str]]:
+    """Names, figures and labels of ticks that cover each other."""
+    figure.draw_without_rendering()
+    found = []
+    for axes in figure.axes:
+        labels = [label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")]
+        drawn = [(text.get_text(), Text.get_window_extent(text)) for text in (*axes.texts, *labels)]
+        seen = [(text, box) for text, box in drawn if text and box.overlaps(axes.get_tightbbox())]
+        found += [(text, other) for (text, box), (other, beside) in combinations(seen, 2) if box.overlaps(beside)]
+    return found
 
 
 def whole_run(**more: object) -> RunSummary:
@@ -106,6 +122,23 @@ def test_the_overview_names_what_is_missing_and_is_not_drawn_for_a_sweep(tmp_pat
     assert write_plots(tmp_path, summary_of(benchmark("fp32", 5.0, None), benchmark("fp16", 2.5, None)), plots) == {}
 
 
+@pytest.mark.parametrize("divergences", [(1.6e-8, 5e-9), (1e-6, 1e-6), (1e-7, 1.4e-3), (9e-7, 1.1e-6), (2e-12, 0.9)])
+def test_the_scale_of_divergence_can_be_read(divergences):
+    made = [benchmark(name, 2.5, 100.0) for name in ("fp32", "fp16", "bf16")]
+    for item, divergence in zip(made[1:], divergences, strict=True):
+        ends = {"kl_vs_fp32_ci95_low_nats": 0.9 * divergence, "kl_vs_fp32_ci95_high_nats": 1.1 * divergence}
+        item["extra_info"]["quality"] |= {"kl_vs_fp32_nats": divergence} | ends
+    figure = overview_of_run(summary_of(*made), "t")
+    assert figure is not None
+    assert covering(figure) == []
+    axes = figure.axes[-1]
+    left, right = axes.get_xlim()
+    labelled = [place for place in axes.get_xticks() if left <= place <= right]
+    assert len(labelled) >= 2  # one alone says nothing of the scale
+    assert left < min(divergences)
+    assert max(divergences) < right
+
+
 @pytest.mark.parametrize(("divergence", "low"), [(0.0, 0.0), (-1e-9, -1e-8), (1e-6, -1e-6)])
 def test_the_overview_survives_divergences_that_a_logarithm_does_not_have(tmp_path, divergence, low):
     made = [benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.5, 100.0), benchmark("bf16", 2.5, 0.0)]
@@ -159,9 +192,26 @@ def test_the_frontier_holds_what_nothing_else_beats_in_both():
     assert undominated(frame, "x", "y")["name"].tolist() == ["b", "a"]
 
 
-def test_names_stand_where_their_points_have_room():
-    frame = pd.DataFrame({"x": [1.0, 1.1, 9.0], "y": [5.0, 4.9, 1.0]})
-    assert above_neighbour(frame, "x", "y") == [True, False, False]
+#: Crowded at the lower left, as nine precisions are; two on one point; alone at the right end; each its own.
+POINTS = (
+    {"a": (208, 0.76), "b": (213, 0.69), "c": (215, 0.597), "d": (220, 0.595), "e": (273, 0.79), "f": (354, 0.89)},
+    {"aaaaaaaaaaaa": (100, 1.0), "bbbbbbbbbbbb": (100, 1.0), "cccccccccccc": (101, 1.0), "dddddddddddd": (900, 9.0)},
+    {"aaaaaaaaaaaa": (100, 5.0), "bbbbbbbbbbbb": (190, 1.0), "cccccccccccc": (200, 1.01)},
+)
+
+
+@pytest.mark.parametrize("points", POINTS)
+def test_no_name_of_the_frontier_covers_another_or_a_point(points):
+    made = [benchmark(name, latency_ms, energy_mj) for name, (energy_mj, latency_ms) in points.items()]
+    figure = frontier(summary_of(*made), "t", "energy_per_sample_mj", "median_latency_ms")
+    assert figure is not None
+    assert covering(figure) == []
+    (axes,) = figure.axes
+    names = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(names) == len(points)
+    for place in axes.transData.transform(list(points.values())):
+        assert not any(box.contains(*place) for box in names)
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in names)
 
 
 def test_an_axis_shows_a_drift_of_a_percent_and_does_not_blow_up_noise():

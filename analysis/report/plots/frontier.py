@@ -27,14 +27,22 @@ from analysis.table import interval_ends
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 HEIGHT_IN, COLUMNS = 2.9, 2
 #: Of more benchmarks only those on the frontier are named: the names of all would cover each other.
 MOST_NAMED = 8
+#: Of the line from a point to its name, so many that none of its parts is as long as a letter.
+LINE_STEPS = 20
 LOGARITHMIC_FROM = 3
 #: Below that a logarithmic axis has ticks between the powers of ten.
 FEW_DECADES = 2
 MARKER_POINTS = 8
+#: Where a name may stand beside its point, in points: close to it, and from further up joined by a line.
+NAME_OFFSETS = (
+    *((7, 6), (7, -12), (-7, 6), (-7, -12)),
+    *((aside, height) for height in range(14, 130, 4) for aside in (14, -14)),
+)
 
 
 def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
@@ -81,23 +89,16 @@ def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, x: str, y: str) 
     """
     colours, markers = numbered(run.frame["precision"]), numbered(run.frame["execution"])
     best = undominated(rows, x, y)
-    is_each_named = len(run.frame) <= MOST_NAMED
     axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1)
-    for (index, row), is_above in zip(rows.iterrows(), above_neighbour(rows, x, y), strict=True):
+    for index, row in rows.iterrows():
         colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
         add_point(axes, run, rows.loc[[index]], x, y, colour, marker)
-        if len(rows) <= MOST_NAMED and (is_each_named or index in best.index):
-            # To the left of its point where, to the right of it, it could leave the picture.
-            is_left = row[x] > (rows[x].min() + rows[x].max()) / 2
-            add_name(axes, row, x, y, (-7 if is_left else 7, 6 if is_above else -12))
     axes.margins(0.12, 0.15)
     for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
         metric = run.catalogue[column]
         axis.set_label_text(f"{metric.column}{f' [{metric.unit}]' if metric.unit else ''}", fontsize=8)
     scale(axes, rows, x, y)
-    if len(rows) > MOST_NAMED:
-        for number, (_, row) in enumerate(best.iterrows()):
-            add_name(axes, row, x, y, (14, 14 + 13 * (len(best) - number)))
+    add_names(axes, rows, rows if len(run.frame) <= MOST_NAMED else best, x, y)
 
 
 def scale(axes: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
@@ -114,17 +115,44 @@ def scale(axes: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
             axis.set_minor_formatter(NullFormatter())
 
 
-def add_name(axes: Axes, row: pd.Series[Any], x: str, y: str, offset: tuple[float, float]) -> None:
+def add_names(axes: Axes, rows: pd.DataFrame, named: pd.DataFrame, x: str, y: str) -> None:
+    """Write names beside points, each at the nearest place within the axes that covers no point, name or name's line.
+
+    From the right to the left, so that the line of a point passes the names of those at its right.
+    """
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
+
+    axes.autoscale_view()
+    points = pd.DataFrame(axes.transData.transform(rows[[x, y]].to_numpy(dtype=float)), rows.index)
+    taken = [Bbox([point, point]).padded(MARKER_POINTS) for point in points.to_numpy()]
+    for index, row in named.sort_values(x, ascending=False, kind="stable").iterrows():
+        for offset in NAME_OFFSETS:
+            name = add_name(axes, row, x, y, offset)
+            name.get_window_extent()  # puts the text in its place; what it returns has the line in it
+            box = Text.get_window_extent(name)
+            is_free = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1) and not box.count_overlaps(taken)
+            if is_free or offset == NAME_OFFSETS[-1]:
+                end = (box.x0 if offset[0] > 0 else box.x1, box.y0)
+                taken.append(box.padded(1))
+                if offset[1] > MARKER_POINTS:
+                    line = np.linspace(points.loc[index], end, LINE_STEPS)[1:]
+                    taken += [Bbox([point, point]).padded(1) for point in line]
+                break
+            name.remove()
+
+
+def add_name(axes: Axes, row: pd.Series[Any], x: str, y: str, offset: tuple[float, float]) -> Annotation:
     """Write a benchmark's name beside its point, `offset` in points; a far one is joined to it by a line."""
-    line = {"arrowstyle": "-", "color": "#666", "linewidth": 0.6} if offset[1] > MARKER_POINTS else None
-    axes.annotate(
+    line = {"arrowstyle": "-", "color": "#666", "linewidth": 0.6, "relpos": (0 if offset[0] > 0 else 1, 0)}
+    return axes.annotate(
         literal(row["name"]) + row_signs(row),
         (row[x], row[y]),
         xytext=offset,
         textcoords="offset points",
         ha="right" if offset[0] < 0 else "left",
         size=8,
-        arrowprops=line,
+        arrowprops=line if offset[1] > MARKER_POINTS else None,
         annotation_clip=False,
     )
 
@@ -155,18 +183,6 @@ def add_point(axes: Axes, run: RunSummary, row: pd.DataFrame, x: str, y: str, co
         errors[side] = [row[column] - low, high - row[column]]
     look: dict[str, Any] = {"markeredgecolor": "black", "markersize": MARKER_POINTS, "capsize": 2, "elinewidth": 0.8}
     axes.errorbar(row[x], row[y], fmt=marker, color=colour, **look, **errors)
-
-
-def above_neighbour(frame: pd.DataFrame, x: str, y: str) -> list[bool]:
-    """Tell for each point whether it lies above its nearest neighbour: its name goes there, otherwise below it."""
-    points = frame[[x, y]].to_numpy(dtype=float)
-    spans = np.ptp(points, axis=0)
-    scaled = points / np.where(spans > 0, spans, 1)
-    distances = np.linalg.norm(scaled[:, None] - scaled[None], axis=-1)
-    np.fill_diagonal(distances, np.inf)
-    return [
-        bool(point >= neighbour) for point, neighbour in zip(points[:, 1], points[distances.argmin(1), 1], strict=True)
-    ]
 
 
 def undominated(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:

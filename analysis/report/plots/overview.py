@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,6 +89,8 @@ def draw(
 
     A missing one says so, but for FP32's divergence from itself.
     """
+    from matplotlib.ticker import NullFormatter
+
     tidy(axes)
     axes.grid(axis="y", visible=False)
     values = rows[column.column]
@@ -107,7 +110,9 @@ def draw(
             axes.errorbar(value, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
         write_beside(axes, max(value, high, left), place, number(value, form) + row_signs(rows.iloc[place]))
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xscale("log" if is_log else "linear")
+    if is_log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(left, right)
     axes.tick_params(axis="x", labelsize=7)
 
@@ -118,8 +123,12 @@ def write_beside(axes: Axes, x: float, place: int, text: str) -> None:
 
 
 def limits(values: pd.Series[float], highs: pd.Series[float], is_log: bool) -> tuple[float, float]:
-    """Return the ends of an axis, with room for labels at the right."""
+    """Return the ends of an axis, with room for labels at the right; a logarithmic one begins at a power of ten.
+
+    It holds two of them at least: one alone says nothing of the scale, and ticks between them have no room for labels.
+    """
     if not is_log:
         return 0.0, 1.35 * float(highs.max()) or 1.0
-    left, largest = float(values[values > 0].min()) / 3, float(highs.max())
-    return left, largest * (largest / left) ** 0.6
+    smallest, largest = float(values[values > 0].min()), float(highs.max())
+    left = 10.0 ** math.floor(math.log10(smallest / 1.5))
+    return left, max(largest * (largest / left) ** 0.6, 10 * left)
