@@ -34,9 +34,9 @@ from tests.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
 SERIES = (
-    *(f"sessions/{board}" for board in ("h100_0fc80ab7", "h100_c846fd5f", "h100_ab0873c7")),
-    *(f"sessions/{board}" for board in ("h200_82042529", "h200_0bd52ec9")),
-    *("h100/default", "h100/precisions", "h200/default"),
+    *("sessions/h100_0fc80ab7", "sessions/h100_c846fd5f", "sessions/h100_9c937667", "h100/default"),
+    *("sessions/h100_ab0873c7", "sessions/h100_9c937667_compiled", "h100/precisions"),
+    *("sessions/h200_82042529", "sessions/h200_0bd52ec9", "h200/default"),
 )
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
@@ -101,7 +101,7 @@ def test_any_json_is_a_floor_or_one_error(tmp_path_factory, value):
 def test_floors_survive_the_saved_run():
     found = find_floors(CONDITIONS, None, "cuda", ["eager", "graph"])
     assert Floors.from_json(json.loads(json.dumps(found.as_json()))) == replace(found, notes=())
-    assert found.of("graph", "latency").source.startswith("assumed, 30 sessions of NVIDIA H100")
+    assert found.of("graph", "latency").source.startswith("assumed, 40 sessions of NVIDIA H100")
     half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of("eager", "latency").session)
     assert half_width == pytest.approx(0.30, rel=1e-5)
     assert Floors({}).of("eager", "latency") == found.of("eager", "latency")  # none is named: the widest
@@ -132,7 +132,7 @@ def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
     runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions/h100_ab0873c7").glob("*.json"))]
     floor = find_floors(conditions_of(runs[0]), "another host", "cuda", ["compiled"]).spreads["compiled", "latency"]
     assert not floor.assumed
-    assert floor.source == f"{len(runs) + 3} sessions of NVIDIA H100 80GB HBM3 on 2 hosts"
+    assert floor.source == f"{len(runs) + 2 * 3} sessions of NVIDIA H100 80GB HBM3 on 3 hosts"
     on_a_cpu = Conditions("CPU", None, "2.11", 2)
     spread = Floor(0.01, 0.01, 5, "")
     file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {("compiled", "latency"): spread}),))

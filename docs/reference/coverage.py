@@ -8,7 +8,7 @@ import statistics
 from analysis.report.text_tables import markdown_table
 from analysis.uncertainty.coverage import coverage, without
 from analysis.uncertainty.variance import FIGURES
-from docs.reference.runs import paragraph, span, values
+from docs.reference.runs import COUNTS, paragraph, span, values
 from docs.reference.variance import FOLDERS, session_spread
 from docs.variance.coverage import (
     AGAIN,
@@ -24,8 +24,6 @@ from docs.variance.coverage import (
     sessions_in,
     sessions_of_hosts,
 )
-
-COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
 def coverage_of_measured() -> str:
@@ -44,11 +42,11 @@ def coverage_by_host() -> str:
     of_hosts = [one.share for of_host in found.values() for key, one in of_host.items() if key[0] == "graph"]
     latency, energy = found["h100_9c937667"]["graph", "latency"], found["h100_c846fd5f"]["graph", "energy"]
     spreads = {host: session_spread(of, "latency", "graph") for host, of in sessions_of_hosts().items()}
-    others = [spreads[host] for host in ("h100_0fc80ab7", "h100_c846fd5f")]
+    others = [spread for host, spread in spreads.items() if host.startswith("h100") and host != "h100_9c937667"]
     return paragraph(
         f"In graphs the coverage of a host is {100 * min(of_hosts):.0f} to {max(of_hosts):.0%}, because one pooled "
         f"noise floor serves steady and unsteady hosts. **h100_9c937667** holds {latency.share:.1%} in latency: its "
-        f"sessions differ by {spreads['h100_9c937667']:.2%} where those of the other two H100s do by "
+        f"sessions differ by {spreads['h100_9c937667']:.2%} where those of the other {COUNTS[len(others)]} H100s do by "
         f"{span(others, '{:.2%}')}. **h100_c846fd5f** holds {energy.share:.1%} in energy: its board's temperature "
         "varied most, because of what had run before, and energy rises with it ([variance.md](variance.md), which also "
         "says why h100_0fc80ab7's own runs call half of their energies disputed). By its own other sessions alone, as "
@@ -83,7 +81,7 @@ def coverage_of_compiled() -> str:
     latency, energy = (found["compiled", figure] for figure in ("latency", "energy"))
     return paragraph(
         "**Compiled forwards.** Six sessions of FP32, FP16, INT8 and FP8 on one H100, and three of all nine precisions "
-        "on another, are the shipped floor of `compiled`. Each pair of the six judged by the other four, "
+        "on each of two others, are the shipped floor of `compiled`. Each pair of the six judged by the other four, "
         f"{latency.held} of {latency.pairs} latencies and {energy.held} of {energy.pairs} energies are held, by "
         f"intervals of ± {math.expm1(latency.half_width):.2%} and ± {math.expm1(energy.half_width):.2%}. No second "
         "host was measured as often."
@@ -111,10 +109,11 @@ def fp32_again() -> str:
 
 def boards_of_one_name() -> str:
     """How often boards of one name are called different."""
+    h100s = sum(host.startswith("h100") for host in sessions_of_hosts())
     return paragraph(
-        "**Across hosts** nothing is promised. Of the three H100 hosts' sessions, the first of one against the first "
-        f"of another and so on, {across_hosts()}: boards of one name differ by more than sessions do, and the "
-        "comparison says that the boards differ."
+        f"**Across hosts** nothing is promised. Of the {COUNTS[h100s]} H100 hosts' sessions, the first of one against "
+        f"the first of another and so on, {across_hosts()}: boards of one name differ by more than sessions do, and "
+        "the comparison says that the boards differ."
     )
 
 

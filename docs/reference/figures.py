@@ -34,6 +34,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         other_tools.without_meter,
         *(variance.boards, variance.variance, variance.repeatability, variance.temperatures, variance.options),
         *(variance.order, variance.old_intervals, variance.gaps, variance.cross_checks, variance.kernel_order),
+        variance.cold_board,
         *(coverage.coverage_of_measured, coverage.coverage_of_shipped, coverage.coverage_by_host),
         *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
         *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),

@@ -65,6 +65,7 @@ def other_boards() -> str:
     for folder, board in (
         ("sessions/h100_0fc80ab7", "H100 0fc80ab7, ten sessions"),
         ("sessions/h100_c846fd5f", "H100 c846fd5f, ten"),
+        ("sessions/h100_9c937667", "H100 9c937667, ten"),
         ("sessions/h200_82042529", "H200 82042529, six"),
         ("sessions/h200_0bd52ec9", "H200 0bd52ec9, six"),
         ("h200/default", "H200 8576b782, five"),

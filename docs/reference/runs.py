@@ -20,6 +20,7 @@ from docs.variance.coverage import REFERENCE, sessions_in
 
 DEFAULT = ("fp32", "fp16", "mixed")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8")
+COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 #: Of a line of a page.
 WIDTH = 140
 

@@ -11,7 +11,7 @@ from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
 from analysis.uncertainty.variance import FIGURES, components
 from data_prep.errors import InputError
-from docs.reference.runs import DEFAULT, details, paragraph, span, values
+from docs.reference.runs import COUNTS, DEFAULT, details, paragraph, saved, span, values
 from docs.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
 from docs.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts
 
@@ -86,23 +86,25 @@ def options() -> str:
 
 
 def kernel_order() -> str:
-    """How often full rows seemed to take longer than padded ones, which run more kernels."""
-    cases = [f"{name}-{execution}" for name in DEFAULT for execution in ("graph", "eager")]
-    longer = {}
-    for case in cases:
-        times = [
-            zip(*(details(folder, case, f"latency.{variant}_kernel_time_ms") for variant in VARIANTS), strict=True)
-            for folder in FOLDERS
-        ]
-        longer[case] = sum(full > padded for of_host in times for full, padded in of_host)
-    fp16 = longer.pop("fp16-graph") + longer.pop("fp16-eager")
+    """How often full rows seemed to take longer than padded ones, which run more kernels: earlier, and now."""
+    since = "h100/default"
+    before = [folder for folder in FOLDERS if folder != since]
+    longer, sessions = sum(map(full_longer, before)), sum(len(saved(folder)) for folder in before)
     return paragraph(
-        f"In {fp16} of the {sum(map(len, sessions_of_hosts().values()))} reference sessions the kernels of FP16's full "
-        "rows seem to take longer than those of its padded rows, of which there are more, in the case that was "
-        f"profiled first; in FP32 and mixed precision in {sum(longer.values())}. The device's ceilings were measured "
-        "just before it then, and must have lowered the clock; since then they are measured after the profile. The "
-        "reference has not been measured again."
+        "The device's ceilings are measured after the profile, since the large products lower the clock for a while. "
+        f"Of the {sessions} sessions of earlier versions, which measured them before it, {longer} say that the kernels "
+        "of FP16's full rows take longer than those of its padded rows, of which there are more; of the "
+        f"{len(saved(since))} sessions of `{since}`, measured since, {full_longer(since)} do."
     )
+
+
+def full_longer(folder: str) -> int:
+    """Return how many sessions of a folder found longer kernel times in full rows of FP16 than in padded ones."""
+    found = []
+    for execution in ("graph", "eager"):
+        times = (details(folder, f"fp16-{execution}", f"latency.{variant}_kernel_time_ms") for variant in VARIANTS)
+        found.append([full > padded for full, padded in zip(*times, strict=True)])
+    return sum(map(any, zip(*found, strict=True)))
 
 
 def order() -> str:
@@ -146,10 +148,15 @@ def cross_checks() -> str:
         [one for name in DEFAULT for one in values(folder, f"{name}-graph", "cross_check_rel")] for folder in FOLDERS
     )
     return paragraph(
-        "On the last five boards of [variance.md](variance.md) the two differed by "
+        f"On the last {COUNTS[len(rest)]} boards of [variance.md](variance.md) the two differed by "
         f"{span((one for of_host in rest for one in of_host), '{:+.1%}')}; the first ten sessions, on H100 0fc80ab7, "
         f"made the check on an eager loop ({span(first, '{:+.1%}')})."
     )
+
+
+def cold_board() -> str:
+    """What `docs.variance.cold_board` printed."""
+    return (REFERENCE / "single" / "cold_board.md").read_text(encoding="utf-8").strip()
 
 
 def named(host: str) -> str:

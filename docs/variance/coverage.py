@@ -32,7 +32,8 @@ SESSIONS = REFERENCE / "sessions"
 HOSTS = {
     "h100_0fc80ab7": SESSIONS / "h100_0fc80ab7",
     "h100_c846fd5f": SESSIONS / "h100_c846fd5f",
-    "h100_9c937667": REFERENCE / "h100" / "default",
+    "h100_9c937667": SESSIONS / "h100_9c937667",
+    "h100_99080df7": REFERENCE / "h100" / "default",
     "h200_82042529": SESSIONS / "h200_82042529",
     "h200_0bd52ec9": SESSIONS / "h200_0bd52ec9",
     "h200_8576b782": REFERENCE / "h200" / "default",
