@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from data_prep import options
+from core import options
+from core.errors import InputError
+from core.tasks import DEFAULT_TASK
 from data_prep.endpoint import require_endpoint
-from data_prep.errors import InputError
 from data_prep.protocol import LONGEST_SEQUENCE
-from data_prep.tasks import DEFAULT_TASK
 
 #: What they measure is ordered by INSTRUMENTS (benchmarks/instruments), not here. Later ones stand around earlier ones
 #: at the end of the session: the report is written when the run has been saved.

@@ -15,15 +15,15 @@ from analysis.comparison.latest import LAST, last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.variance import variance_markdown
-from analysis.metrics import Catalogue
 from analysis.report.deployment import Tariff, parse_price
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.journal import recover_all
 from analysis.storage.runs import STORAGE, load, select
-from data_prep.errors import InputError
-from data_prep.options import whole_number
+from core.errors import InputError
+from core.metrics import Catalogue
+from core.options import whole_number
 
 Value = TypeVar("Value")
 #: The exit code where a limit lies within the interval and `--undecided fail` is given.

@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE, EAGER, Case, case_of, is_own
-from analysis.metrics import (
+from analysis.storage.runs import Run
+from analysis.uncertainty.repeat import Repeat, repeats
+from analysis.validity import judgements
+from core.case import BASELINE, EAGER, Case, case_of, is_own
+from core.metrics import (
     CASE_COLUMNS,
     HEADLINE,
     INTERVAL_ASSUMED,
@@ -22,10 +25,7 @@ from analysis.metrics import (
     Catalogue,
     Ratio,
 )
-from analysis.metrics.tasks import tasks_of
-from analysis.storage.runs import Run
-from analysis.uncertainty.repeat import Repeat, repeats
-from analysis.validity import judgements
+from core.tasks import tasks_of
 
 
 def table(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any] | None = None) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.case import case_of
-from analysis.metrics import lookup
-from analysis.uncertainty.intervals import student_t
-from data_prep.untrusted import LIMITS, finite_number
+from core.case import case_of
+from core.guards import LIMITS, finite_number
+from core.metrics import lookup
+from core.statistics.intervals import student_t
 
 #: A change over the session by less than this moves no conclusion.
 SMALLEST_DRIFT = 0.03

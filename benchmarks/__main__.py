@@ -13,7 +13,7 @@ from pathlib import Path
 
 from analysis.storage.runs import STORAGE, load
 from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, FOLDER, add_series
-from data_prep.errors import InputError
+from core.errors import InputError
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from analysis.case import EAGER, Case
+from core.case import EAGER, Case
 
 
 def visiting_order(cases: Sequence[Case], visits: int, generator: random.Random) -> list[list[Case]]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from analysis.case import EAGER, Case
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
+from core.case import EAGER, Case
 from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory

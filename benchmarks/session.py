@@ -10,10 +10,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from analysis.case import Case
-from analysis.metrics import CATALOGUE_KEY
-from analysis.metrics.records import Record, catalogue, metric
-from analysis.metrics.tasks import TASKS_KEY, as_json
 from analysis.storage.journal import CASES_KEY
 from analysis.storage.runs import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
@@ -26,6 +22,10 @@ from benchmarks.instruments.machine.environment import environment, essentials
 from benchmarks.instruments.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
+from core.case import Case
+from core.metrics import CATALOGUE_KEY
+from core.metrics.records import Record, catalogue, metric
+from core.tasks import TASKS_KEY, as_json
 from fixtures.dataset.location import sequence_length
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS

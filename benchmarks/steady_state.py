@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.uncertainty.intervals import quantile_interval
 from benchmarks.loop import ForwardLoop, Rounds
 from benchmarks.policies import TimingPolicy
+from core.statistics.intervals import quantile_interval
 
 #: Two halves whose medians are this close show no trend, relative.
 AGREEMENT = 0.005

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from analysis.case import Case
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
+from core.case import Case
 from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.executions import EXECUTIONS, CaptureError

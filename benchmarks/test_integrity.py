@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from data_prep.specs import DEFAULT_TASK
+from core.tasks import DEFAULT_TASK
 from fixtures.dataset.integrity import Finding
 from fixtures.plugin import SETTINGS
 from fixtures.tasks import TASKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-from data_prep.errors import InputError
+from core.errors import InputError
 
 
 def require_endpoint() -> None:

@@ -13,8 +13,8 @@ from functools import cache
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 
+from core.errors import InputError, first_line
 from data_prep.endpoint import require_endpoint
-from data_prep.errors import InputError, first_line
 
 PROBE_SECONDS = 3.0
 #: What the hub's client raises when a connection breaks: OSError, and its HTTP library's own errors, which are none.

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from data_prep.folders import replaced_folder
+from core.folders import replaced_folder
 
 DATASETS_FOLDER = Path("datasets")
 

@@ -14,9 +14,10 @@ import tokenizers
 import torch
 import transformers
 
+from core.errors import InputError
+from core.folders import is_folder, refuse_foreign_files
+from core.guards import LIMITS, is_name
 from data_prep import text
-from data_prep.errors import InputError
-from data_prep.folders import is_folder, refuse_foreign_files
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     FILE_NAMES,
@@ -29,7 +30,6 @@ from data_prep.layout import (
 )
 from data_prep.protocol import Protocol
 from data_prep.specs import DatasetSpec
-from data_prep.untrusted import LIMITS, is_name
 
 
 def prepare(

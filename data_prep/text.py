@@ -10,7 +10,7 @@ import datasets
 from huggingface_hub import HfApi, is_offline_mode
 from yaml import YAMLError
 
-from data_prep.errors import InputError, first_line
+from core.errors import InputError, first_line
 from data_prep.hub import HUB_ERRORS
 from data_prep.protocol import Protocol
 from data_prep.specs.spec import DatasetSpec

@@ -10,8 +10,8 @@ import torch
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from data_prep.errors import InputError, first_line
-from data_prep.folders import is_folder
+from core.errors import InputError, first_line
+from core.folders import is_folder
 from data_prep.hub import HUB_ERRORS
 
 #: Rows that are tokenized at a time.

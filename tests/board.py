@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from analysis.case import Case
 from benchmarks.instruments.energy.instrument import Energy
 from benchmarks.loop import ForwardLoop
 from benchmarks.policies import Policies, TimingPolicy
 from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
+from core.case import Case
 from fixtures.dataset.batches import Batch
 from fixtures.device import nvml
 from fixtures.executions import Forward

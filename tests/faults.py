@@ -25,11 +25,11 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.case import case_of
 from analysis.storage.journal import orphaned_journals, recover
 from analysis.storage.runs import Run, load
-from data_prep.errors import InputError
-from data_prep.folders import UNFINISHED, clear_after_killed_runs
+from core.case import case_of
+from core.errors import InputError
+from core.folders import UNFINISHED, clear_after_killed_runs
 from data_prep.layout import write_dataset
 from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder

@@ -35,7 +35,7 @@ FLOORS = ("analysis", "benchmarks", "data_prep", "fixtures")
 MUTATED = (
     "analysis/[!_]*.py",
     "analysis/comparison/*.py",
-    "analysis/metrics/*.py",
+    "core/metrics/*.py",
     "analysis/uncertainty/*.py",
     "analysis/report/[dr]*.py",
     "benchmarks/loop.py",

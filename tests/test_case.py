@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.case import BASELINE, EAGER, Case, case_of, is_own
-from data_prep.errors import InputError
+from core.case import BASELINE, EAGER, Case, case_of, is_own
+from core.errors import InputError
 from fixtures.executions import EXECUTIONS
 from fixtures.precisions import PRECISIONS
 from tests.json_values import json_values

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import BertConfig, BertLMHeadModel, GPTNeoConfig, GPTNeoForCausalLM
 
-from data_prep.errors import InputError
+from core.errors import InputError
 from fixtures.model.checkpoint import Checkpoint, hub_folder, read_checkpoint
 from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS

@@ -14,7 +14,8 @@ import torch
 import transformers
 
 from benchmarks.instruments.numerics import numerics, require_products
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.statistics.paired_shares import difference_interval, mcnemar_p, share_interval
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
 from data_prep.specs.sst2 import FIRST_ID, LAST_ID, PADDING_ID, SPEC, read_file
@@ -27,7 +28,6 @@ from fixtures.model.loading import load_model
 from fixtures.precisions import PRECISIONS, PrecisionError, baseline
 from fixtures.tasks.classification import MODEL, TASK, answers
 from fixtures.tasks.labelled_answers import Answers, figures_of
-from fixtures.tasks.paired_shares import difference_interval, mcnemar_p, share_interval
 from fixtures.tasks.task import Scored, ScoredRows
 from tests.test_suite import extra_info
 from tests.tiny import tiny_gpt2

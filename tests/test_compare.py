@@ -18,10 +18,10 @@ from analysis.__main__ import main
 from analysis.comparison.changes import Interval, change, changes, holm, verdict
 from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.comparison.presentation import as_json, as_markdown
-from analysis.metrics import first_edition
 from analysis.storage.runs import Run
 from analysis.uncertainty.repeat import Repeat
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import first_edition
 from tests.test_results import benchmark
 from tests.test_runs import save
 

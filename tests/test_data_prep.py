@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.errors import InputError
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
-from data_prep.errors import InputError
 from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256, write_dataset
 from data_prep.prepare import prepare
 from data_prep.specs.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.report.deployment import Tariff, deployment, parse_price
-from data_prep.errors import InputError
+from core.errors import InputError
 
 FRAME = pd.DataFrame({"name": ["fp32-graph", "fp16-graph", "mixed-graph"], "tokens_per_joule": [100.0, None, 0.0]})
 

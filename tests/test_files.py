@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.storage.files import write
+from core.files import write
 
 
 def test_text_and_bytes_are_written_and_nothing_unfinished_is_left(tmp_path):

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 
 from analysis.__main__ import main
-from analysis.case import Case
 from analysis.comparison.comparability import differences
 from analysis.comparison.side_by_side import side_by_side
-from analysis.metrics.tasks import first_edition as first_edition_tasks
 from analysis.report.plots import FORMATS, PLOTS, plots_of
 from analysis.report.writer import PAGE_NAME
 from analysis.storage.first_edition import RENAMED, adapted
 from analysis.storage.runs import from_pytest_benchmark, load
+from core.case import Case
+from core.tasks import first_edition as first_edition_tasks
 from tests.json_values import json_values
 from tests.tiny import REPOSITORY
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.errors import InputError
-from data_prep.folders import PREVIOUS, UNFINISHED, prefix
+from core.errors import InputError
+from core.folders import PREVIOUS, UNFINISHED, prefix
 from data_prep.layout import FILE_NAMES, write_dataset
 from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
@@ -173,7 +173,7 @@ def test_seeded_weights_that_do_not_fit_on_the_disk_are_one_sentence_and_leave_n
 import dataclasses, resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
-from data_prep.errors import InputError
+from core.errors import InputError
 from fixtures.model.checkpoint import seeded_folder
 from fixtures.tasks.language_modeling import TASK
 from tests.tiny import tiny_gpt2

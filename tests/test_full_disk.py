@@ -17,7 +17,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.storage.journal import append, read
 from analysis.storage.runs import load
-from data_prep.errors import InputError
+from core.errors import InputError
 from data_prep.layout import FILE_NAMES, write_dataset
 from tests.test_journal import GONE, line
 from tests.test_results import benchmark

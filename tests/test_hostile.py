@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from analysis.__main__ import main
+from core.errors import InputError
 from data_prep import stand_in, text
-from data_prep.errors import InputError
 from data_prep.specs.wikitext2 import SPEC
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder

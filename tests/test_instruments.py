@@ -16,15 +16,15 @@ from analysis.comparison.gates import judge, parse_gate
 from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
-from analysis.metrics import first_edition
-from analysis.metrics.records import Record, catalogue, metric, metrics_of
 from analysis.storage.runs import load
 from benchmarks.instruments import INSTRUMENTS, numerics
 from benchmarks.instruments.base import AfterVisits, InVisit
 from benchmarks.instruments.latency import flops, roofline
 from benchmarks.policies import Policies
 from benchmarks.session import SecondsRecord, add
-from data_prep.tasks import DEFAULT_TASK
+from core.metrics import first_edition
+from core.metrics.records import Record, catalogue, metric, metrics_of
+from core.tasks import DEFAULT_TASK
 from fixtures.tasks import TASKS
 from fixtures.tasks.language_modeling import task as language_modeling
 from tests.tiny import REPOSITORY

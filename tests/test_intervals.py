@@ -15,10 +15,10 @@ from scipy.special import stdtr
 
 from analysis.comparison.changes import Change, change
 from analysis.comparison.gates import Gate, judge, parse_gate
-from analysis.metrics import first_edition
-from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from benchmarks.instruments.energy.figures import relative_u95
 from benchmarks.instruments.latency.statistics import medians
+from core.metrics import first_edition
+from core.statistics.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from fixtures.dataset.batches import FULL
 from tests.test_timing import Round, dataset, measured, timed_rounds
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.storage.journal import append, orphaned_journals, read, recover
 from benchmarks.run import BenchmarkRun
-from data_prep.errors import InputError
+from core.errors import InputError
 from fixtures.executions import CaptureError
 from tests.tiny import REPOSITORY
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.comparison.changes import changes
-from analysis.metrics import RATIOS, Catalogue, Metric, first_edition
 from analysis.report.plots.bars import bars, missing_values
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
 from analysis.storage.runs import Run
 from analysis.table import known_interval, table, tables
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import RATIOS, Catalogue, Metric, first_edition
 from tests.json_values import json_values
 from tests.test_results import benchmark, in_visits, with_floor
 

@@ -26,7 +26,7 @@ from analysis.uncertainty.noise_floor import (
 )
 from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
-from data_prep.errors import InputError
+from core.errors import InputError
 from tests.json_values import json_values
 from tests.test_results import benchmark, in_visits
 from tests.test_runs import save

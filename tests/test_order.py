@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.case import EAGER, Case
 from benchmarks.order import visiting_order
+from core.case import EAGER, Case
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 SHAPES = ((1, 128), (8, 64))

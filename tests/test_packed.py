@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.errors import InputError
 from data_prep import tokens
 from data_prep.__main__ import main
-from data_prep.errors import InputError
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
 from data_prep.specs.wikitext2 import SPEC

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from analysis.metrics.tasks import first_edition
 from analysis.report.page import MOST_SHOWN, page
 from analysis.report.plots import PLOTS, SECTIONS, plots_of, write_plots
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
+from core.tasks import first_edition
 from tests.test_plots import whole_run
 from tests.test_results import benchmark
 

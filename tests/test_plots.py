@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis.comparison.history import overview, values_over_runs, write_history
-from analysis.metrics.tasks import first_edition
 from analysis.report.plots import PLOTS, Plot, plots_of, write_plots
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier, undominated
@@ -21,6 +20,7 @@ from analysis.report.plots.time_series import axis_limits
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.storage.runs import Run
+from core.tasks import first_edition
 from tests.test_results import benchmark, in_visits
 
 #: Every picture of a run of language modeling, in their order.

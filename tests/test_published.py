@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.metrics.tasks import TASKS_KEY, as_json, tasks_of
 from analysis.report.published import published_sentences
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.tasks import TASKS_KEY, as_json, tasks_of
 from fixtures.tasks import TASKS
 from fixtures.tasks.language_modeling.task import PUBLISHED_WEIGHTS
 from tests.test_results import benchmark

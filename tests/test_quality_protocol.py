@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core.errors import InputError
 from data_prep import stand_in, tokens
-from data_prep.errors import InputError
 from fixtures.dataset.whole_text import read_whole_text
 from tests.test_suite import extra_info
 

@@ -9,7 +9,6 @@ import statistics
 
 import pytest
 
-from analysis.case import Case
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
 from analysis.storage.runs import Run, load
@@ -19,6 +18,7 @@ from analysis.uncertainty.coverage import IDEAL, coverage
 from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
+from core.case import Case
 from tests.test_results import benchmark, in_visits, with_floor
 from tests.test_runs import save
 from tests.test_suite import extra_info

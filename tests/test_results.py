@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-from analysis.case import Case
-from analysis.metrics import first_edition
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
@@ -17,6 +15,8 @@ from analysis.table import table
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES
+from core.case import Case
+from core.metrics import first_edition
 from tests.tiny import REPOSITORY
 
 

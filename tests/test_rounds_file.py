@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.case import Case
 from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
 from benchmarks.run import BenchmarkRun, TimedRounds
+from core.case import Case
 from fixtures.dataset.batches import FULL, PADDED
 from tests.test_timing import case_in_progress
 

@@ -20,7 +20,7 @@ from analysis.storage.runs import load, select
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from analysis.validity import judgements
-from data_prep.errors import InputError
+from core.errors import InputError
 from tests.test_results import benchmark, in_visits, with_floor
 
 

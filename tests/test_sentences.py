@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from analysis.case import Case
 from analysis.report.sentences import Sentence, alike, listed, merged
+from core.case import Case
 
 
 def sentence(

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.case import Case
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.noise import noise_floor
-from analysis.metrics import first_edition
-from analysis.metrics.tasks import first_edition as first_edition_tasks
 from analysis.report.diagnosis import explanations
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
@@ -22,7 +19,10 @@ from analysis.report.recommendation import dominated, recommendations
 from analysis.report.summary import RunSummary
 from analysis.storage.runs import Run, load
 from analysis.table import table
-from data_prep.errors import InputError
+from core.case import Case
+from core.errors import InputError
+from core.metrics import first_edition
+from core.tasks import first_edition as first_edition_tasks
 from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import ShapedDataset, require_shape
 from fixtures.dataset.folder import DatasetFolder

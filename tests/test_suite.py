@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.metrics import HEADLINE, LEADING_COLUMNS
 from analysis.validity import judgements
+from core.metrics import HEADLINE, LEADING_COLUMNS
 from data_prep.layout import write_dataset
 from tests.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.case import Case
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff
 from analysis.report.plots.bars import bars
 from analysis.report.plots.lines import lines
 from analysis.report.reply import ReplyLength, replies
 from analysis.table import table
+from core.case import Case
 from tests.test_plots import summary_of
 from tests.test_recommendation import measured
 from tests.test_results import with_floor

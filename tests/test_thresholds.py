@@ -12,7 +12,6 @@ import psutil
 import pytest
 import torch
 
-from analysis.metrics import first_edition
 from analysis.report.recommendation import dominated
 from analysis.table import table
 from benchmarks.instruments.energy.measurement import meter_facts, refuse, require_undisturbed
@@ -30,6 +29,7 @@ from benchmarks.instruments.machine.validity import validity, visit_state
 from benchmarks.loop import Rounds
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
+from core.metrics import first_edition
 from data_prep.specs.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu

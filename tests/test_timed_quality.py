@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from analysis.case import Case
 from benchmarks.instruments.quality.timed import TimedRecord, require_same_predictions, timed_figures
 from benchmarks.loop import ForwardLoop
+from core.case import Case
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.tasks.language_modeling import TASK

@@ -13,12 +13,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis.case import Case
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.instruments.latency.statistics import Latency, medians, rounds_statistics, weighted
 from benchmarks.policies import Policies, TimingPolicy
 from benchmarks.run import BenchmarkRun, TimedRounds
 from benchmarks.steady_state import WarmUp
+from core.case import Case
 from fixtures.dataset.batches import FULL, PADDED, Batch, ShapedDataset
 from fixtures.tasks.language_modeling import TASK
 

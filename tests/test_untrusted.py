@@ -13,20 +13,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.errors import InputError
-from data_prep.untrusted import (
+from core.errors import InputError
+from core.guards import (
     COUNT_KEYS,
     LIMITS,
     archive_fault,
     escape_formula,
     finite_number,
-    is_dense,
     is_name,
     nesting_levels,
     require_encodable,
     require_harmless_config,
     sanitized,
 )
+from fixtures.dataset.folder import is_dense
 from tests.json_values import json_values
 from tests.tiny import REPOSITORY
 
@@ -39,7 +39,7 @@ def nested(levels: int) -> object:
 
 
 def test_the_module_does_not_load_torch():
-    code = "import sys, data_prep.untrusted; sys.exit('torch' in sys.modules)"
+    code = "import sys, core.guards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 
 

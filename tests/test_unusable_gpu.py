@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.report.summary import unusable_gpus as sentences_of_a_saved_run
-from data_prep.errors import InputError
+from core.errors import InputError
 from fixtures.device import nvml, unusable
 from fixtures.device.builds import Build
 from fixtures.device.installed import Obstacle

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import main
-from analysis.case import Case
 from analysis.comparison.variance import variance_markdown
 from analysis.storage.runs import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
-from data_prep.errors import InputError
+from core.case import Case
+from core.errors import InputError
 from docs.reference import figures
 from docs.variance import checks, coverage
 from tests.test_results import benchmark

@@ -8,9 +8,9 @@ import pytest
 import torch
 import transformers
 
-from analysis.case import Case
 from benchmarks.instruments.quality.generation import Texts, against_fp32, texts_of
 from benchmarks.loop import ForwardLoop
+from core.case import Case
 from data_prep.layout import write_dataset
 from fixtures.compilation import compiler_missing_reason
 from fixtures.dataset.batches import ShapedDataset

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from analysis.metrics import SAME
-from analysis.metrics.records import metric
-from analysis.metrics.tasks import TaskWords
+from core.metrics import SAME
+from core.metrics.records import metric
+from core.tasks import TaskWords
 from data_prep.specs import sst2
 from fixtures.dataset.integrity import checks
 from fixtures.model.kind import ModelKind

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.case import BASELINE, Case
-from analysis.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
 from analysis.storage.runs import Run
 from analysis.table import tables
-from analysis.uncertainty.intervals import CONFIDENCE, welch
 from analysis.uncertainty.repeat import SAVING, Repeat, joined, repeats
-from data_prep.untrusted import LIMITS
+from core.case import BASELINE, Case
+from core.guards import LIMITS
+from core.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
+from core.statistics.intervals import CONFIDENCE, welch
 
 #: Of a metric whose repeats nothing predicts, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.case import is_own
-from analysis.metrics import lookup
+from core.case import is_own
+from core.metrics import lookup
 
 #: What has to be the same on all sides, and its path in a benchmark's `extra_info`.
 CONDITIONS = {

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.comparison.changes import NO_VERDICT, OTHER_PROCEDURE, Change
-from analysis.metrics import Catalogue
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import Catalogue
 
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.metrics import Catalogue, Column, lookup
 from analysis.report.plots import FORMATS, rendered
 from analysis.report.plots.history import history_figure
 from analysis.report.text_tables import markdown_table
-from analysis.storage.files import write
 from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import tables
+from core.files import write
+from core.metrics import Catalogue, Column, lookup
 
 NAME = "history"
 #: What a run ran on, where `extra_info` has it.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.comparison.comparability import differences
 from analysis.storage.runs import STORAGE, Run, load, select
-from data_prep.errors import InputError
+from core.errors import InputError
 
 #: How a selector begins that asks for the last runs: last:5.
 LAST = "last:"

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.comparison.comparability import differences
-from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
 from analysis.uncertainty.coverage import coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, series_of
 from analysis.uncertainty.variance import Spread
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import Catalogue
 
 
 def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis.comparison.changes import INDICATIVE, RUNS_FOR_VERDICT, Change
 from analysis.comparison.comparability import differences
-from analysis.metrics import Catalogue
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
+from core.metrics import Catalogue
 
 #: A difference of the board's temperature that moves energy by about the 1% within which figures are called the same.
 WARMER_C = 3.0

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import is_own
-from analysis.metrics import NAME, REPEAT_COLUMNS, lookup
-from analysis.metrics.tasks import first_edition
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run
 from analysis.table import tables
-from data_prep.untrusted import finite_number
+from core.case import is_own
+from core.guards import finite_number
+from core.metrics import NAME, REPEAT_COLUMNS, lookup
+from core.tasks import first_edition
 
 #: The column with each task's headline.
 QUALITY = "quality"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import lookup
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
 from analysis.uncertainty.variance import FIGURES, components
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import lookup
 
 
 def variance_markdown(runs: Sequence[Run]) -> str:

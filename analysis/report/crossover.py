@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE
-from analysis.metrics import REPEAT_COLUMNS
+from core.case import BASELINE
+from core.metrics import REPEAT_COLUMNS
 
 #: What pays: the verb, the ratio's column, the figure whose repeats its interval is of, and the ratio of no difference.
 GAINS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data_prep.errors import InputError
+from core.errors import InputError
 
 #: By definition of the kilowatt-hour.
 JOULES_PER_KWH = 3.6e6

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE, EAGER, Case, case_of
-from analysis.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 from analysis.report.sentences import Sentence, listed
 from analysis.report.text_tables import WIDEST
 from analysis.validity import Judgement
-from data_prep.untrusted import finite_number
+from core.case import BASELINE, EAGER, Case, case_of
+from core.guards import finite_number
+from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 
 #: Above this share of launches in an eager forward, the dtype of its kernels hardly matters.
 LAUNCH_BOUND_SHARE = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from data_prep.tasks import DEFAULT_TASK
+from core.tasks import DEFAULT_TASK
 
 GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
 

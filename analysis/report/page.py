@@ -12,13 +12,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.metrics import CATALOGUE_KEY, lookup
 from analysis.report.diagnosis import explanations
 from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.validity import judgements
+from core.metrics import CATALOGUE_KEY, lookup
 
 TEMPLATES = Path(__file__).parent
 #: Of more sentences in a list the rest is folded.

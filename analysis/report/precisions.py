@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE, Case
-from analysis.metrics import SAME_REL, Catalogue
-from analysis.metrics.tasks import TaskWords
 from analysis.report.recommendation import comparable_rows, energy
 from analysis.report.sentences import Sentence, merged
 from analysis.table import known_interval
+from core.case import BASELINE, Case
+from core.metrics import SAME_REL, Catalogue
+from core.tasks import TaskWords
 
 #: Text with places, and the figures for them.
 Part = tuple[str, dict[str, tuple[float, str]]]

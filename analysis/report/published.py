@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.case import BASELINE, case_of
-from analysis.metrics import lookup
-from analysis.metrics.tasks import PublishedFigure, TaskWords
-from data_prep.untrusted import finite_number
+from core.case import BASELINE, case_of
+from core.guards import finite_number
+from core.metrics import lookup
+from core.tasks import PublishedFigure, TaskWords
 
 
 def published_sentences(benchmarks: Iterable[Mapping[str, Any]], tasks: Mapping[str, TaskWords]) -> list[str]:

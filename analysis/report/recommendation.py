@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import BASELINE
-from analysis.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
-from analysis.metrics.tasks import TaskWords
 from analysis.report.sentences import Sentence, merged
 from analysis.table import known_interval
+from core.case import BASELINE
+from core.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
+from core.tasks import TaskWords
 
 #: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
 EXECUTION_ORDER = ("compiled", "graph", "eager")

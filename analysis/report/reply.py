@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import Case
-from analysis.metrics import REPEAT_COLUMNS
 from analysis.report.deployment import JOULES_PER_KWH, TOKENS, Tariff
+from core.case import Case
+from core.metrics import REPEAT_COLUMNS
 
 PREFILL, DECODE = "prefill", "decode"
 

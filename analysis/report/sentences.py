@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from analysis.case import Case
+from core.case import Case
 
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 #: From so many on, sentences that say the same become one.

@@ -10,9 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.case import is_own
-from analysis.metrics import Catalogue, lookup
-from analysis.metrics.tasks import TaskWords, tasks_of, title
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
@@ -26,6 +23,9 @@ from analysis.storage.runs import Run, measured_at, short_commit
 from analysis.table import table
 from analysis.uncertainty.chosen_floors import floors_of
 from analysis.validity import judgements
+from core.case import is_own
+from core.metrics import Catalogue, lookup
+from core.tasks import TaskWords, tasks_of, title
 
 
 @dataclass(frozen=True)

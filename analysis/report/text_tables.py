@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.metrics import REPEAT_COLUMNS, Catalogue, Column
 from analysis.table import interval_ends
+from core.metrics import REPEAT_COLUMNS, Catalogue, Column
 
 #: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can
 #: put it at a million times.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.metrics.tasks import TaskWords
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
-from analysis.storage.files import write
-from data_prep.untrusted import escape_formula
+from core.files import write
+from core.guards import escape_formula
+from core.tasks import TaskWords
 
 PAGE_NAME = "report.html"
 

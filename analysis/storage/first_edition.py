@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.case import Case
+from core.case import Case
 
 #: Keys of `extra_info` in the first edition, and what they are called since.
 RENAMED = {"workload": "provenance", "proof": "numerics"}

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from analysis.metrics import lookup
 from analysis.storage.runs import STORAGE
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics import lookup
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
 JOURNAL_FOLDER = "journal"

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.case import case_of, is_own
-from analysis.metrics import Catalogue
-from analysis.metrics.tasks import tasks_of
 from analysis.storage.first_edition import adapted
 from analysis.validity import judgements
-from data_prep.errors import InputError
-from data_prep.untrusted import require_encodable, sanitized
+from core.case import case_of, is_own
+from core.errors import InputError
+from core.guards import require_encodable, sanitized
+from core.metrics import Catalogue
+from core.tasks import tasks_of
 
 STORAGE = Path(".benchmarks")
 #: What pytest-benchmark calls the commit of a folder that has none.

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.case import case_of, is_own
 from analysis.storage.runs import Run
-from analysis.uncertainty.intervals import student_t
 from analysis.uncertainty.noise_floor import (
     HOST_FREE,
     Conditions,
@@ -23,7 +21,9 @@ from analysis.uncertainty.noise_floor import (
     spread_of,
 )
 from analysis.uncertainty.variance import FIGURES
-from data_prep.errors import InputError
+from core.case import case_of, is_own
+from core.errors import InputError
+from core.statistics.intervals import student_t
 
 #: Floors that come with the suite.
 SHIPPED = Path(__file__).parent / "shipped"

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from analysis.case import Case
 from analysis.storage.runs import Run
 from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.noise_floor import NoiseFloor, Series, conditions_of, series_of
 from analysis.uncertainty.repeat import Repeat, repeats
 from analysis.uncertainty.variance import FIGURES
+from core.case import Case
 
 #: A precision that is FP32 measured a second time: its ratios are 1.
 AGAIN = "fp32_again"

@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.case import is_own
-from analysis.metrics import lookup
-from analysis.storage.files import write
 from analysis.storage.runs import Run, measured_at
 from analysis.uncertainty.variance import FIGURES, components
-from data_prep.errors import InputError
-from data_prep.untrusted import finite_number, sanitized
+from core.case import is_own
+from core.errors import InputError
+from core.files import write
+from core.guards import finite_number, sanitized
+from core.metrics import lookup
 
 #: Within the folder of results.
 FOLDER = "noise_floors"

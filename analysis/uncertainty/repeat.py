@@ -21,12 +21,12 @@ from typing import Any
 
 from scipy.special import stdtr
 
-from analysis.case import Case, case_of, is_own
 from analysis.storage.runs import Run
 from analysis.uncertainty.chosen_floors import Floors, floors_of
-from analysis.uncertainty.intervals import student_t
 from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES, Visits, squares
+from core.case import Case, case_of, is_own
+from core.statistics.intervals import student_t
 
 #: The figure whose logarithm is that of a gain.
 SAVING = "energy saving"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from scipy.special import chdtri
 
-from analysis.case import BASELINE, Case, case_of, is_own
 from analysis.storage.runs import Run
-from analysis.uncertainty.intervals import TAIL
-from data_prep.untrusted import finite_number
+from core.case import BASELINE, Case, case_of, is_own
+from core.guards import finite_number
+from core.statistics.intervals import TAIL
 
 #: Logarithms of a figure of one session's visits, by the visit's number.
 Visits = Mapping[int, float]

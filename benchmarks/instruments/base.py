@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.metrics.records import Record
+from core.metrics.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

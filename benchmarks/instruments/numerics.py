@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import torch
 import transformers
 
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.latency.kernels import profiled_kernels
 from benchmarks.run import BenchmarkRun
+from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 from fixtures.model.layers import matrix_layers

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.machine.environment import essentials
 from benchmarks.policies import PROCEDURE
 from benchmarks.run import BenchmarkRun
+from core.metrics.records import Record, metric
 from fixtures.model.storage import parameter_count
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from analysis.metrics import SAME
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.run import BenchmarkRun
+from core.metrics import SAME
+from core.metrics.records import Record, metric
 from fixtures.model.storage import checkpoint_bytes, model_bytes, parameter_count
 
 BYTES_PER_MB = 10**6

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from analysis.case import is_own
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
-from analysis.metrics import CATALOGUE_KEY, Catalogue
 from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
-from data_prep.errors import InputError
-from data_prep.untrusted import sanitized
+from core.case import is_own
+from core.errors import InputError
+from core.guards import sanitized
+from core.metrics import CATALOGUE_KEY, Catalogue
 
 THIS_RUN = "this run"
 

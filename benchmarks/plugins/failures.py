@@ -13,7 +13,7 @@ import torch
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
-from data_prep.errors import InputError, first_line
+from core.errors import InputError, first_line
 from fixtures.compilation import CompilationError
 from fixtures.executions import CaptureError
 from fixtures.model.loading import is_out_of_memory

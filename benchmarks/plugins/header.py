@@ -8,7 +8,7 @@ import pytest
 
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
 from benchmarks.plugins.session import SESSION
-from data_prep.errors import InputError
+from core.errors import InputError
 from fixtures.compilation import cache_folder
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError

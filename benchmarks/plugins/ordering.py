@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from analysis.case import EAGER, Case
 from benchmarks.order import visiting_order
 from benchmarks.plugins.session import (
     AFTER_VISITS,
@@ -18,6 +17,7 @@ from benchmarks.plugins.session import (
     visit_of,
 )
 from benchmarks.session import Session
+from core.case import EAGER, Case
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has grouped the tests by session fixtures

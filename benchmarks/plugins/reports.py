@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.metrics.tasks import title
 from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
 from analysis.report.writer import csv_name, write_report
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
+from core.tasks import title
 from fixtures.tasks import TASKS
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.storage.files import exclusive_access
 from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
+from core.files import exclusive_access
 from fixtures.plugin import SETTINGS
 
 

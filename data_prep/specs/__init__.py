@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from core.tasks import DEFAULT_TASK
 from data_prep.specs.spec import DatasetSpec
-from data_prep.tasks import DEFAULT_TASK
 
-__all__ = ["DEFAULT_TASK", "SPECS", "DatasetSpec"]
+__all__ = ["SPECS", "DatasetSpec"]
 
 
 def discovered() -> dict[str, DatasetSpec]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.tasks import DEFAULT_TASK
 from data_prep.protocol import Protocol
-from data_prep.tasks import DEFAULT_TASK
 
 if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown without them
     import datasets

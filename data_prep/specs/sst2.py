@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.errors import InputError
+from core.errors import InputError
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
 from data_prep.specs.spec import DatasetSpec

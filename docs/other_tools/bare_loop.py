@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from analysis.uncertainty.intervals import quantile_interval
 from benchmarks.loop import ForwardLoop
+from core.statistics.intervals import quantile_interval
 from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import PADDED, Batch, ShapedDataset, TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.storage.files import write
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.files import write
 from docs.reference import classification, coverage, generation, other_tools, precisions, results, variance
 
 REPOSITORY = Path(__file__).parents[2]

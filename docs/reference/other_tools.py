@@ -6,7 +6,7 @@ import re
 import statistics
 from functools import cache
 
-from analysis.case import case_of
+from core.case import case_of
 from docs.reference.runs import REFERENCE, command_seconds, details, grid, paragraph, saved, span, values
 
 #: A figure of a tool's output with its unit; where a line gives several energies, the first is the GPU's.

@@ -10,12 +10,12 @@ from textwrap import fill
 
 import pandas as pd
 
-from analysis.case import case_of
-from analysis.metrics import lookup
 from analysis.report.text_tables import number
 from analysis.storage.runs import Run, load
 from analysis.table import tables
-from data_prep.errors import InputError
+from core.case import case_of
+from core.errors import InputError
+from core.metrics import lookup
 from docs.variance.coverage import REFERENCE, sessions_in
 
 DEFAULT = ("fp32", "fp16", "mixed")

@@ -10,7 +10,7 @@ from analysis.comparison.variance import component_rows
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run
 from analysis.uncertainty.variance import FIGURES, components
-from data_prep.errors import InputError
+from core.errors import InputError
 from docs.reference.runs import COUNTS, DEFAULT, details, paragraph, saved, span, values
 from docs.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
 from docs.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.case import case_of
 from analysis.report.text_tables import markdown_table
 from analysis.storage.runs import Run, load
-from analysis.uncertainty.intervals import quantile_interval, student_t
 from analysis.uncertainty.variance import FIGURES
+from core.case import case_of
+from core.statistics.intervals import quantile_interval, student_t
 
 #: The ends of an interval, and the figure that those of other sessions should hold.
 Interval = tuple[float, float, float]

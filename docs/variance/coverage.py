@@ -16,7 +16,6 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.comparison.changes import changes
-from analysis.metrics.tasks import tasks_of
 from analysis.report.recommendation import recommendations
 from analysis.report.text_tables import markdown_table, number
 from analysis.storage.runs import Run, load
@@ -25,6 +24,7 @@ from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
 from analysis.uncertainty.variance import FIGURES
+from core.tasks import tasks_of
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SESSIONS = REFERENCE / "sessions"

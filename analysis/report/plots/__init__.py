@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from analysis.metrics.tasks import TaskWords
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
 from analysis.report.plots.lines import lines
 from analysis.report.plots.overview import overview
 from analysis.report.plots.time_series import latency_series, power_series
 from analysis.report.summary import RunSummary
-from analysis.storage.files import write
+from core.files import write
+from core.tasks import TaskWords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.metrics import REPEAT_COLUMNS
 from analysis.report.plots.style import (
     COLOURS,
     HATCHES,
@@ -21,6 +20,7 @@ from analysis.report.plots.style import (
 )
 from analysis.report.summary import RunSummary
 from analysis.table import interval_ends
+from core.metrics import REPEAT_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.metrics import Column
 from analysis.report.notices import stand_in_notice
 from analysis.report.plots.style import (
     COLOURS,
@@ -22,6 +21,7 @@ from analysis.report.plots.style import (
     set_font,
     tidy,
 )
+from core.metrics import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

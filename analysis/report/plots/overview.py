@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from analysis.case import BASELINE
-from analysis.metrics import Column
 from analysis.report.plots.bars import row_signs, sign_legend
 from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
 from analysis.report.recommendation import comparable_rows
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number
 from analysis.table import interval_ends
+from core.case import BASELINE
+from core.metrics import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.case import case_of
-from analysis.metrics import lookup
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import RunSummary
-from data_prep.untrusted import finite_number
+from core.case import case_of
+from core.guards import finite_number
+from core.metrics import lookup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

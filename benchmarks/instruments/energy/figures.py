@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.uncertainty.intervals import student_t
 from benchmarks.instruments.energy.meters import Reading
 from benchmarks.policies import EnergyPolicy
+from core.statistics.intervals import student_t
 
 #: Error of the sensor itself, the same for all measurements on one board, so it cancels in their ratios as far as it is
 #: one of its gain: about 5% on 19 boards (Yang, Adamek and Armour, 2023, arXiv 2312.02741).

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.metrics.records import Record
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.energy.figures import MeteredWindow, figures, marks
 from benchmarks.instruments.energy.measurement import (
@@ -22,6 +21,7 @@ from benchmarks.instruments.machine.readings import while_running
 from benchmarks.loop import Rounds, run_beside
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
+from core.metrics.records import Record
 from fixtures.device.nvml import NvmlError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from analysis.metrics.records import Record, metric
+from core.metrics.records import Record, metric
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from data_prep.errors import first_line
+from core.errors import first_line
 
 
 def attention_flops(

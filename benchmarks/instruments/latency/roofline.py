@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch.utils.benchmark import Timer
 
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.latency.flops import count_flops
 from benchmarks.instruments.latency.kernels import Kernels, profiled_kernels
 from benchmarks.policies import CeilingPolicy, Policies
 from benchmarks.run import BenchmarkRun
+from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 from fixtures.model.storage import stored_tensors

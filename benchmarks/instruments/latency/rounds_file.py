@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.storage.files import write
 from benchmarks.run import BenchmarkRun
+from core.files import write
 from fixtures.dataset.batches import FULL
 
 #: Below the results folder.

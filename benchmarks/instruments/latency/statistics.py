@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.metrics.records import Record, metric
-from analysis.uncertainty.intervals import block_medians, mean_interval, quantile_interval
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.run import BenchmarkRun, TimedRounds
+from core.metrics.records import Record, metric
+from core.statistics.intervals import block_medians, mean_interval, quantile_interval
 from fixtures.dataset.batches import FULL, PADDED
 
 #: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.

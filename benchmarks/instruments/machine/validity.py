@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.machine.readings import (
     DISQUALIFYING_POLICIES,
@@ -21,6 +20,7 @@ from benchmarks.instruments.machine.readings import (
 )
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
+from core.metrics.records import Record, metric
 from fixtures.precisions import emulation_reason
 
 #: Longer than this share of a visit, a violation is a reason not to trust it.

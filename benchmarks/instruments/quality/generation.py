@@ -8,16 +8,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from analysis.case import EAGER, Case
-from analysis.metrics import SAME
-from analysis.metrics.records import Record, metric
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
+from core.case import EAGER, Case
+from core.metrics import SAME
+from core.metrics.records import Record, metric
+from core.statistics.paired_shares import share_interval
 from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, CaptureError, Forward
 from fixtures.precisions import baseline
-from fixtures.tasks.paired_shares import share_interval
 from fixtures.tasks.predictions import Predictions
 from fixtures.workloads.cache import generated_tokens, positions_of
 

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from analysis.case import Case
-from analysis.metrics.records import Record
-from analysis.storage.files import write
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.instruments.quality.timed import require_same_predictions, timed_figures
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
-from data_prep.specs import DEFAULT_TASK
+from core.case import Case
+from core.files import write
+from core.metrics.records import Record
+from core.tasks import DEFAULT_TASK
 from fixtures.dataset.decoding import decoder
 from fixtures.model.loading import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from analysis.case import EAGER
 from benchmarks.run import BenchmarkRun
+from core.case import EAGER
 from fixtures.executions import CaptureError
 from fixtures.tasks.predictions import Predictions
 from fixtures.tasks.task import TimedRecord

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
-from data_prep.errors import InputError
-from data_prep.untrusted import LIMITS, finite_number
+from core.errors import InputError
+from core.guards import LIMITS, finite_number
 
 #: Figures within this share of each other are called the same, on one run as between runs.
 SAME_REL = 0.01

@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis.metrics.columns import (
+from core.errors import InputError
+from core.guards import LIMITS
+from core.metrics.columns import (
     DERIVED,
     INTERVAL_ASSUMED,
     LAUNCH_BOUND,
@@ -20,8 +22,6 @@ from analysis.metrics.columns import (
     Metric,
     with_repeat,
 )
-from data_prep.errors import InputError
-from data_prep.untrusted import LIMITS
 
 #: How the paths of what each task has in its own way begin.
 QUALITY = "quality."
@@ -110,5 +110,5 @@ class Catalogue:
 @cache
 def first_edition() -> Catalogue:
     """Return the metrics of runs that say nothing of theirs."""
-    path = Path(__file__).parents[1] / "storage" / "first_edition_metrics.json"
+    path = Path(__file__).parents[2] / "analysis" / "storage" / "first_edition_metrics.json"
     return Catalogue.from_json(json.loads(path.read_text(encoding="utf-8"))).with_repeats({})

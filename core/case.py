@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from data_prep.errors import InputError
+from core.errors import InputError
 
 #: The precision that the others are compared with.
 BASELINE = "fp32"

@@ -1,7 +1,7 @@
 """What a run measured: columns, and the catalogue that the run itself holds of them."""
 
-from analysis.metrics.catalogue import CATALOGUE_KEY, Catalogue, first_edition
-from analysis.metrics.columns import (
+from core.metrics.catalogue import CATALOGUE_KEY, Catalogue, first_edition
+from core.metrics.columns import (
     CASE_COLUMNS,
     DERIVED,
     HEADLINE,

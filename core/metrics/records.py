@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from analysis.metrics.columns import Direction, Metric
-from data_prep.errors import InputError
+from core.errors import InputError
+from core.metrics.columns import Direction, Metric
 
 #: The key of a record's field under which its metric is described.
 METRIC = "metric"
@@ -49,7 +49,7 @@ def metric(
     form: str = ".4g",
     default: Any = dataclasses.MISSING,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Declare a field of a record as a metric; the parameters are the fields of `analysis.metrics.Column`.
+    """Declare a field of a record as a metric; the parameters are the fields of `core.metrics.Column`.
 
     `column` is its name in tables, that of the field where it is left out.
     """

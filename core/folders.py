@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from data_prep.errors import InputError
+from core.errors import InputError
 
 UNFINISHED, PREVIOUS = "unfinished", "previous"
 

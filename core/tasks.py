@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis.metrics.columns import NAME
-from data_prep.errors import InputError
-from data_prep.untrusted import LIMITS, finite_number, is_name
+from core.errors import InputError
+from core.guards import LIMITS, finite_number, is_name
+from core.metrics.columns import NAME
 
+#: The task that is prepared and measured where none is named.
+DEFAULT_TASK = "language_modeling"
 #: The key of `machine_info` with a run's tasks.
 TASKS_KEY = "tasks"
 
@@ -113,5 +115,5 @@ def title(tasks: Mapping[str, TaskWords]) -> str:
 @cache
 def first_edition() -> dict[str, TaskWords]:
     """Return the task of runs that say nothing of theirs."""
-    path = Path(__file__).parents[1] / "storage" / "first_edition_tasks.json"
+    path = Path(__file__).parents[1] / "analysis" / "storage" / "first_edition_tasks.json"
     return {name: TaskWords.from_json(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}

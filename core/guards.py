@@ -1,9 +1,4 @@
-"""Defences against input that anybody may have made: saved runs, dataset folders, model folders. One table of limits.
-
-Nothing here imports torch when it is loaded.
-"""
-
-from __future__ import annotations
+"""Defences against input that anybody may have made: saved runs, datasets, model folders. One table of limits."""
 
 import json
 import re
@@ -11,12 +6,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from data_prep.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
+from core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -125,16 +117,6 @@ def archive_fault(path: Path) -> str | None:
                 return f"compressed ({member.filename}, {member.file_size:,} bytes), which torch.save never does"
         damaged = archive.testzip()
     return None if damaged is None else f"damaged, the checksum of {damaged} is that of other bytes"
-
-
-def is_dense(tensor: torch.Tensor) -> bool:
-    """Tell whether every element has memory of its own: not sparse, quantized, nested, meta, or expanded from one."""
-    import torch
-
-    is_plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_nested
-    if not is_plain or tensor.device.type != "cpu":
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def require_harmless_config(name: str, config: Mapping[str, Any]) -> None:
