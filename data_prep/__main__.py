@@ -12,10 +12,10 @@ from tabulate import tabulate
 from core.errors import InputError
 from core.options import not_empty, whole_number
 from core.tasks import DEFAULT_TASK
+from data_prep.datasets import SPECS, DatasetSpec
 from data_prep.endpoint import require_endpoint
 from data_prep.layout import FILE_NAMES, METADATA_FILE
 from data_prep.protocol import LONGEST_SEQUENCE, Protocol
-from data_prep.specs import SPECS, DatasetSpec
 
 
 def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:

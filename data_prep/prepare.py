@@ -18,6 +18,7 @@ from core.errors import InputError
 from core.folders import is_folder, refuse_foreign_files
 from core.guards import LIMITS, is_name
 from data_prep import text
+from data_prep.datasets import DatasetSpec
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     FILE_NAMES,
@@ -29,7 +30,6 @@ from data_prep.layout import (
     write_dataset,
 )
 from data_prep.protocol import Protocol
-from data_prep.specs import DatasetSpec
 
 
 def prepare(

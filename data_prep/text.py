@@ -11,9 +11,9 @@ from huggingface_hub import HfApi, is_offline_mode
 from yaml import YAMLError
 
 from core.errors import InputError, first_line
+from data_prep.datasets.spec import DatasetSpec
 from data_prep.hub import HUB_ERRORS
 from data_prep.protocol import Protocol
-from data_prep.specs.spec import DatasetSpec
 
 #: What the columns of a text may hold: text, or the numbers of classes.
 COLUMN_DTYPES = {"text": ("string", "large_string"), "class": ("int64", "int32", "int8")}

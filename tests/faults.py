@@ -30,8 +30,8 @@ from analysis.storage.runs import Run, load
 from core.case import case_of
 from core.errors import InputError
 from core.folders import UNFINISHED, clear_after_killed_runs
+from data_prep.datasets.wikitext2 import SPEC
 from data_prep.layout import write_dataset
-from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from data_prep.datasets import sst2, wikitext2
+from data_prep.datasets.spec import DatasetSpec
 from data_prep.layout import (
     FILE_NAMES,
     METADATA_DIGEST,
@@ -19,8 +21,6 @@ from data_prep.layout import (
     tensor_sha256,
     write_dataset,
 )
-from data_prep.specs import sst2, wikitext2
-from data_prep.specs.spec import DatasetSpec
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks import TASKS

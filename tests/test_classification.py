@@ -16,9 +16,9 @@ import transformers
 from benchmarks.instruments.numerics import numerics, require_products
 from core.errors import InputError
 from core.statistics.paired_shares import difference_interval, mcnemar_p, share_interval
+from data_prep.datasets.sst2 import FIRST_ID, LAST_ID, PADDING_ID, SPEC, read_file
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
-from data_prep.specs.sst2 import FIRST_ID, LAST_ID, PADDING_ID, SPEC, read_file
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify

@@ -15,9 +15,9 @@ import torch
 from core.errors import InputError
 from data_prep import hub, stand_in, text
 from data_prep.__main__ import main
+from data_prep.datasets.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256, write_dataset
 from data_prep.prepare import prepare
-from data_prep.specs.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.stand_in import END_OF_TEXT
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder

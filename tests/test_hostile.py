@@ -19,7 +19,7 @@ import torch
 from analysis.__main__ import main
 from core.errors import InputError
 from data_prep import stand_in, text
-from data_prep.specs.wikitext2 import SPEC
+from data_prep.datasets.wikitext2 import SPEC
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify

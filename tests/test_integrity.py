@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.datasets.wikitext2 import SPEC
 from data_prep.layout import METADATA_DIGEST, TENSOR_NAMES, tensor_sha256, write_dataset
-from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.integrity import verify

@@ -10,9 +10,9 @@ import torch
 from core.errors import InputError
 from data_prep import tokens
 from data_prep.__main__ import main
+from data_prep.datasets.wikitext2 import SPEC
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
-from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK

@@ -22,9 +22,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from data_prep import text, tokens
+from data_prep.datasets import sst2
+from data_prep.datasets.wikitext2 import SPEC
 from data_prep.layout import FILE_NAMES, tensor_sha256
-from data_prep.specs import sst2
-from data_prep.specs.wikitext2 import SPEC
 from fixtures.dataset.whole_text import read_whole_text
 from tests.hub import SERVER, SHARED, run_python, served
 from tests.tiny import REPOSITORY

@@ -23,7 +23,7 @@ from core.case import Case
 from core.errors import InputError
 from core.metrics import first_edition
 from core.tasks import first_edition as first_edition_tasks
-from data_prep.specs.wikitext2 import SPEC
+from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import ShapedDataset, require_shape
 from fixtures.dataset.folder import DatasetFolder
 from tests.test_recommendation import measured

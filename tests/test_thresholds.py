@@ -30,7 +30,7 @@ from benchmarks.loop import Rounds
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
 from core.metrics import first_edition
-from data_prep.specs.wikitext2 import is_gpt2_vocabulary
+from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS

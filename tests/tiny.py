@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel  # no
 from transformers.models.gpt2 import modeling_gpt2  # noqa: F401
 
 from analysis.report import page, plots, text_tables, writer  # noqa: F401
-from data_prep.specs.wikitext2 import PADDING_ID
+from data_prep.datasets.wikitext2 import PADDING_ID
 
 REPOSITORY = Path(__file__).parent.parent
 SEQUENCES, TOKENS = 6, 16

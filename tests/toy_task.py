@@ -12,7 +12,7 @@ import transformers
 from core.metrics import SAME
 from core.metrics.records import metric
 from core.tasks import TaskWords
-from data_prep.specs import sst2
+from data_prep.datasets import sst2
 from fixtures.dataset.integrity import checks
 from fixtures.model.kind import ModelKind
 from fixtures.tasks.task import Figures, QualityRecord, Scored, ScoredRows, Scoring, Task, TimedPart

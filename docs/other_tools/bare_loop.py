@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.loop import ForwardLoop
 from core.statistics.intervals import quantile_interval
-from data_prep.specs.wikitext2 import SPEC
+from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import PADDED, Batch, ShapedDataset, TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify

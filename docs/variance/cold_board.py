@@ -20,7 +20,7 @@ from analysis.report.text_tables import markdown_table
 from benchmarks.instruments.energy.meters import EnergyCounter, Reading
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import EnergyPolicy
-from data_prep.specs.wikitext2 import SPEC
+from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify

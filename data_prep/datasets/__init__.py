@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 from core.tasks import DEFAULT_TASK
-from data_prep.specs.spec import DatasetSpec
+from data_prep.datasets.spec import DatasetSpec
 
 __all__ = ["SPECS", "DatasetSpec"]
 

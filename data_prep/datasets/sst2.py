@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from data_prep.datasets.spec import DatasetSpec
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
-from data_prep.specs.spec import DatasetSpec
 
 if TYPE_CHECKING:
     import datasets
