@@ -16,14 +16,14 @@ from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
 from core.case import EAGER, Case
-from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Forward, require_same_logits
-from fixtures.model.checkpoint import Checkpoint
-from fixtures.model.loading import is_out_of_memory
-from fixtures.model.resident import Models, ResidentModel
-from fixtures.operators import output_layer_watch
+from fixtures.executions.compilation import CompilationError
+from fixtures.executions.operators import output_layer_watch
+from fixtures.models.checkpoint import Checkpoint
+from fixtures.models.loading import is_out_of_memory
+from fixtures.models.resident import Models, ResidentModel
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings
 from fixtures.tasks import Task

@@ -16,11 +16,11 @@ from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
 from core.case import Case
-from fixtures.compilation import CompilationError
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
-from fixtures.model.checkpoint import Checkpoint
-from fixtures.model.resident import Models
+from fixtures.executions.compilation import CompilationError
+from fixtures.models.checkpoint import Checkpoint
+from fixtures.models.resident import Models
 from fixtures.precisions import PRECISIONS, PrecisionError, unavailable_reason
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS

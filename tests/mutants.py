@@ -43,7 +43,7 @@ MUTATED = (
     "benchmarks/steady_state.py",
     "benchmarks/instruments/**/*.py",
     "data_prep/[lst]*.py",
-    "fixtures/executions.py",
+    "fixtures/executions/graph.py",
     "fixtures/precisions/*.py",
     "fixtures/dataset/integrity.py",
 )

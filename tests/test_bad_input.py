@@ -88,7 +88,7 @@ def test_a_named_dataset_folder_must_be_there(run_suite, tmp_path, kind):
 
 
 def test_a_model_asked_for_by_name_is_not_replaced_by_seeded_weights(run_suite, monkeypatch):
-    monkeypatch.setattr("fixtures.model.checkpoint.unreachable_reason", lambda: "nobody answers")
+    monkeypatch.setattr("fixtures.models.checkpoint.unreachable_reason", lambda: "nobody answers")
     result = run_suite("--model=nobody/nothing")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.stdout.str().count("The model hub cannot be reached (nobody answers) and nobody/nothing is not") == 1

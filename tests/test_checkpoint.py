@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from transformers import BertConfig, BertLMHeadModel, GPTNeoConfig, GPTNeoForCausalLM
 
 from core.errors import InputError
-from fixtures.model.checkpoint import Checkpoint, hub_folder, read_checkpoint
-from fixtures.model.loading import load_model
+from fixtures.models.checkpoint import Checkpoint, hub_folder, read_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling import TASK
 from tests.json_values import json_values
@@ -149,8 +149,8 @@ def test_a_config_that_is_no_object_is_one_sentence(tmp_path, content):
 
 def test_a_download_that_was_killed_is_no_model(tmp_path, monkeypatch):
     tiny_gpt2().save_pretrained(tmp_path, max_shard_size="1MB")
-    monkeypatch.setattr("fixtures.model.checkpoint.snapshot_download", lambda *_, **__: str(tmp_path))
-    monkeypatch.setattr("fixtures.model.checkpoint.unreachable_reason", lambda: "nobody answers")
+    monkeypatch.setattr("fixtures.models.checkpoint.snapshot_download", lambda *_, **__: str(tmp_path))
+    monkeypatch.setattr("fixtures.models.checkpoint.unreachable_reason", lambda: "nobody answers")
     assert hub_folder(TASK.model, "some/model", "auto") == tmp_path
     min(tmp_path.glob("model-*.safetensors")).unlink()
     with pytest.raises(InputError, match="some/model is not cached"):

@@ -23,8 +23,8 @@ from fixtures.dataset.batches import ShapedDataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import find_checkpoint, read_checkpoint
-from fixtures.model.loading import load_model
+from fixtures.models.checkpoint import find_checkpoint, read_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS, PrecisionError, baseline
 from fixtures.tasks.classification import MODEL, TASK, answers
 from fixtures.tasks.labelled_answers import Answers, figures_of

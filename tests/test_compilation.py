@@ -15,9 +15,9 @@ from analysis.comparison.comparability import differences
 from benchmarks.instruments.machine.environment import compiler_options
 from benchmarks.instruments.numerics import numerics
 from fixtures import CACHE_VARIABLE, compilation
-from fixtures.compilation import CompilationError, cache_folder, compiler_missing_reason
 from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, CaptureError
+from fixtures.executions.compilation import CompilationError, cache_folder, compiler_missing_reason
 from fixtures.precisions import ALL, PRECISIONS, named
 from fixtures.settings import default_executions
 from fixtures.workloads import FORWARD
@@ -83,7 +83,7 @@ def test_a_model_that_cannot_be_compiled_fails_with_one_sentence_and_the_others_
 
     monkeypatch.setattr(torch, "compile", failing)
     monkeypatch.setattr(compilation, "compiler_missing_reason", lambda _: None)
-    monkeypatch.setattr("fixtures.executions.compiler_missing_reason", lambda _: None)
+    monkeypatch.setattr("fixtures.executions.execution.compiler_missing_reason", lambda _: None)
     result = run_suite("--precisions=fp32", "--executions=eager,compiled")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["torch.compile failed: Unsupported: a graph break*; expected *", "fp32-eager*"])
@@ -105,7 +105,7 @@ def test_a_visit_that_would_compile_fails(monkeypatch):
     def recompiling(*_, **__):
         raise RuntimeError("Detected recompile when torch.compile stance is 'fail_on_recompile'")
 
-    monkeypatch.setattr("fixtures.executions.called", recompiling)
+    monkeypatch.setattr("fixtures.executions.compiled.called", recompiling)
     with pytest.raises(CompilationError, match=r"does not fit a visit: Detected recompile .*; expected no further"):
         COMPILED.prepare(tiny_gpt2(), [BATCH], FORWARD.start(tiny_gpt2(), BATCH))
 

@@ -20,8 +20,8 @@ from benchmarks.loop import ForwardLoop
 from benchmarks.policies import CeilingPolicy
 from fixtures.dataset.batches import Batch, ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError, require_same_logits
-from fixtures.model.attention import mask_left_out
 from fixtures.precisions import PRECISIONS
+from fixtures.workloads.attention import mask_left_out
 from tests.tiny import tiny_gpt2
 
 CPU = torch.device("cpu")

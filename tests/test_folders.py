@@ -174,7 +174,7 @@ import dataclasses, resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
 from core.errors import InputError
-from fixtures.model.checkpoint import seeded_folder
+from fixtures.models.checkpoint import seeded_folder
 from fixtures.tasks.language_modeling import TASK
 from tests.tiny import tiny_gpt2
 try:

@@ -23,8 +23,8 @@ from data_prep.datasets.wikitext2 import SPEC
 from data_prep.tokens import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
-from fixtures.model.checkpoint import read_checkpoint
-from fixtures.model.loading import load_model
+from fixtures.models.checkpoint import read_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling import TASK
 from tests.test_results import benchmark

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from benchmarks.loop import ClockError, ForwardLoop, Rounds
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import FULL, PADDED, Batch
-from fixtures.executions import EXECUTIONS, Forward, called
+from fixtures.executions import EXECUTIONS, Forward
+from fixtures.executions.eager import called
 from fixtures.workloads import Step
 from fixtures.workloads import forward as forward_workload
 from tests.test_timing import batches, case_in_progress

@@ -11,11 +11,11 @@ from fixtures.dataset.batches import Batch
 from fixtures.device import requirements
 from fixtures.device.requirements import BF16, FP16
 from fixtures.executions import EXECUTIONS
-from fixtures.model import loading as models
-from fixtures.model.checkpoint import find_checkpoint
-from fixtures.model.loading import load_model
-from fixtures.model.storage import model_bytes, parameter_count
+from fixtures.models import loading as models
+from fixtures.models.checkpoint import find_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS, PrecisionError, by_name, emulation_reason
+from fixtures.precisions.storage import model_bytes, parameter_count
 from fixtures.tasks.language_modeling import TASK
 from tests.tiny import tiny_gpt2
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from benchmarks.instruments.numerics import require_products
 from fixtures.device import requirements
-from fixtures.model.layers import matrix_layers, use_linear_layers
-from fixtures.model.storage import bytes_by_storage, checkpoint_bytes, model_bytes
 from fixtures.precisions import PRECISIONS, PrecisionError, left_out, named, unavailable_reason
 from fixtures.precisions.int8_linear import Int8Linear
+from fixtures.precisions.layers import matrix_layers, use_linear_layers
 from fixtures.precisions.products import product_kernels
 from fixtures.precisions.quantized import with_int8_layers
+from fixtures.precisions.storage import bytes_by_storage, checkpoint_bytes, model_bytes
 from tests.test_suite import extra_info
 from tests.tiny import tiny_gpt2
 

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.instruments.latency.roofline import weight_bytes
 from fixtures.device import requirements
-from fixtures.model.storage import model_bytes, parameter_count, storage_of
 from fixtures.precisions import PRECISIONS, Precision, PrecisionError, emulation_reason, unavailable_reason
+from fixtures.precisions.storage import model_bytes, parameter_count, storage_of
 from tests.test_suite import extra_info
 from tests.tiny import tiny_gpt2
 from tests.toy_int8 import INT8, quantize

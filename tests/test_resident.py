@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fixtures.model import resident
-from fixtures.model.resident import Models
+from fixtures.models import resident
+from fixtures.models.resident import Models
 from fixtures.precisions import PRECISIONS
 from tests.toy_int8 import INT8
 

@@ -72,7 +72,7 @@ def test_all_combinations_run_in_one_session_and_each_ratio_is_of_its_shape(run_
 
 
 def test_models_are_loaded_once_for_all_shapes(run_suite, monkeypatch):
-    from fixtures.model import resident
+    from fixtures.models import resident
 
     loaded, load_model = [], resident.load_model
     monkeypatch.setattr(resident, "load_model", lambda *args: loaded.append(args[1].name) or load_model(*args))
@@ -82,7 +82,7 @@ def test_models_are_loaded_once_for_all_shapes(run_suite, monkeypatch):
 
 
 def test_models_that_do_not_fit_together_are_loaded_again_for_each_visit(run_suite, monkeypatch, saved_run):
-    from fixtures.model import resident
+    from fixtures.models import resident
 
     loaded, load_model = [], resident.load_model
     monkeypatch.setattr(resident, "load_model", lambda *args: loaded.append(args[1].name) or load_model(*args))

@@ -12,10 +12,10 @@ from benchmarks.instruments.quality.generation import Texts, against_fp32, texts
 from benchmarks.loop import ForwardLoop
 from core.case import Case
 from data_prep.layout import write_dataset
-from fixtures.compilation import compiler_missing_reason
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import read_checkpoint
+from fixtures.executions.compilation import compiler_missing_reason
+from fixtures.models.checkpoint import read_checkpoint
 from fixtures.tasks.language_modeling import TASK
 from fixtures.workloads import WORKLOADS
 from fixtures.workloads.cache import too_old_reason

@@ -14,7 +14,7 @@ from core.metrics.records import metric
 from core.tasks import TaskWords
 from data_prep.datasets import sst2
 from fixtures.dataset.integrity import checks
-from fixtures.model.kind import ModelKind
+from fixtures.models.kind import ModelKind
 from fixtures.tasks.task import Figures, QualityRecord, Scored, ScoredRows, Scoring, Task, TimedPart
 
 

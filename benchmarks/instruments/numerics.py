@@ -17,11 +17,11 @@ from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
-from fixtures.model.layers import matrix_layers
-from fixtures.model.storage import bytes_by_storage, storage_of
-from fixtures.operators import OperatorWatch
+from fixtures.executions.operators import OperatorWatch
 from fixtures.precisions import Precision, PrecisionError
+from fixtures.precisions.layers import matrix_layers
 from fixtures.precisions.products import PRODUCT_OPERATORS, product_kernels
+from fixtures.precisions.storage import bytes_by_storage, storage_of
 
 #: Columns of a layer, at least: the output layer of a classifier has as many as there are classes.
 SMALLEST_LAYER = 16

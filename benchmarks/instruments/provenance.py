@@ -11,7 +11,7 @@ from benchmarks.instruments.machine.environment import essentials
 from benchmarks.policies import PROCEDURE
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric
-from fixtures.model.storage import parameter_count
+from fixtures.precisions.storage import parameter_count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from benchmarks.instruments.base import AfterVisits
 from benchmarks.run import BenchmarkRun
 from core.metrics import SAME
 from core.metrics.records import Record, metric
-from fixtures.model.storage import checkpoint_bytes, model_bytes, parameter_count
+from fixtures.precisions.storage import checkpoint_bytes, model_bytes, parameter_count
 
 BYTES_PER_MB = 10**6
 

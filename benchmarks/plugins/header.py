@@ -9,13 +9,13 @@ import pytest
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
-from fixtures.compilation import cache_folder
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
 from fixtures.dataset.location import dataset_folder
 from fixtures.device.unusable import unusable_gpus
 from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
-from fixtures.model.checkpoint import find_checkpoint
+from fixtures.executions.compilation import cache_folder
+from fixtures.models.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
 from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings

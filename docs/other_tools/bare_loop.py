@@ -23,8 +23,8 @@ from fixtures.dataset.batches import PADDED, Batch, ShapedDataset, TokenizedData
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import find_checkpoint
-from fixtures.model.loading import load_model
+from fixtures.models.checkpoint import find_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import AUTO, PRECISIONS, named
 from fixtures.tasks.language_modeling import TASK
 

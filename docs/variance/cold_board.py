@@ -26,8 +26,8 @@ from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.device.nvml import Gpu, open_gpu
 from fixtures.executions import EXECUTIONS
-from fixtures.model.checkpoint import find_checkpoint
-from fixtures.model.loading import load_model
+from fixtures.models.checkpoint import find_checkpoint
+from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling import TASK
 

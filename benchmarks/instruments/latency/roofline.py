@@ -19,7 +19,7 @@ from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
-from fixtures.model.storage import stored_tensors
+from fixtures.precisions.storage import stored_tensors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from core.files import write
 from core.metrics.records import Record
 from core.tasks import DEFAULT_TASK
 from fixtures.dataset.decoding import decoder
-from fixtures.model.loading import is_out_of_memory
+from fixtures.models.loading import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.tasks import Task
 from fixtures.tasks.task import QualityRecord, Scored, ScoredRows
