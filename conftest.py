@@ -193,7 +193,7 @@ def pytest_benchmark_group_stats(
     if config is None:
         from analysis.comparison.comparability import differences
         from analysis.comparison.side_by_side import side_by_side
-        from analysis.storage.runs import from_pytest_benchmark
+        from analysis.runs.saved import from_pytest_benchmark
 
         try:
             listed = from_pytest_benchmark(listed)

@@ -19,8 +19,8 @@ from analysis.report.deployment import Tariff, parse_price
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.storage.journal import recover_all
-from analysis.storage.runs import STORAGE, load, select
+from analysis.runs.journal import recover_all
+from analysis.runs.saved import STORAGE, load, select
 from core.errors import InputError
 from core.metrics import Catalogue
 from core.options import whole_number

@@ -1,1 +1,1 @@
-"""The benchmarks, the measuring code (`measure`) and its pytest glue (`plugins`)."""
+"""The benchmarks: the tests that measure, the session and its visits, `instruments`, and the pytest glue, `plugins`."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from analysis.storage.runs import STORAGE, load
+from analysis.runs.saved import STORAGE, load
 from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, FOLDER, add_series
 from core.errors import InputError
 

@@ -32,7 +32,7 @@ from fixtures.workloads import WORKLOADS, Step, Workload
 if TYPE_CHECKING:
     import transformers
 
-    from benchmarks.instruments.machine.readings import Snapshot
+    from benchmarks.machine.readings import Snapshot
 
 #: Batches of each variant on which another execution's logits are compared with eager ones.
 COMPARED_BATCHES = 4

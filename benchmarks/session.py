@@ -10,16 +10,16 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from analysis.storage.journal import CASES_KEY
-from analysis.storage.runs import Run
+from analysis.runs.journal import CASES_KEY
+from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
 from analysis.uncertainty.repeat import written
 from benchmarks.instruments import INSTRUMENTS
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
-from benchmarks.instruments.machine.environment import environment, essentials
-from benchmarks.instruments.machine.readings import snapshot
+from benchmarks.machine.environment import environment, essentials
+from benchmarks.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
 from core.case import Case
@@ -86,11 +86,16 @@ class Session:
     @classmethod
     def open(cls, settings: Settings, policies: Policies) -> Session:
         """List the cases, and make the instruments in the order in which they measure."""
+
+        def lengths(task: str) -> tuple[int, ...]:
+            spec, named = TASKS[task].dataset, settings.dataset_dir(task)
+            return settings.sequence_lengths or (sequence_length(spec, named, settings.stand_in),)
+
         cases = [
             Case(precision, execution, task, workload, size, length)
             for task in settings.tasks
             for size in settings.batch_sizes
-            for length in settings.sequence_lengths or (sequence_length(settings, TASKS[task].dataset),)
+            for length in lengths(task)
             for workload in settings.workloads
             for precision in settings.precisions
             for execution in settings.executions

@@ -115,5 +115,5 @@ def title(tasks: Mapping[str, TaskWords]) -> str:
 @cache
 def first_edition() -> dict[str, TaskWords]:
     """Return the task of runs that say nothing of theirs."""
-    path = Path(__file__).parents[1] / "analysis" / "storage" / "first_edition_tasks.json"
+    path = Path(__file__).parents[1] / "analysis" / "runs" / "first_edition_tasks.json"
     return {name: TaskWords.from_json(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.storage.journal import orphaned_journals, recover
-from analysis.storage.runs import Run, load
+from analysis.runs.journal import orphaned_journals, recover
+from analysis.runs.saved import Run, load
 from core.case import case_of
 from core.errors import InputError
 from core.folders import UNFINISHED, clear_after_killed_runs

@@ -184,7 +184,7 @@ def outputs(run: Path, folder: Path) -> dict[str, str]:
     """Return the table, the summary and the page of a saved run by their names here; pictures are left out."""
     from analysis.report.summary import RunSummary
     from analysis.report.writer import write_report
-    from analysis.storage.runs import load
+    from analysis.runs.saved import load
 
     loaded = load(run)
     with pytest.MonkeyPatch.context() as patch:

@@ -18,7 +18,7 @@ from analysis.__main__ import main
 from analysis.comparison.changes import Interval, change, changes, holm, verdict
 from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.comparison.presentation import as_json, as_markdown
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import Repeat
 from core.errors import InputError
 from core.metrics import first_edition

@@ -12,11 +12,11 @@ import torch
 from packaging.version import Version
 
 from analysis.comparison.comparability import differences
-from benchmarks.instruments.machine.environment import compiler_options
 from benchmarks.instruments.numerics import numerics
-from fixtures import CACHE_VARIABLE, compilation
+from benchmarks.machine.environment import compiler_options
+from fixtures import CACHE_VARIABLE
 from fixtures.dataset.batches import Batch
-from fixtures.executions import EXECUTIONS, CaptureError
+from fixtures.executions import EXECUTIONS, CaptureError, compilation
 from fixtures.executions.compilation import CompilationError, cache_folder, compiler_missing_reason
 from fixtures.precisions import ALL, PRECISIONS, named
 from fixtures.settings import default_executions

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.instruments.energy import measurement, meters
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
-from benchmarks.instruments.energy.meters import Reading
-from benchmarks.instruments.energy.rapl import Rapl
+from benchmarks.meters.nvml import Reading
+from benchmarks.meters.rapl import Rapl
 from fixtures.device import nvml
 from tests.board import (
     BATCH_SIZE,

@@ -8,14 +8,14 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks.instruments.latency.kernels import profiled_kernels
-from benchmarks.instruments.latency.roofline import (
+from benchmarks.instruments.numerics import numerics, watched_forward
+from benchmarks.instruments.roofline.instrument import (
     forward_work,
     peak_bytes_per_s,
     peak_flops,
     roofline,
 )
-from benchmarks.instruments.numerics import numerics, watched_forward
+from benchmarks.kernels import profiled_kernels
 from benchmarks.loop import ForwardLoop
 from benchmarks.policies import CeilingPolicy
 from fixtures.dataset.batches import Batch, ShapedDataset

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from analysis.storage.journal import append
+from analysis.runs.journal import append
 from tests.faults import FaultError, after_kill, dataset_seed, killed, require_whole_results
 from tests.test_journal import GONE
 from tests.test_results import benchmark

@@ -16,8 +16,8 @@ from analysis.comparison.comparability import differences
 from analysis.comparison.side_by_side import side_by_side
 from analysis.report.plots import FORMATS, PLOTS, plots_of
 from analysis.report.writer import PAGE_NAME
-from analysis.storage.first_edition import RENAMED, adapted
-from analysis.storage.runs import from_pytest_benchmark, load
+from analysis.runs.first_edition import RENAMED, adapted
+from analysis.runs.saved import from_pytest_benchmark, load
 from core.case import Case
 from core.tasks import first_edition as first_edition_tasks
 from tests.json_values import json_values

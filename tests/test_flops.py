@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils import flop_counter
 
-from benchmarks.instruments.latency.roofline import forward_work, roofline
+from benchmarks.instruments.roofline.instrument import forward_work, roofline
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 

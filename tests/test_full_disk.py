@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.storage.journal import append, read
-from analysis.storage.runs import load
+from analysis.runs.journal import append, read
+from analysis.runs.saved import load
 from core.errors import InputError
 from data_prep.layout import FILE_NAMES, write_dataset
 from tests.test_journal import GONE, line

@@ -16,7 +16,7 @@ from analysis.comparison.gates import judge, parse_gate
 from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
-from analysis.storage.runs import load
+from analysis.runs.saved import load
 from benchmarks.instruments import INSTRUMENTS, numerics
 from benchmarks.instruments.base import AfterVisits, InVisit
 from benchmarks.instruments.latency import flops, roofline

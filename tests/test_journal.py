@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.storage.journal import append, orphaned_journals, read, recover
+from analysis.runs.journal import append, orphaned_journals, read, recover
 from benchmarks.run import BenchmarkRun
 from core.errors import InputError
 from fixtures.executions import CaptureError

@@ -13,9 +13,9 @@ from analysis.comparison.changes import NO_VERDICT, changes
 from analysis.comparison.gates import Gate, judge
 from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
-from analysis.storage.runs import load
-from analysis.table import table
-from analysis.validity import Drift, drift, judgements
+from analysis.report.table import table
+from analysis.runs.saved import load
+from analysis.runs.validity import Drift, drift, judgements
 from tests.test_results import benchmark
 from tests.test_runs import save
 
@@ -303,7 +303,7 @@ def test_a_recovered_run_says_the_same_as_the_saved_one(run_suite, tmp_path, mon
 
     monkeypatch.setattr(JournalPlugin, "pytest_sessionfinish", pytest.hookimpl(wrapper=True)(kept))
     assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
-    from analysis.storage.journal import recover
+    from analysis.runs.journal import recover
 
     (journal,) = (tmp_path / "results" / "journal").iterdir()
     path, count = recover(journal, tmp_path / "recovered")

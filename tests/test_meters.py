@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.instruments.energy import meters
-from benchmarks.instruments.energy.meters import EnergyCounter, average_power, choose_meter, instant_power
-from benchmarks.instruments.energy.rapl import Rapl
+from benchmarks.meters import nvml as meters
+from benchmarks.meters.nvml import EnergyCounter, average_power, choose_meter, instant_power
+from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import CounterPolicy, EnergyPolicy
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from analysis.comparison.changes import changes
 from analysis.report.plots.bars import bars, missing_values
 from analysis.report.summary import RunSummary
+from analysis.report.table import known_interval, table, tables
 from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
-from analysis.storage.runs import Run
-from analysis.table import known_interval, table, tables
+from analysis.runs.saved import Run
 from core.errors import InputError
 from core.metrics import RATIOS, Catalogue, Metric, first_edition
 from tests.json_values import json_values
@@ -137,7 +137,7 @@ def test_a_catalogue_has_a_thousand_metrics_at_most():
 
 
 def test_a_run_with_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path):
-    from analysis.storage.runs import load
+    from analysis.runs.saved import load
 
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"benchmarks": [benchmark("fp32", 1.0)], "machine_info": {"metrics": 3}}))

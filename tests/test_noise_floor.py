@@ -12,7 +12,7 @@ from hypothesis import given
 
 from analysis.comparison.latest import last_comparable
 from analysis.comparison.noise import noise_markdown
-from analysis.storage.runs import load
+from analysis.runs.saved import load
 from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
 from analysis.uncertainty.noise_floor import (
     Conditions,

@@ -25,7 +25,7 @@ from analysis.report.page import page
 from analysis.report.plots import write_plots
 from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
-from analysis.storage.runs import load
+from analysis.runs.saved import load
 from core.errors import InputError
 from tests.json_values import json_values
 from tests.test_plots import whole_run

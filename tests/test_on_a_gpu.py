@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchmarks.instruments.latency import kernels, roofline
-from benchmarks.instruments.machine import environment
 from benchmarks.instruments.size import Size
 from benchmarks.loop import synchronizer, waiter
+from benchmarks.machine import environment
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from fixtures.device import memory

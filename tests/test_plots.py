@@ -19,7 +19,7 @@ from analysis.report.plots.overview import overview as overview_of_run
 from analysis.report.plots.time_series import axis_limits
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from core.tasks import first_edition
 from tests.test_results import benchmark, in_visits
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.instruments.latency.roofline import weight_bytes
+from benchmarks.instruments.roofline.instrument import weight_bytes
 from fixtures.device import requirements
 from fixtures.precisions import PRECISIONS, Precision, PrecisionError, emulation_reason, unavailable_reason
 from fixtures.precisions.storage import model_bytes, parameter_count, storage_of

@@ -9,9 +9,9 @@ import pytest
 from analysis.report.page import page
 from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
+from analysis.report.table import table
 from analysis.report.text_tables import summary_table
 from analysis.report.writer import summary
-from analysis.table import table
 from core.metrics import first_edition
 from core.tasks import first_edition as first_edition_tasks
 from tests.test_plots import summary_of

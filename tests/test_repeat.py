@@ -11,8 +11,8 @@ import pytest
 
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
-from analysis.storage.runs import Run, load
-from analysis.table import table
+from analysis.report.table import table
+from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
 from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series

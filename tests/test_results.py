@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from analysis.report.summary import RunSummary
+from analysis.report.table import table
 from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
-from analysis.table import table
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES

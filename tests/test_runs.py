@@ -16,10 +16,10 @@ from analysis.comparison.history import overview
 from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
-from analysis.storage.runs import load, select
-from analysis.table import table
+from analysis.report.table import table
+from analysis.runs.saved import load, select
+from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import FLOORS_KEY
-from analysis.validity import judgements
 from core.errors import InputError
 from tests.test_results import benchmark, in_visits, with_floor
 

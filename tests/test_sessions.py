@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from analysis.comparison.comparability import differences
-from analysis.validity import judgements
+from analysis.runs.validity import judgements
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.run import BenchmarkRun
 from data_prep.layout import write_dataset

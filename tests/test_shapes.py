@@ -17,8 +17,8 @@ from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.summary import RunSummary
-from analysis.storage.runs import Run, load
-from analysis.table import table
+from analysis.report.table import table
+from analysis.runs.saved import Run, load
 from core.case import Case
 from core.errors import InputError
 from core.metrics import first_edition

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.validity import judgements
+from analysis.runs.validity import judgements
 from core.metrics import HEADLINE, LEADING_COLUMNS
 from data_prep.layout import write_dataset
 from tests.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors

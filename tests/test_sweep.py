@@ -9,7 +9,7 @@ from analysis.report.deployment import Tariff
 from analysis.report.plots.bars import bars
 from analysis.report.plots.lines import lines
 from analysis.report.reply import ReplyLength, replies
-from analysis.table import table
+from analysis.report.table import table
 from core.case import Case
 from tests.test_plots import summary_of
 from tests.test_recommendation import measured

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from analysis.report.recommendation import dominated
-from analysis.table import table
+from analysis.report.table import table
 from benchmarks.instruments.energy.measurement import meter_facts, refuse, require_undisturbed
-from benchmarks.instruments.energy.meters import MeterError, instant_power
-from benchmarks.instruments.latency.roofline import roofline
-from benchmarks.instruments.machine.readings import (
+from benchmarks.instruments.roofline.instrument import roofline
+from benchmarks.instruments.validity import validity, visit_state
+from benchmarks.loop import Rounds
+from benchmarks.machine.readings import (
     Snapshot,
     other_processes,
     others_load,
@@ -25,8 +26,7 @@ from benchmarks.instruments.machine.readings import (
     snapshot,
     steal_share,
 )
-from benchmarks.instruments.machine.validity import validity, visit_state
-from benchmarks.loop import Rounds
+from benchmarks.meters.nvml import MeterError, instant_power
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
 from core.metrics import first_edition

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.instruments.machine import environment, readings
-from benchmarks.instruments.machine import validity as verdict
-from benchmarks.instruments.machine.readings import Snapshot, cpu_pressure_s, snapshot, while_running
-from benchmarks.instruments.machine.validity import Validity, validity, visit_state
+from benchmarks.instruments.validity import Validity, validity, visit_state
+from benchmarks.machine import environment, readings
+from benchmarks.machine import validity as verdict
+from benchmarks.machine.readings import Snapshot, cpu_pressure_s, snapshot, while_running
 from benchmarks.policies import Policies
 from fixtures.device import nvml
 from tests.fake_nvml import fake_nvml

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.comparison.variance import variance_markdown
-from analysis.storage.runs import load
+from analysis.runs.saved import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from core.case import Case
 from core.errors import InputError

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from benchmarks.instruments.quality.generation import Texts, against_fp32, texts_of
+from benchmarks.instruments.generation import Texts, against_fp32, texts_of
 from benchmarks.loop import ForwardLoop
 from core.case import Case
 from data_prep.layout import write_dataset

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.storage.runs import Run
-from analysis.table import tables
+from analysis.report.table import tables
+from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import SAVING, Repeat, joined, repeats
 from core.case import BASELINE, Case
 from core.guards import LIMITS

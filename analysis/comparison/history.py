@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis.report.plots import FORMATS, rendered
 from analysis.report.plots.history import history_figure
+from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table
-from analysis.storage.runs import Run, measured_at, short_commit
-from analysis.table import tables
+from analysis.runs.saved import Run, measured_at, short_commit
 from core.files import write
 from core.metrics import Catalogue, Column, lookup
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.comparison.comparability import differences
-from analysis.storage.runs import STORAGE, Run, load, select
+from analysis.runs.saved import STORAGE, Run, load, select
 from core.errors import InputError
 
 #: How a selector begins that asks for the last runs: last:5.

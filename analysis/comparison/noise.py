@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.comparison.comparability import differences
+from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
-from analysis.storage.runs import Run
-from analysis.table import tables
+from analysis.runs.saved import Run
 from analysis.uncertainty.coverage import coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, series_of
 from analysis.uncertainty.variance import Spread

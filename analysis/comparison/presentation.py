@@ -11,9 +11,9 @@ import pandas as pd
 
 from analysis.comparison.changes import INDICATIVE, RUNS_FOR_VERDICT, Change
 from analysis.comparison.comparability import differences
+from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
-from analysis.storage.runs import Run
-from analysis.table import tables
+from analysis.runs.saved import Run
 from core.metrics import Catalogue
 
 #: A difference of the board's temperature that moves energy by about the 1% within which figures are called the same.

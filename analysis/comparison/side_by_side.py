@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
-from analysis.storage.runs import Run
-from analysis.table import tables
+from analysis.runs.saved import Run
 from core.case import is_own
 from core.guards import finite_number
 from core.metrics import NAME, REPEAT_COLUMNS, lookup

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.text_tables import markdown_table
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.variance import FIGURES, components
 from core.errors import InputError
 from core.metrics import lookup

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.report.sentences import Sentence, listed
 from analysis.report.text_tables import WIDEST
-from analysis.validity import Judgement
+from analysis.runs.validity import Judgement
 from core.case import BASELINE, EAGER, Case, case_of
 from core.guards import finite_number
 from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup

@@ -17,7 +17,7 @@ from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
-from analysis.validity import judgements
+from analysis.runs.validity import judgements
 from core.metrics import CATALOGUE_KEY, lookup
 
 TEMPLATES = Path(__file__).parent

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.report.recommendation import comparable_rows, energy
 from analysis.report.sentences import Sentence, merged
-from analysis.table import known_interval
+from analysis.report.table import known_interval
 from core.case import BASELINE, Case
 from core.metrics import SAME_REL, Catalogue
 from core.tasks import TaskWords

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.sentences import Sentence, merged
-from analysis.table import known_interval
+from analysis.report.table import known_interval
 from core.case import BASELINE
 from core.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
 from core.tasks import TaskWords

@@ -19,10 +19,10 @@ from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
 from analysis.report.sentences import alike
-from analysis.storage.runs import Run, measured_at, short_commit
-from analysis.table import table
+from analysis.report.table import table
+from analysis.runs.saved import Run, measured_at, short_commit
+from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import floors_of
-from analysis.validity import judgements
 from core.case import is_own
 from core.metrics import Catalogue, lookup
 from core.tasks import TaskWords, tasks_of, title

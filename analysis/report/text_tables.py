@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.table import interval_ends
+from analysis.report.table import interval_ends
 from core.metrics import REPEAT_COLUMNS, Catalogue, Column
 
 #: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.noise_floor import (
     HOST_FREE,
     Conditions,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.noise_floor import NoiseFloor, Series, conditions_of, series_of
 from analysis.uncertainty.repeat import Repeat, repeats

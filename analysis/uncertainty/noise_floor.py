@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.storage.runs import Run, measured_at
+from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import is_own
 from core.errors import InputError

@@ -21,7 +21,7 @@ from typing import Any
 
 from scipy.special import stdtr
 
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import Floors, floors_of
 from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES, Visits, squares

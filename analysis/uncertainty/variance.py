@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy.special import chdtri
 
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from core.case import BASELINE, Case, case_of, is_own
 from core.guards import finite_number
 from core.statistics.intervals import TAIL

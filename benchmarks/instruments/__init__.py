@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from benchmarks.instruments.base import Instrument
 from benchmarks.instruments.energy.instrument import Energy
-from benchmarks.instruments.latency.roofline import Roofline
+from benchmarks.instruments.generation import Generation
 from benchmarks.instruments.latency.statistics import Latency
-from benchmarks.instruments.machine.validity import Validity
 from benchmarks.instruments.numerics import Numerics
 from benchmarks.instruments.provenance import Provenance
-from benchmarks.instruments.quality.generation import Generation
 from benchmarks.instruments.quality.instrument import Quality
+from benchmarks.instruments.roofline.instrument import Roofline
 from benchmarks.instruments.size import Size
+from benchmarks.instruments.validity import Validity
 
 #: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
 #: measure in a visit come first; the others would disturb one, and run after the last visit of the session.

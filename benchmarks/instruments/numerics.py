@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from benchmarks.instruments.base import AfterVisits
-from benchmarks.instruments.latency.kernels import profiled_kernels
+from benchmarks.kernels import profiled_kernels
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch

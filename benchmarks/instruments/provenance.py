@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.instruments.base import InVisit
-from benchmarks.instruments.machine.environment import essentials
+from benchmarks.machine.environment import essentials
 from benchmarks.policies import PROCEDURE
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric

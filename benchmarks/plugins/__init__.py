@@ -1,1 +1,1 @@
-"""pytest glue: each plugin calls the measuring code and writes its part of `extra_info`."""
+"""pytest glue: each plugin brings one part of a session to pytest, and does no arithmetic."""

@@ -10,7 +10,7 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
-from analysis.storage.runs import Run, checked, environment_of, from_pytest_benchmark
+from analysis.runs.saved import Run, checked, environment_of, from_pytest_benchmark
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.case import is_own

@@ -81,7 +81,8 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
 
     Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
     """
-    data = DatasetFolder(dataset_folder(settings, task.dataset), task.dataset)
+    folder = dataset_folder(task.dataset, settings.dataset_dir(task.name), settings.stand_in)
+    data = DatasetFolder(folder, task.dataset)
     metadata = data.metadata()
     lines = [f"dataset: {metadata['dataset_name']} in {data.folder}"]
     stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()

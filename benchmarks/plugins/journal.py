@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.stats import Metadata, Stats
 from pytest_benchmark.utils import safe_dumps
 
-from analysis.storage.journal import JOURNAL_FOLDER, WITHDRAWN_KEY, append
+from analysis.runs.journal import JOURNAL_FOLDER, WITHDRAWN_KEY, append
 from benchmarks.plugins.session import OWNERS, SESSION, name_of
 from fixtures.plugin import SETTINGS
 

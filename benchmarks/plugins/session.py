@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from analysis.storage.journal import in_order
+from analysis.runs.journal import in_order
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from fixtures.plugin import SETTINGS

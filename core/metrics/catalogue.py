@@ -110,5 +110,5 @@ class Catalogue:
 @cache
 def first_edition() -> Catalogue:
     """Return the metrics of runs that say nothing of theirs."""
-    path = Path(__file__).parents[2] / "analysis" / "storage" / "first_edition_metrics.json"
+    path = Path(__file__).parents[2] / "analysis" / "runs" / "first_edition_metrics.json"
     return Catalogue.from_json(json.loads(path.read_text(encoding="utf-8"))).with_repeats({})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from analysis.report.text_tables import markdown_table, terminal_table
-from analysis.storage.runs import load
+from analysis.runs.saved import load
 from docs.reference.runs import (
     DEFAULT,
     REFERENCE,

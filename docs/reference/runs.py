@@ -10,9 +10,9 @@ from textwrap import fill
 
 import pandas as pd
 
+from analysis.report.table import tables
 from analysis.report.text_tables import number
-from analysis.storage.runs import Run, load
-from analysis.table import tables
+from analysis.runs.saved import Run, load
 from core.case import case_of
 from core.errors import InputError
 from core.metrics import lookup

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.comparison.variance import component_rows
 from analysis.report.text_tables import markdown_table
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
 from analysis.uncertainty.variance import FIGURES, components
 from core.errors import InputError
 from docs.reference.runs import COUNTS, DEFAULT, details, paragraph, saved, span, values

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.text_tables import markdown_table
-from analysis.storage.runs import Run, load
+from analysis.runs.saved import Run, load
 from analysis.uncertainty.variance import FIGURES
 from core.case import case_of
 from core.statistics.intervals import quantile_interval, student_t

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from analysis.report.text_tables import markdown_table
-from benchmarks.instruments.energy.meters import EnergyCounter, Reading
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
+from benchmarks.meters.nvml import EnergyCounter, Reading
 from benchmarks.policies import EnergyPolicy
 from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset

@@ -17,9 +17,9 @@ import pandas as pd
 
 from analysis.comparison.changes import changes
 from analysis.report.recommendation import recommendations
+from analysis.report.table import table
 from analysis.report.text_tables import markdown_table, number
-from analysis.storage.runs import Run, load
-from analysis.table import table
+from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of

@@ -19,7 +19,7 @@ from analysis.report.plots.style import (
     pick,
 )
 from analysis.report.summary import RunSummary
-from analysis.table import interval_ends
+from analysis.report.table import interval_ends
 from core.metrics import REPEAT_COLUMNS
 
 if TYPE_CHECKING:

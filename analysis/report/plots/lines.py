@@ -21,7 +21,7 @@ from analysis.report.plots.style import (
     tidy,
 )
 from analysis.report.summary import RunSummary
-from analysis.table import interval_ends
+from analysis.report.table import interval_ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from analysis.report.plots.bars import row_signs, sign_legend
 from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
 from analysis.report.recommendation import comparable_rows
 from analysis.report.summary import RunSummary
+from analysis.report.table import interval_ends
 from analysis.report.text_tables import number
-from analysis.table import interval_ends
 from core.case import BASELINE
 from core.metrics import Column
 

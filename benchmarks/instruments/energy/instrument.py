@@ -15,10 +15,10 @@ from benchmarks.instruments.energy.measurement import (
     refuse,
     require_undisturbed,
 )
-from benchmarks.instruments.energy.meters import Meter, MeterError, Reading
 from benchmarks.instruments.energy.records import EnergyRecord, VisitEnergy
-from benchmarks.instruments.machine.readings import while_running
 from benchmarks.loop import Rounds, run_beside
+from benchmarks.machine.readings import while_running
+from benchmarks.meters.nvml import Meter, MeterError, Reading
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.instruments.energy.meters import Meter, MeterError, Reading, choose_meter
-from benchmarks.instruments.energy.rapl import Rapl
-from benchmarks.instruments.machine.readings import (
+from benchmarks.machine.readings import (
     DISQUALIFYING_POLICIES,
     Snapshot,
     other_processes,
     violation_share,
 )
+from benchmarks.meters.nvml import Meter, MeterError, Reading, choose_meter
+from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import EnergyPolicy
 from fixtures.device.nvml import NvmlError, open_gpu
 

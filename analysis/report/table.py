@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.storage.runs import Run
+from analysis.runs.saved import Run
+from analysis.runs.validity import judgements
 from analysis.uncertainty.repeat import Repeat, repeats
-from analysis.validity import judgements
 from core.case import BASELINE, EAGER, Case, case_of, is_own
 from core.metrics import (
     CASE_COLUMNS,

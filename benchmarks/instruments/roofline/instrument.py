@@ -12,8 +12,8 @@ import torch
 from torch.utils.benchmark import Timer
 
 from benchmarks.instruments.base import AfterVisits
-from benchmarks.instruments.latency.flops import count_flops
-from benchmarks.instruments.latency.kernels import Kernels, profiled_kernels
+from benchmarks.instruments.roofline.flops import count_flops
+from benchmarks.kernels import Kernels, profiled_kernels
 from benchmarks.policies import CeilingPolicy, Policies
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from benchmarks.instruments.base import InVisit
-from benchmarks.instruments.machine.readings import (
+from benchmarks.machine.readings import (
     DISQUALIFYING_POLICIES,
     POLICIES,
     Snapshot,
@@ -54,7 +54,7 @@ class VisitState(Record):
 class ValidityRecord(Record):
     """What the visits' states say of this benchmark alone.
 
-    What only several benchmarks show, such as a drift, is judged by `analysis.validity`.
+    What only several benchmarks show, such as a drift, is judged by `analysis.runs.validity`.
     """
 
     section: ClassVar[str] = "validity"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.instruments.energy.meters import Meter, MeterError, Reading
+from benchmarks.meters.nvml import Meter, MeterError, Reading
 
 POWERCAP = Path("/sys/class/powercap")
 

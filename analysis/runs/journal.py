@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from analysis.storage.runs import STORAGE
+from analysis.runs.saved import STORAGE
 from core.errors import InputError
 from core.metrics import lookup
 

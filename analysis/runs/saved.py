@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.storage.first_edition import adapted
-from analysis.validity import judgements
+from analysis.runs.first_edition import adapted
+from analysis.runs.validity import judgements
 from core.case import case_of, is_own
 from core.errors import InputError
 from core.guards import require_encodable, sanitized

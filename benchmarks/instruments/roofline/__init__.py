@@ -1,0 +1,1 @@
+"""How far a forward is from what the device can do."""

@@ -1,0 +1,1 @@
+"""What tells the energy between two moments, a file a meter."""
