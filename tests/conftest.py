@@ -60,7 +60,7 @@ def pytest_runtest_teardown() -> Iterator[None]:
 def tiny_dataset(tmp_path: Path) -> Path:
     """A folder in the original layout: only the seven metadata keys that others write."""
     from data_prep.layout import write_dataset
-    from tests.tiny import ORIGINAL_METADATA, tiny_tensors
+    from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
     folder = tmp_path / "dataset"
     write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA)
@@ -70,7 +70,7 @@ def tiny_dataset(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny GPT-2's checkpoint."""
-    from tests.tiny import tiny_gpt2
+    from tests.support.tiny import tiny_gpt2
 
     folder = tmp_path_factory.mktemp("model") / "tiny-gpt2"
     tiny_gpt2().save_pretrained(folder)
@@ -105,7 +105,7 @@ def run_suite(
 
     Exactly the rounds asked for run, and pictures are drawn and not rendered unless they are asked for.
     """
-    from tests.tiny import REPOSITORY
+    from tests.support.tiny import REPOSITORY
 
     def run(
         *options: str,

@@ -35,7 +35,7 @@ from data_prep.layout import write_dataset
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK
-from tests.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_gpt2, tiny_tensors
+from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_gpt2, tiny_tensors
 
 PATIENCE_S = 300.0
 #: A kill "while writing" comes within this time of the first file.

@@ -25,7 +25,7 @@ import torch
 import transformers
 
 import fixtures  # noqa: F401 - quiets torchao before transformers imports it
-from tests.tiny import REPOSITORY, tiny_gpt2
+from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 FOLDER = REPOSITORY / "tests" / "data" / "golden"
 RUN, CSV, SUMMARY, PAGE = FILES = ("run.json", "results.csv", "summary.md", "report.html")
@@ -117,7 +117,7 @@ def measured(folder: Path) -> dict[str, Any]:
     """Measure the session in a folder and return the saved run, as it would be on any machine."""
     from data_prep.layout import write_dataset
     from tests.conftest import QuickPolicies
-    from tests.tiny import ORIGINAL_METADATA, tiny_tensors
+    from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
     write_dataset(folder / "dataset", tiny_tensors(), ORIGINAL_METADATA)
     tiny_gpt2(initializer_range=0.3).save_pretrained(folder / "tiny-gpt2")

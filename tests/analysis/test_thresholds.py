@@ -1,0 +1,248 @@
+"""Every threshold at its edge, and every unit: what decides and what converts, by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from analysis.report.recommendation import dominated
+from analysis.report.table import table
+from benchmarks.instruments.energy.measurement import meter_facts, refuse, require_undisturbed
+from benchmarks.instruments.roofline.instrument import roofline
+from benchmarks.instruments.validity import validity, visit_state
+from benchmarks.loop import Rounds
+from benchmarks.machine.readings import (
+    Snapshot,
+    other_processes,
+    others_load,
+    pressure_share,
+    snapshot,
+    steal_share,
+)
+from benchmarks.meters.nvml import MeterError, instant_power
+from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
+from benchmarks.steady_state import is_steady
+from core.metrics import first_edition
+from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
+from fixtures.dataset.batches import Batch
+from fixtures.device.nvml import Gpu
+from fixtures.precisions import PRECISIONS
+from fixtures.tasks.language_modeling.paired import perplexity_difference
+from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
+from tests.analysis.test_recommendation import measured
+from tests.analysis.test_results import with_floor
+from tests.support.fake_nvml import fake_nvml, field_value
+
+CPU = torch.device("cpu")
+
+
+def moment(time_s: float, busy_s: float = 0.0, own_s: float = 0.0, **more: float | None) -> Snapshot:
+    """A machine without a GPU."""
+    cpu = {name: more.pop(name, None) for name in ("stolen_cpu_s", "pressure_s")}
+    return Snapshot(time_s, busy_s, own_s, **cpu, gpu={}, unknown={}, unreadable={})
+
+
+def state(time_s: float, **gpu: object) -> Snapshot:
+    return replace(moment(time_s), gpu={"sm_clock_mhz": 2000, "compute_pids": [], **gpu})
+
+
+def test_the_procedure_is_the_documented_one():
+    timing, energy, ceilings = TimingPolicy(), EnergyPolicy(), CeilingPolicy()
+    assert PROCEDURE == 2
+    assert (timing.warm_up_stretch_s, timing.warm_up_cap_s, timing.shortest_s) == (0.12, 0.5, 0.5)
+    assert dict(Policies().timing) == {"cuda": timing, "cpu": TimingPolicy(0, 0, 0)}
+    assert (energy.counter.ticks, energy.counter.tick_jitter, energy.counter.early_s) == (5, 1, 0.012)
+    assert (energy.instant.window_s, energy.instant.settling_s) == (0.5, 0)
+    assert (energy.average.window_s, energy.average.settling_s) == (20, 2)
+    assert (energy.idle_s, energy.cross_check_s) == (0.3, 0.8)
+    assert (energy.fewest_ticks, energy.largest_u95) == (20, 0.3)
+    assert (energy.marked_u95, energy.marked_drift, energy.marked_gap_share) == (0.05, 0.02, 0.1)
+    assert (energy.longest_throttling, energy.largest_dispute) == (0.01, 0.05)
+    assert (dict(ceilings.matrix_side), ceilings.copied_bytes) == ({"cuda": 8192, "cpu": 1024}, 256 * 1024**2)
+    documented = {
+        "fp32": 1e-5,
+        "tf32": 2e-3,
+        "fp16": 1e-2,
+        "bf16": 0.04,
+        "mixed": 1e-2,
+        "mixed_bf16": 0.04,
+        "fp32_again": 1e-5,
+        "int8": 0.1,
+        "int8_weights": 0.04,
+        "fp8": 0.25,
+    }
+    assert {name: PRECISIONS[name].tolerance for name in documented} == documented
+
+
+def back_to_back(durations_s: list[float]) -> Rounds:
+    ends_s = list(itertools.accumulate(durations_s))
+    batch = Batch(torch.ones(1, 1), torch.ones(1, 1), text_tokens=1)
+    return Rounds([batch], 0, [0.0, *ends_s[:-1]], ends_s)
+
+
+@pytest.mark.parametrize(("after_s", "steady"), [(1.0049, True), (1.0051, False), (0.9951, True), (0.9949, False)])
+def test_halves_of_a_warm_up_agree_within_half_a_percent(after_s, steady):
+    """Without any scatter, so that the intervals of the medians do not overlap."""
+    assert is_steady(back_to_back([1.0] * 10 + [after_s] * 10)) is steady
+
+
+@pytest.mark.parametrize(("slowest_mhz", "valid"), [(1901, True), (1899, False)])
+def test_the_clock_may_be_lower_in_one_visit_by_five_percent(slowest_mhz, valid):
+    visits = [visit_state(state(0), state(10), {"sm_clock_mhz": clock}) for clock in (2000, slowest_mhz, 1950)]
+    assert validity(visits, None)["valid"] is valid
+
+
+@pytest.mark.parametrize(("share", "valid"), [(0.0099, True), (0.0101, False)])
+def test_clocks_may_be_held_down_for_one_percent_of_the_time(share, valid):
+    after = state(10, THERMAL_ns=round(share * 10e9))
+    assert validity([visit_state(state(0, THERMAL_ns=0), after, {})], None)["valid"] is valid
+
+
+def test_a_process_counts_user_and_system_time(monkeypatch):
+    times = SimpleNamespace(user=3.0, system=2.0)
+    monkeypatch.setattr(psutil, "cpu_times", lambda: SimpleNamespace(user=30.0, system=20.0))
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(cpu_times=lambda: times))
+    read = snapshot(CPU)
+    assert (read.busy_cpu_s, read.own_cpu_s) == (50.0, 5.0)
+
+
+RECORD = {"ticks": 20, "rel_u95": 0.3, "energy_per_sample_mj": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"ticks": 19}, "TOO_FEW_TICKS"),
+        ({"rel_u95": 0.3001}, "TOO_UNCERTAIN"),
+        ({"rel_u95": None}, None),  # of one visit
+    ],
+)
+def test_energy_is_refused_just_beyond_each_limit(changes, code):
+    refused = None
+    try:
+        refuse(RECORD | changes, EnergyPolicy())
+    except MeterError as error:
+        refused = error.code
+    assert refused == code
+
+
+@pytest.mark.parametrize("policy", ["THERMAL", "BOARD_LIMIT", "RELIABILITY"])
+@pytest.mark.parametrize(("share", "code"), [(0.0099, None), (0.0101, "THROTTLED")])
+def test_a_window_is_refused_where_clocks_were_held_down(policy, share, code):
+    """Power capping is normal on a board that runs at its limit."""
+    before = state(0, POWER_ns=0, **{f"{policy}_ns": 0})
+    after = state(2, POWER_ns=int(1e9), **{f"{policy}_ns": round(share * 2e9)})
+    refused = None
+    try:
+        require_undisturbed(before, after, EnergyPolicy())
+    except MeterError as error:
+        refused = error.code
+    assert refused == code
+
+
+def test_a_window_whose_violations_are_not_known_stands():
+    require_undisturbed(state(0), state(2, THERMAL_ns=int(2e9)), EnergyPolicy())
+
+
+def test_facts_of_a_meter_are_in_milliseconds():
+    meter = SimpleNamespace(method="counter", scope="gpu", tick_period_s=0.1, read_cost_s=0.003)
+    times = {"tick_period_ms": pytest.approx(100), "read_cost_ms": pytest.approx(3)}
+    assert meter_facts(meter) == {"method": "counter", "scope": "gpu", **times}
+    meter.tick_period_s = meter.read_cost_s = None
+    assert meter_facts(meter) == {"method": "counter", "scope": "gpu", "tick_period_ms": None, "read_cost_ms": None}
+
+
+def test_the_resolution_of_a_power_sensor_is_its_tick_over_the_time(quick_energy):
+    board = fake_nvml(nvmlDeviceGetFieldValues=lambda handle, fields: [field_value(0, 100_000)])
+    reading = instant_power(Gpu(board, "handle"), quick_energy).measure(0.05)
+    elapsed_s = reading.end_s - reading.start_s
+    assert reading.rel_u == pytest.approx(0.01 / math.sqrt(6) / elapsed_s)
+    assert reading.ticks == round(elapsed_s / 0.01)
+
+
+def test_the_roofline_in_its_units():
+    figures = roofline({"flops": 3_000_000_000, "bytes": 2_000_000}, 6e12, 4e9, latency_ms=1.0)
+    assert (figures["forward_gflop"], figures["forward_mb"]) == (3.0, 2.0)
+    assert (figures["peak_tflops"], figures["peak_gb_per_s"]) == (6.0, 4.0)
+    assert figures["limit_ms"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "meaningful"), [(50_256, False), (50_257, True), (50_304, True), (50_305, False)]
+)
+def test_a_vocabulary_padded_to_128_is_still_gpt2s(vocabulary, meaningful):
+    assert (other_vocabulary(vocabulary) is None) is meaningful
+
+
+@pytest.mark.parametrize(
+    ("size", "end", "expected"), [(50_257, 50_256, True), (50_257, 0, False), (50_258, 50_256, False)]
+)
+def test_gpt2s_vocabulary_is_known_by_its_size_and_its_end(size, end, expected):
+    class Tokenizer:
+        eos_token_id = end
+
+        def __len__(self) -> int:
+            return size
+
+    assert is_gpt2_vocabulary(Tokenizer()) is expected
+
+
+def test_a_sequence_without_a_target_does_not_count_for_an_interval():
+    scores = Scores(torch.tensor([2.0, 0.0]), torch.tensor([1, 0]), 0)
+    assert perplexity_difference(scores, scores)["delta_reason"].startswith("1 sequence with a target is too few")
+    enough = replace(scores, nll_nats=torch.tensor([2.0, 3.0]), targets=torch.tensor([1, 1]))
+    assert perplexity_difference(enough, enough)["verdict"] == "equal"
+
+
+@pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])
+def test_a_benchmark_is_dominated_by_more_than_one_percent(median_ms, beaten):
+    frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)], with_floor(0.0, "graph"))
+    assert bool(dominated(frame, first_edition())) is beaten
+
+
+def test_the_load_of_others_leaves_out_this_process(monkeypatch):
+    before, after = moment(0.0, 100.0, 40.0), moment(10.0, 118.0, 50.0)
+    # 18 s of all programs less 10 s of this one, in 10 s on each core.
+    assert others_load(before, after) == pytest.approx(8 / 10 / os.cpu_count())
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # where Python cannot tell, one
+    assert others_load(before, after) == pytest.approx(0.8)
+    assert others_load(after, replace(after, time_s=20.0, own_cpu_s=51.0)) == 0  # this process alone, rounded
+
+
+def test_steal_is_a_share_of_all_cores_and_pressure_one_of_the_time(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    before = moment(0.0, stolen_cpu_s=5.0, pressure_s=1.0)
+    after = moment(10.0, stolen_cpu_s=25.0, pressure_s=4.0)
+    assert steal_share(before, after) == pytest.approx(20 / 10 / 4)
+    assert pressure_share(before, after) == pytest.approx(0.3)
+    assert (steal_share(after, replace(after, time_s=20.0)), pressure_share(after, replace(after, time_s=20.0))) == (
+        0,
+        0,
+    )
+    for ends in ((moment(0.0), after), (before, moment(10.0))):
+        assert (steal_share(*ends), pressure_share(*ends)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("pids", "others"),
+    [(None, None), ([], 0), ([os.getpid()], 0), ([7], 0), ([7, os.getpid()], 1), ([7, 8], 1), ([7, 8, os.getpid()], 2)],
+)
+def test_one_process_that_is_not_known_by_its_number_is_this_one(pids, others):
+    assert other_processes(state(0, compute_pids=pids)) == others
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_another_process_counts_at_either_end_of_the_windows(end):
+    states = [state(0), state(2)]
+    states[end] = state(2 * end, compute_pids=[os.getpid(), 77])
+    with pytest.raises(MeterError) as caught:
+        require_undisturbed(*states, EnergyPolicy())
+    assert caught.value.code == "OTHER_PROCESS"

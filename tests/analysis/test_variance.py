@@ -1,0 +1,171 @@
+"""Spreads of visits and of sessions: by hand, by simulation, and of the committed sessions."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+import numpy as np
+import pytest
+
+from analysis.__main__ import main
+from analysis.comparison.variance import variance_markdown
+from analysis.runs.saved import load
+from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
+from core.case import Case
+from core.errors import InputError
+from docs.reference import figures
+from docs.variance import checks, coverage
+from tests.analysis.test_results import benchmark
+from tests.analysis.test_runs import save
+from tests.support.tiny import REPOSITORY
+
+FP32, FP16 = Case("fp32", "graph"), Case("fp16", "graph")
+SESSIONS = REPOSITORY / "results" / "reference" / "sessions"
+
+
+def numbered(*values: float) -> dict[int, float]:
+    return dict(enumerate(values, start=1))
+
+
+def test_components_by_hand():
+    # Two sessions of two visits: variances 2 and 8 within, means 1 and 4, so 4.5 between the means.
+    found = components([{FP16: numbered(0.0, 2.0)}, {FP16: numbered(2.0, 6.0)}])
+    assert found.visits.value == pytest.approx(math.sqrt((2 + 8) / 2))
+    assert found.session.value == pytest.approx(math.sqrt(4.5))
+    assert found.between == pytest.approx(math.sqrt(4.5 - 5 / 2))
+    assert (found.sessions, found.cases) == (2, 1)
+    # chi2(1) has its 2.5% point at 0.000982 and its 97.5% point at 5.024.
+    assert found.session.low == pytest.approx(math.sqrt(4.5 / 5.024), rel=1e-3)
+    assert found.session.high == pytest.approx(math.sqrt(4.5 / 0.000982), rel=1e-3)
+
+
+def test_visits_that_explain_more_than_sessions_differ_leave_nothing_between_them():
+    assert components([{FP16: numbered(0.0, 2.0)}, {FP16: numbered(0.1, 2.0)}]).between == 0
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        [],
+        [{FP16: numbered(1.0, 2.0)}],
+        [{FP16: numbered(1.0)}, {FP16: numbered(2.0)}],
+        [{FP16: numbered(1.0, 2.0)}, {FP32: numbered(1.0, 2.0)}],
+    ],
+)
+def test_with_one_session_or_visit_there_are_none(sessions):
+    assert components(sessions) is None
+
+
+def test_a_gain_pairs_visits_by_their_number():
+    found = gains({FP32: {1: 3.0, 2: 5.0, 4: 9.0}, FP16: {1: 1.0, 2: 2.0, 3: 7.0}})
+    assert found == {FP16: {1: 2.0, 2: 3.0}}
+    assert gains({FP16: numbered(1.0)}) == {}
+
+
+def test_simulated_components_are_found():
+    generator, found = random.Random(1), []
+    for _ in range(200):
+        sessions = []
+        for _ in range(10):
+            own = generator.gauss(0, 0.005)
+            sessions.append(
+                {case: numbered(*(own + generator.gauss(0, 0.007) for _ in range(5))) for case in (FP32, FP16)}
+            )
+        found.append(components(sessions))
+    assert statistics.fmean(one.visits.value for one in found) == pytest.approx(0.007, rel=0.02)
+    expected = math.sqrt(0.005**2 + 0.007**2 / 5)
+    assert statistics.fmean(one.session.value for one in found) == pytest.approx(expected, rel=0.04)
+    held = sum(one.session.low <= expected <= one.session.high for one in found)
+    assert held >= 0.93 * len(found)
+
+
+def test_a_spread_is_shown_in_percent_with_its_interval():
+    assert str(Spread(0.0015, 0.0011, 0.0028, 9)) == "0.15% (0.11% to 0.28%)"
+
+
+def session_of(tmp_path, name: str, medians_ms: list[float]):
+    item = benchmark("fp16", 1.0, execution="graph")
+    item["extra_info"]["visits"] = [
+        {"number": number, "median_ms": value, "energy_mj": None, "error": None}
+        for number, value in enumerate(medians_ms, start=1)
+    ] + [{"number": 9, "error": "lost"}]
+    return load(save(tmp_path / name, 1, item))
+
+
+def test_a_runs_visits_are_read_and_one_that_failed_is_left_out(tmp_path):
+    run = session_of(tmp_path, "a", [1.0, math.e])
+    assert visits_of(run, "median_ms") == {Case("fp16", "graph"): {1: 0.0, 2: pytest.approx(1.0)}}
+    assert visits_of(run, "energy_mj") == {}
+    assert list(FIGURES) == ["latency", "speedup", "energy", "energy saving"]
+
+
+def test_one_session_is_too_few_and_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"are 1 session\(s\), or have no visits; expected two sessions or more"):
+        variance_markdown([session_of(tmp_path, "a", [1.0, 1.1])])
+
+
+def test_the_slope_of_groups_by_hand():
+    # Around their means x is -1, 0, 1 and -1, 1, and y is -2, 0, 2 and -1, 1: slope (4 + 2) / (2 + 2).
+    found = checks.slope_within([([1, 2, 3], [8.0, 10.0, 12.0]), ([5, 7], [0.0, 2.0])])
+    assert found.value == pytest.approx(1.5)
+    # Residuals of a half, four of them; five values of two groups leave two degrees of freedom.
+    assert found.half_width == pytest.approx(4.303 * math.sqrt(1.0 / 2 / 4), rel=1e-3)
+
+
+def test_the_slope_of_clusters_by_hand():
+    assert checks.slope_of_clusters([([1.0], [2.0]), ([1.0, -1.0], [2.0, -2.0])]) == checks.Slope(2.0, 0.0)
+    found = checks.slope_of_clusters([([1.0], [3.0]), ([1.0, -1.0], [2.0, -2.0])])
+    assert found.value == pytest.approx(7 / 3)
+    # Without the one cluster the slope is 2, without the other 3.
+    assert found.half_width == pytest.approx(12.706 * math.sqrt(((1 / 3) ** 2 + (2 / 3) ** 2) / 2), rel=1e-3)
+
+
+def test_the_slope_of_clusters_holds_the_true_one_where_visits_of_a_session_resemble_each_other():
+    generator, held = np.random.default_rng(1), 0
+    for _ in range(400):
+        clusters = []
+        for _ in range(10):
+            x = generator.normal(0, 1) + generator.normal(0, 0.3, 15)
+            clusters.append((x, 0.5 * x + generator.normal(0, 1) + generator.normal(0, 0.3, 15)))
+        low, high = checks.slope_of_clusters(clusters).ends
+        held += low <= 0.5 <= high
+    assert 0.91 * 400 <= held <= 0.99 * 400  # were visits independent, it would be some 40%
+
+
+@pytest.mark.parametrize("folder", coverage.HOSTS.values(), ids=coverage.HOSTS)
+def test_the_committed_sessions_say_what_the_documentation_says(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted(folder.glob("*.json")))])
+    assert main() == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 8
+    documented = (REPOSITORY / "docs" / "variance.md").read_text()
+    for row in rows:
+        assert row in documented
+
+
+def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
+    coverage.main()
+    documented = (REPOSITORY / "docs" / "coverage.md").read_text()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 * (2 + 8)
+    for row in rows:
+        assert row in documented
+    text = " ".join(documented.split())
+    assert lines[-5].removeprefix("FP32 against itself: ") in text
+    assert lines[-3].removeprefix("One session after another: ").removesuffix(".") in text
+    assert lines[-1].removeprefix("Of boards of one name ").removesuffix(".") in text
+
+
+def test_the_pages_hold_the_figures_of_the_reference_runs(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["figures"])
+    assert figures.main() == 0, capsys.readouterr().out
+    read = (REPOSITORY / "docs" / "generation.md").read_text()
+    assert figures.BLOCK.search(read)
+    assert figures.written(read.replace("prefill of 128 tokens", "prefill of 12 tokens")) == read
+    with pytest.raises(InputError, match="the block nothing; expected one of terminal, default"):
+        figures.written("<!-- figures: nothing -->\n\n<!-- end of figures -->")
+    with pytest.raises(InputError, match="begins 2 blocks of figures and ends 1"):
+        figures.written("<!-- figures: cpu -->\n\n<!-- figures: seconds -->\n\n<!-- end of figures -->")

@@ -1,0 +1,235 @@
+"""In which order a benchmark is measured, and that a session keeps its books by benchmarks, not by pytest's ids."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import functools
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+import torch
+
+from analysis.comparison.changes import changes
+from analysis.comparison.gates import judge, parse_gate
+from analysis.comparison.history import values_over_runs
+from analysis.comparison.noise import noise_markdown
+from analysis.comparison.presentation import as_markdown
+from analysis.runs.saved import load
+from benchmarks.instruments import INSTRUMENTS, numerics
+from benchmarks.instruments.base import AfterVisits, InVisit
+from benchmarks.instruments.roofline import flops
+from benchmarks.instruments.roofline import instrument as roofline
+from benchmarks.policies import Policies
+from benchmarks.session import SecondsRecord, add
+from core.metrics import first_edition
+from core.metrics.records import Record, catalogue, metric, metrics_of
+from core.tasks import DEFAULT_TASK
+from fixtures.tasks import TASKS
+from fixtures.tasks.language_modeling import task as language_modeling
+from tests.support.tiny import REPOSITORY
+
+#: The procedure: whoever changes it changes published figures.
+IN_VISIT = ["Provenance", "Latency", "Energy", "Validity"]
+AFTER_VISITS = ["Size", "Quality", "Generation", "Numerics", "Roofline"]
+
+
+MOMENTS = ("prepared", "beside", "visited", "closing")
+
+
+def recorded(calls: list, name: str, method):
+    """The method of an instrument, which notes each call."""
+
+    @functools.wraps(method)
+    def record(self, run):
+        calls.append((run.case.precision, method.__name__, name))
+        return method(self, run)
+
+    return record
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[tuple[str, str, str]]:
+    """The calls of instruments in a session: precision, moment and instrument. Records of visits are derived often."""
+    noted = []
+    for instrument in INSTRUMENTS:
+        for moment in MOMENTS if issubclass(instrument, InVisit) else ("measure",):
+            monkeypatch.setattr(instrument, moment, recorded(noted, instrument.__name__, getattr(instrument, moment)))
+    return noted
+
+
+def test_instruments_measure_in_the_order_of_the_tuple(run_suite, calls):
+    assert run_suite("--precisions=fp32").ret == 0
+    visit = [(moment, name) for moment in ("prepared", "beside", "visited") for name in IN_VISIT]
+    closing = [("closing", name) for name in IN_VISIT] + [("measure", name) for name in AFTER_VISITS]
+    assert [(moment, name) for _, moment, name in calls] == [*visit, *visit, *closing]
+
+
+def test_nothing_that_disturbs_a_visit_runs_before_the_last_one(run_suite, calls, monkeypatch):
+    def noted(what, function):
+        def note(*arguments, **options):
+            calls.append(("any", "disturbs", what))
+            return function(*arguments, **options)
+
+        return note
+
+    monkeypatch.setattr(torch.profiler, "profile", noted("profile", torch.profiler.profile))
+    monkeypatch.setattr(flops, "FlopCounterMode", noted("flops", flops.FlopCounterMode))
+    monkeypatch.setattr(roofline, "peak_flops", noted("ceiling", roofline.peak_flops))
+    monkeypatch.setattr(language_modeling, "compare", noted("quality", language_modeling.compare))
+    monkeypatch.setattr(numerics, "watched_forward", noted("casts", numerics.watched_forward))
+    assert run_suite("--visits=3").ret == 0
+    moments = [moment for _, moment, _ in calls]
+    visits = [place for place, moment in enumerate(moments) if moment in ("prepared", "beside", "visited")]
+    disturbing = [place for place, moment in enumerate(moments) if moment in ("disturbs", "measure", "closing")]
+    assert len(visits) == 3 * 3 * 3 * len(IN_VISIT)
+    assert {what for _, moment, what in calls if moment == "disturbs"} == {"flops", "ceiling", "quality", "casts"}
+    assert max(visits) < min(disturbing)
+
+
+def test_kernels_are_profiled_before_the_ceilings_lower_the_clock(run_suite, monkeypatch):
+    order = []
+    for name in ("kernel_figures", "peak_flops", "peak_bytes_per_s"):
+        function = getattr(roofline, name)
+        noted = functools.partial(
+            lambda name, function, *arguments: order.append(name) or function(*arguments), name, function
+        )
+        monkeypatch.setattr(roofline, name, noted)
+    assert run_suite("--precisions=fp32").ret == 0
+    assert order == ["kernel_figures", "peak_flops", "peak_bytes_per_s"]
+
+
+def test_a_metric_of_a_visit_is_in_its_record(run_suite, saved_run, monkeypatch):
+    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountVisits))
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    (saved,) = saved_run()["benchmarks"]
+    assert [visit["letters"] for visit in saved["extra_info"]["visits"]] == [1, 2]
+    assert saved["extra_info"]["words"] == {"letters": 3}
+
+
+def test_the_documentation_states_that_order():
+    text = " ".join((REPOSITORY / "docs" / "latency.md").read_text().split())
+    for names in (IN_VISIT, AFTER_VISITS):
+        assert ", ".join(f"`{name}`" for name in names) in text
+
+
+def test_no_plugin_that_measures_is_left_to_pytests_order():
+    for path in (REPOSITORY / "benchmarks" / "instruments").rglob("*.py"):
+        modules = {
+            alias.name.partition(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
+        }
+        assert not modules & {"pytest", "pluggy", "_pytest"}, path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words(Record):
+    section: ClassVar[str] = "words"
+    letters: int = metric("letters", "lower", "letters of the id", heading="letters", in_terminal=True)
+
+
+class CountLetters(AfterVisits):
+    record = Words
+
+    def measure(self, run):
+        return Words(letters=len(run.case.id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordsOfVisit(Record):
+    letters: int
+
+
+class CountVisits(InVisit):
+    record = Words
+
+    def visited(self, run):
+        return WordsOfVisit(letters=len(run.visits) + 1)
+
+    def measure(self, run):
+        return Words(letters=sum(visit["letters"] for visit in run.done))
+
+
+def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite, saved_run, monkeypatch, tmp_path):
+    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountLetters))
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["benchmark *letters *marks", "fp32-eager-b1x16 * 16 *"])
+    (saved,) = saved_run()["benchmarks"]
+    assert saved["extra_info"]["words"] == {"letters": 16}
+    results = tmp_path / "results"
+    assert "letters" in (results / "gpt2_benchmark_summary.md").read_text()
+    assert "letters of the id" in (results / "report.html").read_text()
+    with (results / "gpt2_quantization_benchmark_results.csv").open() as file:
+        assert [row["letters"] for row in csv.DictReader(file)] == ["16"]
+    # From here on by the saved run alone: whoever reads it need not know the metric.
+    (path,) = (tmp_path / "saved").rglob("*.json")
+    run = load(path)
+    assert run.catalogue["letters"].description == "letters of the id"
+    assert "letters" in noise_markdown([run, run])
+    assert "letters" in {column.column for column in values_over_runs([run])}
+    compared = changes([run], [run])
+    assert [change.before for change in compared if change.metric == "letters"] == [16.0]
+    assert "letters" in as_markdown([run], [run], compared)
+    assert judge(compared, [parse_gate("letters:1%").resolved(run.catalogue)]).failed == ()
+
+
+def test_two_metrics_of_one_name_are_an_error():
+    with pytest.raises(ValueError, match="several metrics are named letters; expected one each"):
+        catalogue([Words, Words])
+
+
+def test_a_metric_that_could_not_be_read_again_is_an_error_at_the_start():
+    @dataclass(frozen=True, kw_only=True)
+    class Broken(Record):
+        section: ClassVar[str] = "broken"
+        letters: int = metric("letters", "lower", "letters of the id", form="8.2f")
+
+    with pytest.raises(ValueError, match=r"the metric broken\.letters cannot be read from a saved run"):
+        catalogue([Broken])
+
+
+def test_a_record_is_written_once():
+    extra_info = {}
+    add(extra_info, Words(letters=1))
+    with pytest.raises(ValueError, match="Words writes letters a second time"):
+        add(extra_info, Words(letters=2))
+    assert extra_info == {"words": {"letters": 1}}
+
+
+#: Since visits there are other intervals, and more of them.
+INTERVALS = ("interval_of", "low_column", "high_column", "relative_column")
+#: The summary shows more columns, and what a quantized model's checkpoint would be is predicted.
+SHOWN = ("heading", "form", "repeat")
+
+
+def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
+    instruments = [instrument(Policies()) for instrument in INSTRUMENTS]
+    records = [record for instrument in instruments for record in instrument.records([TASKS[DEFAULT_TASK]])]
+    metrics = [found for record in records for found in metrics_of(record)]
+    described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
+    for then in first_edition().metrics:
+        now = described[then.column]
+        same = {name: getattr(then, name) for name in ("description", "reason_column", *INTERVALS, *SHOWN)}
+        assert replace(now, **same) == then
+
+
+class AnotherAxis:
+    """A plugin that parametrizes the benchmarks once more, so that pytest's ids are not the cases'."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "case" in metafunc.fixturenames:
+            metafunc.fixturenames.append("another")
+            metafunc.parametrize("another", ["axis"])
+
+
+def test_ids_that_differ_from_names_lose_no_visit(run_suite, saved_run, tmp_path):
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", "-v", plugins=[AnotherAxis()])
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*test_visit?fp32-eager-b1x16-v2-axis? PASSED*", "*test_after_visits?*-axis? PASSED*"])
+    assert "was not run" not in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
+    (saved,) = saved_run()["benchmarks"]
+    assert len(saved["extra_info"]["visits"]) == 2

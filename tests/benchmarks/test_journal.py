@@ -1,0 +1,193 @@
+"""A run that is killed loses the visit in progress and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.__main__ import main
+from analysis.runs.journal import append, orphaned_journals, read, recover
+from benchmarks.run import BenchmarkRun
+from core.errors import InputError
+from fixtures.executions import CaptureError
+from tests.support.tiny import REPOSITORY
+
+GONE = 2**22 + 1  # above the largest number that Linux gives to a process
+
+
+def line(*names: str) -> str:
+    return json.dumps({"machine_info": {}, "benchmarks": [{"fullname": name} for name in names], "version": "5"})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "results" / "journal" / f"20261123_101112-{GONE}.jsonl"
+    for name in ("fp32", "fp16"):
+        append(path, line(name))
+    return path
+
+
+def test_every_finished_benchmark_is_recovered_into_one_run(journal, tmp_path):
+    path, count = recover(journal, tmp_path / "saved")
+    assert count == 2
+    assert path.name == f"0001_recovered_20261123_101112-{GONE}.json"
+    document = json.loads(path.read_text())
+    assert [item["fullname"] for item in document["benchmarks"]] == ["fp32", "fp16"]
+    assert document["version"] == "5"
+    assert not journal.exists()
+
+
+def test_half_a_line_is_left_out(journal):
+    with journal.open("a") as handle:
+        handle.write(line("mixed")[:40])
+    assert len(read(journal)) == 2
+
+
+def test_what_is_no_journal_is_one_sentence(journal):
+    append(journal, "[1]")
+    with pytest.raises(InputError, match="is not a journal: line 3"):
+        read(journal)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("fuzz") / "1-2.jsonl"
+    path.write_bytes(content)
+    try:
+        read(path)
+    except InputError:
+        return
+
+
+@given(st.lists(st.text(max_size=10), min_size=1, max_size=4), st.data())
+def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, names, data):
+    content = "".join(line(name) + "\n" for name in names).encode()
+    cut = data.draw(st.integers(0, len(content)))
+    path = tmp_path_factory.mktemp("cut") / "1-2.jsonl"
+    path.write_bytes(content[:cut])
+    recovered = [item["fullname"] for document in read(path) for item in document["benchmarks"]]
+    assert recovered == names[: content[:cut].count(b"\n")]
+
+
+def test_the_journal_of_a_running_session_is_left_alone(journal):
+    append(journal.with_name("20261123_101112-1.jsonl"), line("fp32"))
+    assert orphaned_journals(journal.parent.parent) == [journal]
+
+
+def test_runs_that_are_there_are_not_overwritten(journal, tmp_path):
+    first, _ = recover(journal, tmp_path / "saved")
+    append(journal, line("fp32"))
+    second, _ = recover(journal, tmp_path / "saved")
+    assert (first.name[:4], second.name[:4]) == ("0001", "0002")
+    assert len(json.loads(first.read_text())["benchmarks"]) == 2
+
+
+def test_a_run_that_ends_well_leaves_no_journal(run_suite, tmp_path):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert list((tmp_path / "results" / "journal").iterdir()) == []
+
+
+def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeypatch, tmp_path):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "run.json")
+
+    monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    result.stdout.fnmatch_lines(
+        ["What was measured is kept in *; `python -m analysis recover` makes a saved run of it."]
+    )
+    (path,) = (tmp_path / "results" / "journal").iterdir()
+    states = [item for document in read(path) for item in document["benchmarks"]]
+    assert {item["params"]["case"] for item in states} == {"fp32-eager-b1x16"}
+    assert [len(item["extra_info"]["visits"]) for item in states] == [1, 2, 2]  # after each visit, and at the end
+    assert [item["stats"]["rounds"] for item in states] == [len(item["stats"]["data"]) for item in states] == [4, 8, 8]
+    assert [item["extra_info"]["incomplete"] for item in states] == [
+        "1 of 2 visits were made; what follows the visits was not measured",
+        "what follows the visits was not measured",
+        None,
+    ]
+
+
+def test_a_case_that_computes_something_else_is_not_recovered_from_what_was_written_before(
+    run_suite, monkeypatch, tmp_path
+):
+    def differs(run):
+        if run.case.precision == "fp16":
+            raise CaptureError("the logits differ")
+        return 0.0
+
+    monkeypatch.setattr(BenchmarkRun, "difference_from_eager", differs)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
+    assert run_suite("--precisions=fp32,fp16").ret == pytest.ExitCode.TESTS_FAILED
+    (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")
+    recovered, _ = recover(path, tmp_path / "saved")
+    assert [item["params"]["case"] for item in json.loads(recovered.read_text())["benchmarks"]] == ["fp32-eager-b1x16"]
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "names"), [("fp32", ["fp16"]), (["fp32"], ["fp32", "fp16"]), (7, ["fp32", "fp16"])]
+)
+def test_a_withdrawn_benchmark_is_left_out(journal, tmp_path, withdrawn, names):
+    append(journal, json.dumps({"benchmarks": [], "withdrawn": withdrawn}))
+    document = json.loads(recover(journal, tmp_path / "saved")[0].read_text())
+    assert [item["fullname"] for item in document["benchmarks"]] == names
+    assert "withdrawn" not in document
+
+
+def test_a_journal_says_of_a_case_what_the_saved_run_says(run_suite, monkeypatch, tmp_path, saved_run):
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")
+    (last,), (saved,) = read(path)[-1]["benchmarks"], saved_run()["benchmarks"]
+    data = last["stats"].pop("data")
+    for section in ("latency", "energy"):  # what a repeat will find is known when all have been measured
+        saved["extra_info"][section] = {
+            key: value for key, value in saved["extra_info"][section].items() if not key.startswith("repeat95")
+        }
+    assert (last["extra_info"], last["stats"]) == (saved["extra_info"], saved["stats"])
+    assert len(data) == 8
+
+
+def test_a_killed_run_is_recovered_and_compared(tiny_dataset, tiny_model, tmp_path, monkeypatch, capsys):
+    options = (
+        f"--rootdir={REPOSITORY}",
+        f"--config-file={REPOSITORY / 'pyproject.toml'}",
+        "--device=cpu",
+        "--energy=off",
+    )
+    command = [sys.executable, "-m", "pytest", str(REPOSITORY / "benchmarks"), *options, "--benchmark-autosave"]
+    command += [f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "--allow-emulated", "-pno:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (journals := list(tmp_path.glob("results/journal/*.jsonl"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    finished = len({item["fullname"] for document in read(journals[0]) for item in document["benchmarks"]})
+    assert finished >= 1
+    assert not (tmp_path / ".benchmarks").exists() or not list((tmp_path / ".benchmarks").rglob("*.json"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["results", "recover"])
+    assert main() == 0
+    assert f"recovered {finished} benchmark(s)" in capsys.readouterr().out
+    compared = subprocess.run(
+        [sys.executable, "-c", "from pytest_benchmark.cli import main; main()", "compare"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compared.returncode == 0, compared.stderr
+    assert "test_forward[" in compared.stdout  # of whichever case was visited first
+    assert main() == 1  # there is nothing more to recover
+    assert "There is no journal of a killed run" in capsys.readouterr().err

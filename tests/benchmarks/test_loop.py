@@ -1,0 +1,280 @@
+"""The loop that is timed: what a round is, in which order rounds run, and which of them count."""
+
+from __future__ import annotations
+
+import gc
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.loop import ClockError, ForwardLoop, Rounds
+from benchmarks.run import BenchmarkRun
+from fixtures.dataset.batches import FULL, PADDED, Batch
+from fixtures.executions import EXECUTIONS, Forward
+from fixtures.executions.eager import called
+from fixtures.workloads import Step
+from fixtures.workloads import forward as forward_workload
+from tests.benchmarks.test_timing import batches, case_in_progress
+from tests.support.tiny import REPOSITORY, tiny_gpt2
+
+CPU = torch.device("cpu")
+#: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
+OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
+
+
+def calling(logits: Callable[..., Any]) -> Forward:
+    """A forward that calls a function with the batch in place."""
+    step = Step(logits, forward_workload.inputs, forward_workload.changing)
+    return called(step, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
+
+
+def until(count: int) -> Callable[[int], bool]:
+    """The function that tells to go on until so many rounds are done."""
+    return lambda done: done < count
+
+
+def numbers_read(count: int, first: int, *rounds: int) -> list[int]:
+    """Which of `count` batches a loop reads from number `first` on, in runs of so many rounds."""
+    seen: list[int] = []
+    loop = ForwardLoop(calling(lambda input_ids, **_: seen.append(int(input_ids[0, 0]))), batches(*[FULL] * count), CPU)
+    loop.next_index = first
+    for number in rounds:
+        loop.run_rounds(until(number))
+    return seen
+
+
+def test_rounds_read_batches_in_their_order_and_wrap_around():
+    assert numbers_read(4, 0, 6) == [0, 1, 2, 3, 0, 1]
+    assert numbers_read(4, 2, 7) == [2, 3, 0, 1, 2, 3, 0]
+    assert numbers_read(3, 7, 2) == [1, 2]
+    assert numbers_read(4, 1, 2, 3) == [1, 2, 3, 0, 1]  # the second run begins where the first has ended
+
+
+@pytest.mark.parametrize(("told", "count"), [(0, 1), (1, 1), (2, 2), (5, 5)])
+def test_rounds_stop_when_told_and_are_one_at_least(told, count):
+    asked: list[int] = []
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), batches(FULL), CPU)
+    rounds = loop.run_rounds(lambda done: asked.append(done) or done < told)
+    assert asked == list(range(1, count + 1))
+    assert len(rounds) == len(rounds.start_s) == len(rounds.end_s) == count
+    assert loop.next_index == count
+
+
+def test_each_round_has_the_variant_of_the_batch_that_it_read():
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), batches(FULL, PADDED, PADDED), CPU)
+    loop.next_index = 5
+    assert loop.run_rounds(until(5)).variants == [PADDED, FULL, PADDED, PADDED, FULL]
+
+
+def test_a_batch_is_placed_as_a_view_of_the_dataset_not_a_copy():
+    data = batches(FULL, FULL)
+    loop = ForwardLoop(calling(lambda input_ids, **_: input_ids), data, CPU)
+    loop.place_next()
+    assert loop.forward_and_wait().data_ptr() == data[0].input_ids.data_ptr()
+    assert loop.run_on(data[1]).data_ptr() == data[1].input_ids.data_ptr()
+
+
+def recorded_loop(monkeypatch, count: int) -> tuple[ForwardLoop, list[str]]:
+    """A loop over so many batches, and what it has called: the clock, the forward and the device, in their order."""
+    events: list[str] = []
+
+    def clock() -> float:
+        events.append("clock")
+        return float(len(events))
+
+    monkeypatch.setattr("benchmarks.loop.time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr("benchmarks.loop.synchronizer", lambda device: lambda: events.append("synchronize"))
+    monkeypatch.setattr("benchmarks.loop.waiter", lambda device: lambda: events.append("wait"))
+    forward = Forward(lambda batch: events.append(f"place {int(batch.input_ids[0, 0])}"), lambda: events.append("run"))
+    return ForwardLoop(forward, batches(*[FULL] * count), CPU), events
+
+
+def test_a_round_is_run_and_wait_between_two_clock_reads_and_the_next_batch_is_placed_after_them(monkeypatch):
+    loop, events = recorded_loop(monkeypatch, count=2)
+    rounds = loop.run_rounds(until(3))
+    timed = ["clock", "run", "wait", "clock"]
+    assert events == ["place 0", "synchronize", *timed, "place 1", *timed, "place 0", *timed]
+    # The clock told how many events there had been.
+    assert rounds.start_s == [3, 8, 13]
+    assert rounds.end_s == [6, 11, 16]
+    assert rounds.durations_s == [3, 3, 3]
+
+
+def test_an_untimed_forward_is_waited_for_and_reads_no_clock(monkeypatch):
+    loop, events = recorded_loop(monkeypatch, count=2)
+    loop.run_on(batches(FULL, FULL, FULL)[2])
+    assert events == ["place 2", "run", "wait"]
+    assert loop.next_index == 0
+
+
+def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads():
+    ids = torch.arange(8)[None]
+    data = [Batch(ids, torch.ones_like(ids), text_tokens=8)]
+    loop = ForwardLoop(EXECUTIONS["eager"].prepare(tiny_gpt2(), data), data, CPU)
+    calls: list[str] = []
+
+    def profile(frame, event, argument):
+        if not OWN_FOLDERS & set(Path(frame.f_code.co_filename).parents):
+            return  # hypothesis reads the clock too, wherever garbage is collected
+        if event == "c_call" and frame.f_code.co_name == "run_rounds":
+            calls.append("clock" if argument is time.perf_counter else argument.__name__)
+        elif event == "call":
+            calls.append(frame.f_code.co_name)
+
+    with torch.no_grad():
+        sys.setprofile(profile)
+        try:
+            loop.run_rounds(until(2))
+        finally:
+            sys.setprofile(None)
+    first, second, third, fourth = (index for index, call in enumerate(calls) if call == "clock")
+    for begin, end in ((first, second), (third, fourth)):
+        assert calls[begin + 1 : end] == ["<lambda>", "logits", "<lambda>"]  # to run, and to wait
+    assert "_place_next" in calls[second:third]
+
+
+@pytest.fixture(params=[True, False])
+def collecting(request):
+    """Garbage is collected, or somebody else has switched that off."""
+    was = gc.isenabled()
+    (gc.enable if request.param else gc.disable)()
+    yield request.param
+    (gc.enable if was else gc.disable)()
+
+
+def test_garbage_is_not_collected_during_rounds_and_afterwards_as_before(collecting):
+    seen: list[bool] = []
+    loop = ForwardLoop(calling(lambda **_: seen.append(gc.isenabled())), batches(FULL), CPU)
+    loop.run_rounds(lambda done: seen.append(gc.isenabled()) or done < 3)
+    assert seen == [False] * 6
+    assert gc.isenabled() is collecting
+
+
+def test_garbage_is_collected_again_after_a_round_that_raises(collecting):
+    def fail(**_: torch.Tensor) -> None:
+        raise RuntimeError(f"collecting: {gc.isenabled()}")
+
+    with pytest.raises(RuntimeError, match="collecting: False"):
+        ForwardLoop(calling(fail), batches(FULL), CPU).run_rounds(until(3))
+    assert gc.isenabled() is collecting
+
+
+@pytest.mark.parametrize("end_s", [1.0, 0.5, math.nan])
+def test_a_clock_that_stands_still_or_goes_backwards_is_an_error(end_s):
+    rounds = Rounds(batches(FULL), 0, [0.0, 1.0], [0.25, end_s])
+    with pytest.raises(ClockError, match="expected more than 0"):
+        _ = rounds.durations_s
+    assert Rounds(batches(FULL), 0, [0.0, 1.0], [0.25, 1.5]).durations_s == [0.25, 0.5]
+
+
+#: From 10 to 11, 11.5 to 12 and 12 to 14 s.
+THREE = Rounds(batches(FULL), 0, [10.0, 11.5, 12.0], [11.0, 12.0, 14.0])
+
+
+@pytest.mark.parametrize(
+    ("moment_s", "count"),
+    [(-5, 0), (9, 0), (10, 0), (10.25, 0.25), (11, 1), (11.5, 1.5), (12, 2), (13.5, 2.75), (14, 3)],
+)
+def test_the_rounds_until_a_moment_are_none_before_the_first(moment_s, count):
+    assert THREE.until(moment_s) == count
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "count", "gap_share"),
+    [
+        (10.0, 14.0, 3.0, 0.125),
+        (8.0, 10.5, 0.5, 0.8),
+        (8.0, 9.0, 0.0, 1.0),
+        (10.5, 12.5, 1.75, 0.25),
+        (11.0, 11.5, 0.5, 1.0),
+        (12.5, 13.5, 0.5, 0.0),
+    ],
+)
+def test_rounds_and_gaps_between_two_moments(start_s, end_s, count, gap_share):
+    assert THREE.between(start_s, end_s) == count
+    assert THREE.gap_share(start_s, end_s) == pytest.approx(gap_share)
+
+
+steps = st.lists(st.integers(1, 9), min_size=2, max_size=20)
+reads = st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), max_size=5)
+
+
+@given(steps, reads)
+def test_a_round_is_undisturbed_where_no_read_has_a_moment_in_common_with_it(steps, reads):
+    moments = [float(sum(steps[:count])) for count in range(1, len(steps) + 1)]
+    rounds = Rounds(batches(FULL), 0, moments[0 : len(moments) // 2 * 2 : 2], moments[1::2])
+    reads_s = [(begin + 0.5, begin + 0.5 + length) for begin, length in reads]  # never exactly at a round's end
+    assert rounds.are_undisturbed(reads_s) == [
+        not any(begin < end_s and start_s < end for begin, end in reads_s)
+        for start_s, end_s in zip(rounds.start_s, rounds.end_s, strict=True)
+    ]
+
+
+def case_with_loop(forward: Callable[[], object], rounds: int, visits: int = 1) -> BenchmarkRun:
+    run = case_in_progress(SimpleNamespace(batches=batches(FULL, PADDED, PADDED, FULL)), rounds=rounds, visits=visits)
+    run.loop = ForwardLoop(Forward(lambda batch: None, forward), run.data.batches, CPU)
+    return run
+
+
+def test_rounds_that_were_disturbed_are_not_timed():
+    begun, read = threading.Event(), threading.Event()
+
+    def beside() -> None:
+        begun.wait(10)
+        assert run.read(lambda: "a power") == "a power"
+        read.set()
+
+    def forward() -> None:
+        begun.set()
+        read.wait(10)  # the first round lasts until the read is over
+
+    run = case_with_loop(forward, rounds=3)
+    run.measure_rounds(1, beside)
+    assert len(run.reads_s) == 1
+    assert run.timed[1].durations_s == run.rounds.durations_s[1:]
+    assert run.timed[1].variants == run.rounds.variants[1:]
+    assert run.timed[1].disturbed == 1
+    assert len(run.rounds) >= 3
+
+
+def test_where_every_round_was_disturbed_others_run_alone():
+    threads: list[threading.Thread] = []
+    begun = threading.Event()
+
+    def beside() -> None:
+        threads.append(threading.current_thread())
+        begun.wait(10)
+        run.read(lambda: None)
+
+    def forward() -> None:
+        begun.set()
+        while not threads:
+            time.sleep(0.001)
+        threads[0].join(10)  # the first round outlasts everything that is read
+
+    run = case_with_loop(forward, rounds=1)
+    run.measure_rounds(1, beside)
+    assert len(run.rounds) == 1
+    assert run.rounds.are_undisturbed(run.reads_s) == [False]
+    assert run.timed[1].variants == [PADDED]  # of the second batch
+    assert run.timed[1].durations_s != run.rounds.durations_s
+    assert run.timed[1].disturbed == 1
+
+
+def test_visits_share_the_rounds_that_were_asked_for_and_begin_all_over_the_dataset():
+    run = case_with_loop(lambda: None, rounds=9, visits=4)
+    assert run.rounds_a_visit == 3
+    assert [run.first_batch(number) for number in (1, 2, 3, 4)] == [0, 1, 2, 3]
+    assert [case_with_loop(lambda: None, 9, visits=2).first_batch(number) for number in (1, 2)] == [0, 2]
+    run.measure_rounds(3, lambda: None)
+    assert run.timed[3].variants[:3] == [PADDED, FULL, FULL]

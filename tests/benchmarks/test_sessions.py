@@ -1,0 +1,314 @@
+"""What a session leaves behind and says when it ends well, badly or early, and when runs are compared."""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+from filelock import FileLock, Timeout
+
+from analysis.comparison.comparability import differences
+from analysis.runs.validity import judgements
+from benchmarks.plugins import header, reports  # noqa: F401
+from benchmarks.run import BenchmarkRun
+from data_prep.layout import write_dataset
+from tests.analysis.test_results import benchmark
+from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
+
+SUMMARY = "gpt2_benchmark_summary.md"
+
+
+@pytest.fixture
+def fp16_raises(monkeypatch):
+    """Have one visit of FP16 raise."""
+
+    def install(error: BaseException, number: int) -> None:
+        measure_rounds = BenchmarkRun.measure_rounds
+
+        def measured(run, visit, beside):
+            if run.case.precision == "fp16" and visit == number:
+                raise error
+            measure_rounds(run, visit, beside)
+
+        monkeypatch.setattr(BenchmarkRun, "measure_rounds", measured)
+
+    return install
+
+
+def by_case(saved: dict) -> dict[str, dict]:
+    return {item["param"].removesuffix("-eager-b1x16"): item["extra_info"] for item in saved["benchmarks"]}
+
+
+def test_a_first_visit_that_failed_leaves_its_case_out_with_the_reason(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(pytest.fail.Exception("the sky fell", pytrace=False), number=1)
+    result = run_suite("--benchmark-autosave")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=21, failed=1, skipped=5)
+    assert "- fp16-eager-b1x16 failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
+    assert list(by_case(saved_run())) == ["fp32", "mixed"]
+
+
+def test_a_later_visit_that_failed_leaves_the_others_which_are_marked(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(pytest.fail.Exception("the sky fell", pytrace=False), number=2)
+    result = run_suite("--benchmark-autosave", "--visits=3", "--rounds=12")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED *test_visit?fp16-eager-b1x16-v2?*"])
+    saved = saved_run()
+    assert [visit.get("error") for visit in by_case(saved)["fp16"]["visits"]].count("the sky fell") == 1
+    assert by_case(saved)["fp16"]["latency"]["rounds"] == 8
+    assert by_case(saved)["fp16"]["quality"]["verdict"] == "equal"
+    assert "2 of 3 visits were made; visit 2 failed: the sky fell" in by_case(saved)["fp16"]["incomplete"]
+    assert by_case(saved)["fp32"]["incomplete"] is None
+    statuses = [judgement.paired_status for judgement in judgements(saved["benchmarks"])]
+    assert statuses[1] != "valid"
+    assert "visit 2 failed: the sky fell" in (tmp_path / "results" / SUMMARY).read_text()
+    (own,) = [item for item in saved["benchmarks"] if item["param"] == "fp16-eager-b1x16"]
+    assert own["stats"]["rounds"] == 8
+
+
+def test_ctrl_c_keeps_the_visits_that_were_made_and_says_what_is_missing(run_suite, fp16_raises, saved_run, tmp_path):
+    fp16_raises(KeyboardInterrupt(), number=2)
+    result = run_suite("--benchmark-autosave", no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    found = by_case(saved_run())
+    assert list(found) == ["fp32", "fp16", "mixed"]
+    assert found["fp16"]["incomplete"] == "1 of 2 visits were made; what follows the visits was not measured"
+    assert "quality" not in found["fp32"]
+    assert "what follows the visits was not measured" in (tmp_path / "results" / SUMMARY).read_text()
+
+
+@pytest.fixture
+def interruptible():
+    """Have SIGINT raise KeyboardInterrupt: a shell starts its background jobs, these tests among them, without that."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_is_answered_while_a_meter_reads(run_suite, monkeypatch):
+    def reads_for_long(self, run):
+        signal.raise_signal(signal.SIGINT)  # which Python handles in the main thread, where rounds run
+        time.sleep(30)
+
+    monkeypatch.setattr("benchmarks.instruments.energy.instrument.Energy.beside", reads_for_long)
+    begun_s = time.monotonic()
+    assert run_suite("--precisions=fp32", no_reraise_ctrlc=True).ret == pytest.ExitCode.INTERRUPTED
+    assert time.monotonic() - begun_s < 15
+
+
+def test_a_gpu_that_is_lost_ends_the_session_and_what_was_measured_is_saved(run_suite, fp16_raises, saved_run):
+    fp16_raises(RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA."), number=2)
+    result = run_suite("--benchmark-autosave")
+    result.stdout.fnmatch_lines(["*The GPU failed in test_visit?fp16-eager-b1x16-v2?: CUDA error: unspecified launch*"])
+    assert "Traceback" not in result.stdout.str()
+    found = by_case(saved_run())
+    assert list(found) == ["fp32", "fp16", "mixed"]
+    assert "visit 2 failed: The GPU failed" in found["fp16"]["incomplete"]
+    assert "quality" not in found["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("options", "visits", "rounds"), [(("--visits=1",), 1, 8), (("--visits=9", "--rounds=4"), 9, 9)]
+)
+def test_one_visit_and_more_visits_than_rounds(run_suite, saved_run, options, visits, rounds):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", *options).ret == 0
+    info = by_case(saved_run())["fp32"]
+    assert len(info["visits"]) == visits
+    assert info["latency"]["rounds"] >= rounds  # more on a busy machine, where what is read beside them takes its time
+    assert (info["latency"]["ci95_low_ms"] is None) == (visits == 1)
+    assert (info["latency"]["ci95_reason"] == "one visit has no spread") == (visits == 1)
+
+
+def test_no_visit_at_all_is_a_usage_error(run_suite):
+    result = run_suite("--visits=0")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--visits: '0' is not a whole number from 1 to *"])
+
+
+def test_a_case_is_selected_whole_and_only_benchmarks_includes_its_visits(run_suite, saved_run):
+    result = run_suite("--benchmark-autosave", "-k", "mixed-eager-b1x16", "--benchmark-only")
+    result.assert_outcomes(passed=3, deselected=25)
+    assert [len(info["visits"]) for info in by_case(saved_run()).values()] == [2]
+
+
+def test_a_visit_without_the_first_is_skipped_with_the_reason(run_suite):
+    result = run_suite("-k", "test_visit and fp32")
+    result.assert_outcomes(skipped=1, deselected=27)
+    result.stdout.fnmatch_lines(["SKIPPED*the first visit of this case, which owns its benchmark, was not made"])
+
+
+def test_disabled_benchmarks_run_once(run_suite, tmp_path):
+    result = run_suite("--benchmark-disable", "--precisions=fp32")
+    result.assert_outcomes(passed=16, skipped=5)
+    assert not (tmp_path / "results" / SUMMARY).exists()
+
+
+def test_a_log_has_a_line_for_each_visit(run_suite):
+    lines = run_suite("--precisions=fp32", "--visits=3").stdout
+    lines.fnmatch_lines(["visit 1 of 3: fp32-eager-b1x16 v1 * ms, about * s of visits left", "visit 3 of 3: *v3 * ms"])
+    assert "visit 1 of" not in run_suite("--precisions=fp32", "-q").stdout.str()
+
+
+def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suite, tmp_path):
+    class OtherSession:
+        could_save: bool | None = None
+
+        def pytest_benchmark_update_json(self):  # called while the run is being saved
+            with pytest.raises(Timeout):
+                FileLock(tmp_path / "saved" / ".lock").acquire(timeout=0)
+            self.could_save = False
+
+    other = OtherSession()
+    assert run_suite("--precisions=fp32", "--benchmark-autosave", plugins=[other]).ret == 0
+    assert other.could_save is False
+    FileLock(tmp_path / "saved" / ".lock").acquire(timeout=0)
+
+
+def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suite, tmp_path, saved_run):
+    (tmp_path / "saved").mkdir()
+    with FileLock(tmp_path / "saved" / ".lock"):
+        result = run_suite("--precisions=fp32", "--benchmark-autosave")
+    assert result.ret == 0
+    assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
+    result.stdout.fnmatch_lines(["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."])
+
+
+def test_a_package_that_is_not_installed_is_one_sentence():
+    code = "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(['benchmarks', '-q']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "The package torch is not installed for" in done.stderr
+    assert "pip install -c constraints.txt" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_garbage_is_collected_again_after_the_imports(run_suite):
+    run_suite("--collect-only")
+    assert gc.isenabled()
+
+
+def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):
+    assert run_suite("--precisions=fp32").ret == 0
+    assert "earlier run" not in run_suite("--collect-only").stdout.str()
+    (tiny_dataset / "labels.pt").unlink()
+    run_suite("--precisions=fp32").stdout.fnmatch_lines(
+        ["error: no benchmark was measured: the tables in * earlier run."]
+    )
+
+
+def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_is_saved(
+    run_suite, monkeypatch, saved_run
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reports, "write_report", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["error: * cannot be written (No space left on device); the tables were not saved."])
+    assert len(saved_run()["benchmarks"]) == 1
+
+
+def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, saved_run):
+    saved_by_then = []
+    monkeypatch.setattr(reports, "write_report", lambda *_: saved_by_then.append(saved_run()) or [])
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager-b1x16"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["benchmarks.plugins.header.dataset_folder", "benchmarks.plugins.reports.write_report"]
+)
+def test_a_deprecation_in_a_library_costs_no_measurement(run_suite, monkeypatch, saved_run, moment):
+    module, _, name = moment.rpartition(".")
+    original = getattr(sys.modules[module], name)
+
+    def deprecated(*arguments):
+        warnings.warn("a library's function goes away", DeprecationWarning, stacklevel=1)
+        return original(*arguments)
+
+    monkeypatch.setattr(moment, deprecated)
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    assert len(saved_run()["benchmarks"]) == 1
+
+
+def test_a_run_that_cannot_be_saved_fails_in_one_sentence_and_its_tables_are_there(run_suite, monkeypatch, tmp_path):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "run.json")
+
+    monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["error: run.json cannot be written (No space left on device); the run was not saved."])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert (tmp_path / "results" / SUMMARY).exists()
+
+
+@pytest.mark.parametrize("option", ["--benchmark-storage", "--benchmark-json"])
+def test_a_place_that_cannot_be_written_is_found_before_measuring(run_suite, tmp_path, option):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "run.json" if option == "--benchmark-json" else tmp_path / "file"
+    result = run_suite("--benchmark-autosave", f"{option}={place}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: The folder * cannot be written (*); choose another with {option}."])
+
+
+def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run_suite, tmp_path):
+    assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
+    same = run_suite("--benchmark-compare", "--precisions=fp32")
+    assert same.ret == 0
+    assert "differs" not in same.stdout.str()
+    generated = tmp_path / "generated"
+    tensors = {name: tensor[:4].clone() for name, tensor in tiny_tensors().items()}
+    write_dataset(generated, tensors, ORIGINAL_METADATA | {"num_samples": 4, "stand_in": True})
+    other = run_suite(
+        "--benchmark-save=other", "--benchmark-compare", "--precisions=fp32", f"--dataset-dir={generated}"
+    )
+    other.stdout.fnmatch_lines_random(
+        ["warning: STAND-IN against real: this run ran on generated*", "warning: the text differs: *"]
+    )
+    assert "PyTorch differs" not in other.stdout.str()
+    done = compared_on_the_command_line(tmp_path / "saved")
+    assert done.returncode == 0, done.stderr
+    assert "warning: STAND-IN against real: " in done.stdout
+    assert "test_forward[fp32-eager-b1x16]" in done.stdout
+
+
+def compared_on_the_command_line(storage) -> subprocess.CompletedProcess[str]:
+    """What `pytest-benchmark compare` says of a folder of runs; it fails where it has loaded torch."""
+    code = (
+        "import sys; from pytest_benchmark.cli import main\n"
+        f"sys.argv = ['pytest-benchmark', '--storage=file://{storage}', 'compare', *sys.argv[1:]]; main()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def test_a_run_that_would_steer_the_terminal_is_shown_on_the_command_line_with_marks(tmp_path):
+    steering = "fp32\x1b]0;owned\x07"
+    item = benchmark("fp32", 1.0) | {"name": steering, "fullname": steering, "group": steering, "params": None}
+    item["extra_info"]["precision"] = steering
+    item["stats"] = dict.fromkeys(("min", "max", "mean", "median", "stddev", "iqr", "ops", "q1", "q3", "total"), 1.0)
+    item["stats"] |= {"outliers": "0;0", "rounds": 5, "iterations": 1}
+    saved = tmp_path / "machine" / "0001_hostile.json"
+    saved.parent.mkdir()
+    saved.write_text(json.dumps({"benchmarks": [item], "machine_info": {}, "commit_info": {}}))
+    done = compared_on_the_command_line(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fp32\ufffd]0;owned" in done.stdout
+    assert not {"\x1b", "\x07"} & set(done.stdout)
+
+
+def test_each_difference_names_its_sides_and_other_suites_are_passed_over():
+    first, second = (benchmark("fp32", 1.0)["extra_info"] for _ in range(2))
+    assert differences([("a", first), ("b", second), ("c", {})]) == []
+    second["environment"] = {"torch": "2.6", "driver": "580"}
+    first["environment"] = {"torch": "2.13", "driver": "580"}
+    assert differences([("a", first), ("b", second)]) == ["PyTorch differs: 2.13 in a; 2.6 in b."]

@@ -1,0 +1,99 @@
+"""The structure of the project: which room imports which, no import cycle, light imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+from tests.support.tiny import REPOSITORY
+
+PACKAGES = ("core", "data_prep", "fixtures", "benchmarks", "analysis")
+#: Which packages each may import, besides itself.
+FLOORS: dict[str, set[str]] = {
+    "core": set(),
+    "data_prep": {"core"},
+    "analysis": {"core"},
+    "fixtures": {"core", "data_prep"},
+    "benchmarks": {"core", "data_prep", "fixtures", "analysis"},
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module of the project by its dotted name."""
+    parsed = {}
+    for package in PACKAGES:
+        for path in (REPOSITORY / package).rglob("*.py"):
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            parsed[name] = ast.parse(path.read_text())
+    return parsed
+
+
+def runtime_nodes(tree: ast.AST):
+    """Every node but those that only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        yield from runtime_nodes(node)
+
+
+def imports(name: str, tree: ast.Module, names: set[str]) -> set[str]:
+    """The project's modules that a module imports, wherever in it."""
+    imported = set()
+    for node in runtime_nodes(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names} & names
+            imported |= members or {node.module}
+    return (imported & names) - {name}
+
+
+PARSED = modules()
+GRAPH = {name: imports(name, tree, set(PARSED)) for name, tree in PARSED.items()}
+
+
+def test_the_graph_of_imports_is_the_projects():
+    assert {"benchmarks.loop", "fixtures.precisions", "core.case"} <= GRAPH["benchmarks.run"]
+
+
+def test_no_package_imports_from_a_higher_floor():
+    for name, imported in GRAPH.items():
+        package = name.partition(".")[0]
+        assert {other.partition(".")[0] for other in imported} <= FLOORS[package] | {package}, name
+
+
+def test_no_module_imports_itself_through_others():
+    done, path = set(), []
+
+    def visit(name: str) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            path.append(name)
+            for imported in sorted(GRAPH[name]):
+                visit(imported)
+            done.add(path.pop())
+
+    for name in GRAPH:
+        visit(name)
+
+
+def test_results_holds_no_code():
+    assert not list((REPOSITORY / "results").rglob("*.py"))
+
+
+def test_every_fixture_of_what_is_measured_is_in_one_module():
+    for name, tree in PARSED.items():
+        decorators = {ast.unparse(node) for part in ast.walk(tree) for node in getattr(part, "decorator_list", ())}
+        has_fixture = any(decorator.startswith("pytest.fixture") for decorator in decorators)
+        assert not has_fixture or name in ("fixtures.plugin", "benchmarks.test_forward"), name
+
+
+def test_the_analysis_and_the_options_load_no_torch():
+    code = (
+        "import sys, conftest, analysis.__main__, analysis.report.page, analysis.report.writer\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
