@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from core.case import EAGER, Case
+from core.case import Case
+from core.executions import EAGER
 
 
 def visiting_order(cases: Sequence[Case], visits: int, generator: random.Random) -> list[list[Case]]:

@@ -15,10 +15,10 @@ import torch
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.policies import TimingPolicy
 from benchmarks.steady_state import WarmUp, at_least, warm_up
-from core.case import EAGER, Case
+from core.case import Case
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
-from fixtures.executions import EXECUTIONS, Forward, require_same_logits
+from fixtures.executions import EXECUTIONS, Execution, Forward, reference, require_same_logits
 from fixtures.executions.compilation import CompilationError
 from fixtures.executions.operators import output_layer_watch
 from fixtures.models.checkpoint import Checkpoint
@@ -108,6 +108,11 @@ class BenchmarkRun:
         return WORKLOADS[self.case.workload]
 
     @property
+    def execution(self) -> Execution:
+        """How it is launched."""
+        return EXECUTIONS[self.case.execution]
+
+    @property
     def tokens_per_round(self) -> float:
         """How many text tokens a round computes, on average."""
         return self.workload.tokens_per_round(self.case.batch_size, self.data.text_tokens_per_batch)
@@ -130,7 +135,7 @@ class BenchmarkRun:
     @property
     def eager(self) -> Forward:
         """The eager forward: the reference for every other execution."""
-        return EXECUTIONS[EAGER].prepare(self.model, self.data.examples, workload=self.workload)
+        return reference().prepare(self.model, self.data.examples, workload=self.workload)
 
     @property
     def done(self) -> list[dict[str, Any]]:
@@ -188,8 +193,7 @@ class BenchmarkRun:
         self._others_bytes = requested_bytes(device) - own_bytes  # other models, other shapes
         self.compile()  # unless that was done before the first visit
         start_peak_memory(device)
-        execution = EXECUTIONS[self.case.execution]
-        forward = execution.prepare(self.model, self.data.examples, self._compiled, self.workload)
+        forward = self.execution.prepare(self.model, self.data.examples, self._compiled, self.workload)
         batches = self.data.batches
         if self.workload.keeps_batch:
             batches = [batches[self.first_batch(self._number)]]
@@ -199,10 +203,9 @@ class BenchmarkRun:
 
     def compile(self) -> None:
         """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""
-        if EXECUTIONS[self.case.execution].compiles and self._compiled is None:
+        if self.execution.compiles and self._compiled is None:
             try:
-                execution = EXECUTIONS[self.case.execution]
-                self._compiled = execution.step(self.model, self.data.examples, self.workload)
+                self._compiled = self.execution.step(self.model, self.data.examples, self.workload)
             except CompilationError as error:
                 self.compilation_error = str(error)
                 raise
@@ -224,7 +227,7 @@ class BenchmarkRun:
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""
-        if logits.dtype == self.precision.compute:
+        if logits.dtype == self.precision.logits_dtype:
             return logits
         with output_layer_watch(self.model) as tensors:
             self.eager(self.data.batches[0])
@@ -268,7 +271,7 @@ class BenchmarkRun:
 
         0 where they are the same bit for bit. Raises `CaptureError` where it is beyond the precision's tolerance.
         """
-        if self.case.execution == EAGER:
+        if self.execution.traits.is_reference:
             return 0.0
         eager, differences = self.eager, [0.0]
         for variant in self.data.variant_shares:

@@ -23,10 +23,12 @@ from benchmarks.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
 from core.case import Case
+from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
 from core.metrics.records import Record, catalogue, metric
 from core.tasks import TASKS_KEY, as_json
 from fixtures.dataset.location import sequence_length
+from fixtures.executions import TRAITS
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
 
@@ -124,8 +126,14 @@ class Session:
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
             FLOORS_KEY: self.floors.as_json(),
             CATALOGUE_KEY: self.catalogue,
+            EXECUTIONS_KEY: self.executions.as_json(),
             TASKS_KEY: as_json({task: TASKS[task].words for task in self.settings.tasks}),
         }
+
+    @property
+    def executions(self) -> Executions:
+        """What outputs know of the session's executions."""
+        return Executions({name: TRAITS[name] for name in self.settings.executions})
 
     @cached_property
     def floors(self) -> Floors:
@@ -135,7 +143,7 @@ class Session:
             Conditions.of(facts, PROCEDURE),
             host_name(platform.node(), facts),
             device.type,
-            dict.fromkeys(case.execution for case in self.cases.values()),
+            self.executions,
             [self.settings.results_dir / FLOORS_FOLDER],
         )
 

@@ -80,7 +80,8 @@ def run(
 ) -> BenchmarkRun:
     """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
     if case.id not in session.runs:
-        unavailable = WORKLOADS[case.workload].unavailable_reason(checkpoints[case.task], case)
+        workload, traits = WORKLOADS[case.workload], EXECUTIONS[case.execution].traits
+        unavailable = workload.unfit_reason(case, traits) or workload.unavailable_reason(checkpoints[case.task], case)
         if unavailable is not None:
             pytest.skip(unavailable)
         session.runs[case.id] = BenchmarkRun(

@@ -10,8 +10,6 @@ from core.errors import InputError
 
 #: The precision that the others are compared with.
 BASELINE = "fp32"
-#: The execution in which the others' results are checked.
-EAGER = "eager"
 EXPECTED = (
     'expected text for "precision" and "execution", and for "batch_size" and "sequence_length" a whole number from 1 on'
 )

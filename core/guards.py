@@ -27,6 +27,8 @@ class Limits:
     largest_logarithm: float = 709.0
     #: Metrics that a saved run describes.
     metrics: int = 1_000
+    #: Magnitude of an execution's rank.
+    rank: int = 1_000_000
     #: Layers or labels of a model. transformers would go on making them until memory is full.
     model_layers: int = 1_000
 

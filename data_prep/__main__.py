@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
@@ -12,7 +13,7 @@ from tabulate import tabulate
 from core.errors import InputError
 from core.options import not_empty, whole_number
 from core.tasks import DEFAULT_TASK
-from data_prep.datasets import SPECS, DatasetSpec
+from data_prep.datasets import DATASETS, DEFAULTS, DatasetSpec
 from data_prep.endpoint import require_endpoint
 from data_prep.layout import FILE_NAMES, METADATA_FILE
 from data_prep.protocol import LONGEST_SEQUENCE, Protocol
@@ -25,8 +26,20 @@ def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
         add_help=adds_help,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    options.add_argument("--task", choices=tuple(SPECS), default=DEFAULT_TASK, help="what the dataset is for")
+    options.add_argument("--task", choices=tuple(DEFAULTS), default=DEFAULT_TASK, help="what the dataset is for")
+    options.add_argument(
+        "--name",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help=f"one of {', '.join(DATASETS)} (default: the task's own)",
+    )
     return options
+
+
+def chosen_dataset(arguments: Sequence[str] | None = None) -> DatasetSpec:
+    """Return the dataset that the command line names. Raises `InputError` where there is none of that name."""
+    named = task_option().parse_known_args(arguments)[0]
+    return DATASETS.named(named.name) if "name" in named else DEFAULTS[named.task]
 
 
 def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
@@ -77,8 +90,8 @@ def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
     return options
 
 
-def table(folder: Path) -> str:
-    """Return what was written, as a short table."""
+def table(folder: Path, *, is_measured_by_default: bool) -> str:
+    """Return what was written, as a short table, with the command that measures it where an option names it."""
     facts = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
     bytes_on_disk = sum((folder / name).stat().st_size for name in FILE_NAMES)
     rows = [
@@ -92,16 +105,23 @@ def table(folder: Path) -> str:
         ("utilization", f"{1 - facts['padding_ratio']:.1%}"),
         ("bytes on disk", f"{bytes_on_disk:,}"),
         *((f"sha256 of {name}", digest) for name, digest in facts["sha256"].items()),
+        *(() if is_measured_by_default else (("measured with", f"pytest benchmarks --dataset-dir={folder}"),)),
     ]
     return str(tabulate(rows, tablefmt="plain", disable_numparse=True))
 
 
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong."""
-    spec = SPECS[task_option().parse_known_args()[0].task]
+    try:
+        spec = chosen_dataset()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     command_line = parser(spec)
     options = vars(command_line.parse_args())
-    output, stand_in_mode, _ = options.pop("output", None), options.pop("stand_in"), options.pop("task")
+    output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
+    for name in ("task", "name"):
+        options.pop(name, None)
     protocol = Protocol(**options)
     if protocol.packed and output is None:
         command_line.error("--packed makes another dataset than the published one; name its folder with --output")
@@ -116,7 +136,7 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(table(folder))
+    print(table(folder, is_measured_by_default=spec.is_default and output is None))
     return 0
 
 

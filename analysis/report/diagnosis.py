@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.report.sentences import Sentence, listed
 from analysis.report.text_tables import WIDEST
 from analysis.runs.validity import Judgement
-from core.case import BASELINE, EAGER, Case, case_of
+from core.case import BASELINE, Case, case_of
+from core.executions import Executions
 from core.guards import finite_number
 from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 
@@ -18,16 +19,17 @@ from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 LAUNCH_BOUND_SHARE = 0.5
 
 
-def explanations(frame: pd.DataFrame) -> list[str]:
+def explanations(frame: pd.DataFrame, executions: Executions) -> list[str]:
     """Return one sentence for each shape on FP16 in eager execution, where FP16 and FP32 ran in eager and graph."""
+    eager, graph = executions.reference, executions.replayed_reference or ""
     rows: dict[Case, Mapping[str, Any]] = {row["case"]: row for row in frame.to_dict("records")}  # type: ignore[misc]
     sentences = []
     for case in rows:
-        if (case.precision, case.execution) != ("fp16", EAGER):
+        if (case.precision, case.execution) != ("fp16", eager):
             continue
         partners = [
             rows.get(case.partner(precision=precision, execution=execution))
-            for execution in (EAGER, "graph")
+            for execution in (eager, graph)
             for precision in (BASELINE, "fp16")
         ]
         measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]

@@ -12,7 +12,6 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.report.diagnosis import explanations
 from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
@@ -51,14 +50,14 @@ VALIDITY = {
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
 }
+#: Where the words of a run's executions stand among the others.
+EXECUTIONS = "executions"
 #: For readers to whom the names in the table are new.
 WORDS = {
     "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
     "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
     "forward": "One pass of the model over a batch; its time is the latency.",
-    "eager": "PyTorch as usual: the CPU starts each operation of a forward when its turn comes.",
-    "graph": "The operations of a forward are recorded once, in a CUDA graph, and replayed with a single start.",
-    "compiled": "The model went through torch.compile, which merges operations; on a GPU it then runs as a graph.",
+    EXECUTIONS: "",
     "launch-bound": "The device waits for the CPU to start (launch) the next operation, so faster arithmetic saves "
     "little time. Small batches in eager execution often are.",
     "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
@@ -88,11 +87,11 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
     return environment.get_template("page.html.j2").render(
         title=run.title,
         headline=headline(run),
-        verdict=[sentence for sentence in run.advice if sentence not in explanations(run.frame)],
+        verdict=[sentence for sentence in run.advice if sentence not in run.explanations],
         run=run,
         stand_in_notice=run.stand_in_notice,
         most_shown=MOST_SHOWN,
-        words=WORDS,
+        words=words_of(run),
         results=terminal_table(run.frame, run.catalogue, run.dominated),
         pictures=pictures(run, plots),
         courses=COURSES,
@@ -107,6 +106,15 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def words_of(run: RunSummary) -> dict[str, str]:
+    """Return the words for what the table names, those of the run's own executions among them."""
+    of_executions = {name: traits.words for name, traits in run.executions.items() if traits.words}
+    words: dict[str, str] = {}
+    for name, text in WORDS.items():
+        words |= of_executions if name == EXECUTIONS else {name: text}
+    return words
 
 
 def asset(name: str) -> Markup:

@@ -12,6 +12,7 @@ from analysis.report.recommendation import comparable_rows, energy
 from analysis.report.sentences import Sentence, merged
 from analysis.report.table import known_interval
 from core.case import BASELINE, Case
+from core.executions import Executions
 from core.metrics import SAME_REL, Catalogue
 from core.tasks import TaskWords
 
@@ -19,13 +20,15 @@ from core.tasks import TaskWords
 Part = tuple[str, dict[str, tuple[float, str]]]
 
 
-def precision_sentences(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
+def precision_sentences(
+    frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords], executions: Executions
+) -> list[str]:
     """Return a sentence for each precision but FP32, in the rows of each shape that the recommendation looks at.
 
     One sentence for shapes of which the same can be said.
     """
     sentences = []
-    for rows in comparable_rows(frame):
+    for rows in comparable_rows(frame, executions):
         intervals = {
             column: known_interval(rows, column, catalogue)
             for column in ("speedup_vs_fp32", "energy_reduction_vs_fp32", "median_latency_ms")

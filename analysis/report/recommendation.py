@@ -11,11 +11,10 @@ import pandas as pd
 from analysis.report.sentences import Sentence, merged
 from analysis.report.table import known_interval
 from core.case import BASELINE
+from core.executions import Executions
 from core.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
 from core.tasks import TaskWords
 
-#: The execution that is looked at: the first of these that was measured. It shows best what the device can do.
-EXECUTION_ORDER = ("compiled", "graph", "eager")
 #: Verdicts on quality that are no reason against a precision.
 HARMLESS = ("equal", "better")
 MEASURE_AGAIN = "Measure again, in two visits or more."
@@ -23,7 +22,9 @@ MEASURE_AGAIN = "Measure again, in two visits or more."
 COSTS = ("median_latency_ms", "energy_per_sample_mj", "model_size_mb")
 
 
-def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords]) -> list[str]:
+def recommendations(
+    frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[str, TaskWords], executions: Executions
+) -> list[str]:
     """Return what to use and why, one sentence for shapes of which the same can be said.
 
     Nothing for a shape in which there is nothing to choose between.
@@ -36,23 +37,23 @@ def recommendations(frame: pd.DataFrame, catalogue: Catalogue, tasks: Mapping[st
                 catalogue,
                 tasks.get(rows["task"].iloc[0]),
             )
-            for rows in comparable_rows(frame)
+            for rows in comparable_rows(frame, executions)
         ),
         frame["case"],
     )
 
 
-def comparable_rows(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def comparable_rows(frame: pd.DataFrame, executions: Executions) -> Iterator[pd.DataFrame]:
     """Give for each shape the rows to choose between, FP32's among them.
 
-    They are of one execution, the first of compiled, graph and eager that has FP32 and another precision, have a
-    latency and are not invalid.
+    They are of one execution, that with the highest rank of those that have FP32 and another precision: it shows best
+    what the device can do. They have a latency and are not invalid.
     """
     timed = frame[(frame["median_latency_ms"] > 0) & (frame["validity"] != "invalid")]
     shapes = timed["case"].map(lambda case: case.alternatives)
     for shape in dict.fromkeys(shapes):
         of_shape = timed[shapes == shape]
-        for execution in EXECUTION_ORDER:
+        for execution in executions.by_rank(of_shape["execution"]):
             rows = of_shape[of_shape["execution"] == execution]
             is_baseline = rows["precision"] == BASELINE
             if is_baseline.any() and not is_baseline.all():

@@ -24,6 +24,7 @@ from analysis.runs.saved import Run, measured_at, short_commit
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import floors_of
 from core.case import is_own
+from core.executions import Executions
 from core.metrics import Catalogue, lookup
 from core.tasks import TaskWords, tasks_of, title
 
@@ -50,6 +51,11 @@ class RunSummary:
     def catalogue(self) -> Catalogue:
         """The metrics of the run."""
         return Catalogue.of(self.environment)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """What the run says of its executions."""
+        return Executions.of(self.environment)
 
     @cached_property
     def dominated(self) -> dict[str, str]:
@@ -117,12 +123,17 @@ class RunSummary:
     @cached_property
     def advice(self) -> list[str]:
         """The sentences that say what the table means."""
-        return [*recommendations(self.frame, self.catalogue, self.tasks), *explanations(self.frame)]
+        return [*recommendations(self.frame, self.catalogue, self.tasks, self.executions), *self.explanations]
+
+    @cached_property
+    def explanations(self) -> list[str]:
+        """The sentences that say why 16 bits are or are not faster here."""
+        return explanations(self.frame, self.executions)
 
     @cached_property
     def gains_and_costs(self) -> list[str]:
         """A sentence for each precision: what it gives and what it costs."""
-        return precision_sentences(self.frame, self.catalogue, self.tasks)
+        return precision_sentences(self.frame, self.catalogue, self.tasks, self.executions)
 
     @cached_property
     def warnings(self) -> list[str]:

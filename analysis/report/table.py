@@ -11,7 +11,8 @@ import pandas as pd
 from analysis.runs.saved import Run
 from analysis.runs.validity import judgements
 from analysis.uncertainty.repeat import Repeat, repeats
-from core.case import BASELINE, EAGER, Case, case_of, is_own
+from core.case import BASELINE, Case, case_of, is_own
+from core.executions import Executions
 from core.metrics import (
     CASE_COLUMNS,
     HEADLINE,
@@ -69,7 +70,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     for entry in (*catalogue.metrics, *RATIOS):
         if entry.repeat in REPEAT_COLUMNS:  # of visits that made no figure there is no interval either
             frame.loc[frame[entry.column].isna(), list(REPEAT_COLUMNS[entry.repeat])] = None
-    add_launch_bound_share(frame)
+    add_launch_bound_share(frame, Executions.joined(run.executions for run in runs))
     headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
     leading = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
     ordered: pd.DataFrame = frame.reindex(columns=[*leading, *(name for name in frame.columns if name not in leading)])
@@ -134,12 +135,12 @@ def paired_column(ratio: Ratio) -> str:
     return f"{ratio.column} by visits"
 
 
-def add_launch_bound_share(frame: pd.DataFrame) -> None:
+def add_launch_bound_share(frame: pd.DataFrame, executions: Executions) -> None:
     """Add the share of an eager forward that the graph saves by not launching kernels, to the rows of both."""
     median = positive(frame["median_latency_ms"])
-    eager, graph = (of_partner(frame, median, execution=execution) for execution in (EAGER, "graph"))
-    is_either = frame["execution"].isin((EAGER, "graph"))
-    frame[LAUNCH_BOUND.column] = (1 - graph / eager).where(is_either)
+    both = executions.reference, executions.replayed_reference or ""
+    eager, graph = (of_partner(frame, median, execution=execution) for execution in both)
+    frame[LAUNCH_BOUND.column] = (1 - graph / eager).where(frame["execution"].isin(both))
 
 
 def known_interval(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:

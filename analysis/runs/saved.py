@@ -13,6 +13,7 @@ from analysis.runs.first_edition import adapted
 from analysis.runs.validity import judgements
 from core.case import case_of, is_own
 from core.errors import InputError
+from core.executions import Executions
 from core.guards import require_encodable, sanitized
 from core.metrics import Catalogue
 from core.tasks import tasks_of
@@ -33,6 +34,11 @@ class Run:
     benchmarks: tuple[dict[str, Any], ...]
     #: The run's `machine_info`, with the one commit and the one time of the run.
     environment: dict[str, Any]
+
+    @cached_property
+    def executions(self) -> Executions:
+        """What the run says of its executions. Raises `InputError` where that cannot be read."""
+        return Executions.of(self.environment)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -108,6 +114,7 @@ def checked(run: Run) -> Run:
             if type(item["extra_info"].get("procedure", 1)) is not int:
                 raise InputError(f"The procedure is {ascii(item['extra_info']['procedure'])[:80]}; expected a number.")
         judgements(run.benchmarks)
+        Executions.of(run.environment)
         numbers = {metric.column for metric in run.catalogue.metrics if metric.is_number}
         for words in tasks_of(run.environment).values():
             if unknown := {words.headline, words.cost, words.change} - numbers:

@@ -10,7 +10,6 @@ from typing import Any
 
 from analysis.runs.saved import Run
 from analysis.uncertainty.noise_floor import (
-    HOST_FREE,
     Conditions,
     Floor,
     NoiseFloor,
@@ -23,6 +22,7 @@ from analysis.uncertainty.noise_floor import (
 from analysis.uncertainty.variance import FIGURES
 from core.case import case_of, is_own
 from core.errors import InputError
+from core.executions import USUAL, Executions
 from core.statistics.intervals import student_t
 
 #: Floors that come with the suite.
@@ -68,9 +68,9 @@ class Floors:
 
 
 def find_floors(
-    conditions: Conditions, host: str | None, device: str, executions: Iterable[str], folders: Iterable[Path] = ()
+    conditions: Conditions, host: str | None, device: str, executions: Executions, folders: Iterable[Path] = ()
 ) -> Floors:
-    """Return the floors of a run: of a file of its conditions, in one of the folders or shipped, or assumed.
+    """Return the floors of a run's executions: of a file of its conditions, in a folder or shipped, or assumed.
 
     `device` is `cpu` or `cuda`. A file that is no floor, or of other conditions where none fits, is named in `notes`.
     """
@@ -90,18 +90,26 @@ def find_floors(
     spreads = {}
     for execution in executions:
         for figure in FIGURES:
-            measured = (floor.of(execution, figure, host) for floor in fitting)
-            spreads[execution, figure] = next(filter(None, measured), None) or assumed_floor(device, execution, figure)
+            measured = (floor.of(execution, figure, host, executions) for floor in fitting)
+            spreads[execution, figure] = next(filter(None, measured), None) or assumed_floor(
+                device, execution, figure, executions
+            )
     return Floors(spreads, tuple(notes if fitting else (*notes, *others)))
 
 
-def assumed_floor(device: str, execution: str, figure: str) -> Floor:
-    """Return the floor of what nobody measured: the shipped H100's for graphs on a GPU, else `ASSUMED_REL`."""
-    if device == "cuda" and execution in HOST_FREE:
+def assumed_floor(device: str, execution: str, figure: str, executions: Executions) -> Floor:
+    """Return the floor of what nobody measured: on a GPU the shipped H100's of what is replayed, else `ASSUMED_REL`.
+
+    Of an execution that no shipped floor knows it is the widest of those that are.
+    """
+    if device == "cuda" and executions[execution].is_replayed:
         for path in sorted(SHIPPED.glob("*h100*.json")):
-            found = read_floor(path).of(execution, figure, None)
-            if found is not None:
-                return Floor(found.session, found.visits, found.degrees_of_freedom, f"assumed, {found.source}", True)
+            shipped = read_floor(path)
+            of_others = [shipped.of(name, figure, None) for name in USUAL if USUAL[name].is_replayed]
+            widest = max(filter(None, of_others), key=lambda floor: floor.session, default=None)
+            floor = shipped.of(execution, figure, None, executions) or widest
+            if floor is not None:
+                return Floor(floor.session, floor.visits, floor.degrees_of_freedom, f"assumed, {floor.source}", True)
     return assumed(ASSUMED_REL[device])
 
 
@@ -118,5 +126,6 @@ def floors_of(run: Run) -> Floors:
         return named
     named_device = first_own(run).get("device")
     device = "cuda" if isinstance(named_device, str) and named_device.startswith("cuda") else "cpu"
-    executions = dict.fromkeys(case_of(item).execution for item in run.benchmarks if is_own(item))
+    measured = dict.fromkeys(case_of(item).execution for item in run.benchmarks if is_own(item))
+    executions = Executions({name: run.executions[name] for name in measured})
     return find_floors(conditions_of(run), host_of(run), device, executions)

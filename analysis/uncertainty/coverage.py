@@ -84,7 +84,7 @@ def without(pair: tuple[Run, Run], sessions: Sequence[Run], others: Iterable[Ser
     rest = [run for run in sessions if all(run is not judged for judged in pair)]
     own = series_of(rest)
     floor = NoiseFloor(conditions_of(pair[0]), (own, *others))
-    found = {key: floor.of(*key, own.host) for key in own.spreads}
+    found = {key: floor.of(*key, own.host, pair[0].executions) for key in own.spreads}
     return Floors({key: one for key, one in found.items() if one is not None})
 
 

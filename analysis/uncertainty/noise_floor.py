@@ -18,15 +18,13 @@ from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import is_own
 from core.errors import InputError
+from core.executions import USUAL, Executions
 from core.files import write
 from core.guards import finite_number, sanitized
 from core.metrics import lookup
 
 #: Within the folder of results.
 FOLDER = "noise_floors"
-#: The executions whose figures the host of a GPU hardly moves, for they replay a CUDA graph: their floors are taken
-#: from other hosts too.
-HOST_FREE = ("graph", "compiled")
 FEWEST_SESSIONS = 3
 REMEASURE = "`python -m benchmarks --repeats 10` measures one."
 
@@ -104,12 +102,14 @@ class NoiseFloor:
     conditions: Conditions
     series: tuple[Series, ...]
 
-    def of(self, execution: str, figure: str, host: str | None) -> Floor | None:
+    def of(self, execution: str, figure: str, host: str | None, executions: Executions = USUAL) -> Floor | None:
         """Return a figure's floor, pooled over the series, and where the host moves the figure over its own alone.
+
+        It hardly moves those of executions that are replayed on a GPU.
 
         s^2 = sum(nu s^2) / sum(nu), nu the degrees of freedom of each. None where no series has it.
         """
-        is_host_free = execution in HOST_FREE and self.conditions.driver is not None  # on a GPU
+        is_host_free = executions[execution].is_replayed and self.conditions.driver is not None  # on a GPU
         chosen = [one for one in self.series if is_host_free or one.host == host]
         found = [(one, one.spreads[execution, figure]) for one in chosen if (execution, figure) in one.spreads]
         if not found:

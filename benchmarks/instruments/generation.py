@@ -11,12 +11,12 @@ import torch
 from benchmarks.instruments.base import AfterVisits
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
-from core.case import EAGER, Case
+from core.case import Case
 from core.metrics import SAME
 from core.metrics.records import Record, metric
 from core.statistics.paired_shares import share_interval
 from fixtures.dataset.batches import Batch
-from fixtures.executions import EXECUTIONS, CaptureError, Forward
+from fixtures.executions import EXECUTIONS, TRAITS, CaptureError, Forward, reference
 from fixtures.precisions import baseline
 from fixtures.tasks.predictions import Predictions
 from fixtures.workloads.cache import generated_tokens, positions_of
@@ -93,7 +93,7 @@ class Generation(AfterVisits):
 
     def _generation(self, run: BenchmarkRun) -> GenerationRecord:
         device = run.settings.device.type
-        launched = "cpu" if device == "cpu" else "called" if run.case.execution == EAGER else "replayed"
+        launched = "cpu" if device == "cpu" else "replayed" if run.execution.traits.is_replayed else "called"
         room = generated_tokens(positions_of(run.checkpoint.config), run.case.sequence_length)
         tokens = min(TOKENS[device], room)
         wanted = -(-PROMPTS[launched] // run.case.batch_size)
@@ -108,11 +108,11 @@ class Generation(AfterVisits):
         return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, **against_fp32(timed, expected))
 
     def _same_as_eager(self, run: BenchmarkRun, batch: Batch, tokens: int, timed: Texts) -> float | None:
-        if run.case.execution == EAGER:
+        if run.execution.traits.is_reference:
             return None  # it would be compared with itself
         eager = texts_of(run.eager, [batch], tokens).tokens
         differing = float((eager != timed.tokens[: len(eager)]).double().mean())
-        if differing and not EXECUTIONS[run.case.execution].compiles:
+        if differing and not run.execution.compiles:
             raise CaptureError(
                 f"{run.case.id} generates other tokens than eager execution ({differing:.1%} of {eager.numel()}); "
                 "expected the same. Its latency would be that of another computation."
@@ -127,7 +127,8 @@ class Generation(AfterVisits):
         if key not in self._references and run.precision.is_baseline:
             self._references[key] = timed
         if key not in self._references:
-            execution = EXECUTIONS["graph" if launched == "replayed" else EAGER]
+            replayed = TRAITS.replayed_reference if launched == "replayed" else None
+            execution = EXECUTIONS[replayed] if replayed else reference()
             with baseline().running(run.settings.device, keeps_casts=False):
                 forward = execution.prepare(run.baseline_model(), run.data.examples, workload=run.workload)
                 self._references[key] = texts_of(forward, batches, tokens)

@@ -57,7 +57,7 @@ class Size(AfterVisits):
         """
         peak, reason = run.peak_memory_bytes()
         checkpoint, checkpoint_reason = (
-            checkpoint_bytes(run.model) if run.precision.is_quantized else (run.checkpoint.size_bytes, None)
+            checkpoint_bytes(run.model) if run.precision.is_transformed else (run.checkpoint.size_bytes, None)
         )
         return SizeRecord(
             model_size_mb=model_bytes(run.model) / BYTES_PER_MB,

@@ -11,7 +11,7 @@ from benchmarks.plugins.session import SESSION
 from core.errors import InputError
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError
-from fixtures.dataset.location import dataset_folder
+from fixtures.dataset.location import dataset_folder, dataset_in
 from fixtures.device.unusable import unusable_gpus
 from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
 from fixtures.executions.compilation import cache_folder
@@ -82,7 +82,7 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
     Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
     """
     folder = dataset_folder(task.dataset, settings.dataset_dir(task.name), settings.stand_in)
-    data = DatasetFolder(folder, task.dataset)
+    data = dataset_in(folder, task.dataset)
     metadata = data.metadata()
     lines = [f"dataset: {metadata['dataset_name']} in {data.folder}"]
     stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()

@@ -17,7 +17,8 @@ from benchmarks.plugins.session import (
     visit_of,
 )
 from benchmarks.session import Session
-from core.case import EAGER, Case
+from core.case import Case
+from fixtures.executions import TRAITS
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has grouped the tests by session fixtures
@@ -32,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (str(name_of(item)), visit_of(item) or 0): place for place, item in enumerate(visits, start=1)
     }
     # Energy's meter is checked on the first of these: on a loop that holds still, where there is one.
-    closing = sorted(named(measuring, AFTER_VISITS), key=lambda item: case_of(item, session).execution == EAGER)
+    closing = sorted(named(measuring, AFTER_VISITS), key=lambda item: not is_replayed(item, session))
     others = [item for item in items if item not in integrity and item not in measuring]
     items[:] = [*integrity, *named(measuring, COMPILATION), *visits, *closing, *others]
     if config.option.benchmark_only:
@@ -43,6 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def case_of(item: pytest.Item, session: Session) -> Case:
     """Return the case that a test measures."""
     return session.cases[str(name_of(item))]
+
+
+def is_replayed(item: pytest.Item, session: Session) -> bool:
+    """Tell whether a test measures a case that is replayed on a GPU."""
+    return TRAITS[case_of(item, session).execution].is_replayed
 
 
 def in_order(visits: list[pytest.Item], session: Session) -> list[pytest.Item]:

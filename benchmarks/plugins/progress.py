@@ -63,9 +63,9 @@ class ProgressPlugin:
                 self._terminal.ensure_newline()
                 self._terminal.write_line(f"visit {self._visited} of {self._visits}: {self._figures(name)}{self._left}")
             elif function_of(item) in (AFTER_VISITS, COMPILATION):
-                done = "after the visits" if function_of(item) == AFTER_VISITS else "compiled"
+                done = {AFTER_VISITS: "after the visits: ", COMPILATION: "compiled: "}[function_of(item)]
                 self._terminal.ensure_newline()
-                self._terminal.write_line(f"{done}: {name}, {report.duration:.1f} s")
+                self._terminal.write_line(f"{done}{name}, {report.duration:.1f} s")
 
     def pytest_sessionfinish(self) -> None:
         """Clear the line."""

@@ -1,21 +1,29 @@
-"""The datasets, one module each, by the task that each is for. A new one is a module with a `SPEC`."""
+"""The datasets, a file each. A new one is a `DatasetSpec` in a module of this folder."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from collections.abc import Iterable
 
-from core.tasks import DEFAULT_TASK
+from core.registry import Registry, of_type
 from data_prep.datasets.spec import DatasetSpec
 
-__all__ = ["SPECS", "DatasetSpec"]
+__all__ = ["DATASETS", "DEFAULTS", "DatasetSpec"]
 
 
-def discovered() -> dict[str, DatasetSpec]:
-    """Return the specification of every module in this folder that has one, by its task, the default one first."""
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    specs = [module.SPEC for module in modules if hasattr(module, "SPEC")]
-    return {spec.task: spec for spec in sorted(specs, key=lambda spec: spec.task != DEFAULT_TASK)}
+def by_task(datasets: Iterable[DatasetSpec]) -> dict[str, DatasetSpec]:
+    """Return the default dataset of each task. Raises `ValueError` where a task has none, or more than one."""
+    specs = list(datasets)
+    defaults = {}
+    for task in dict.fromkeys(spec.task for spec in specs):
+        names = [spec.name for spec in specs if spec.task == task and spec.is_default]
+        if len(names) != 1:
+            raise ValueError(
+                f"the task {task} has {len(names)} default datasets ({', '.join(names)}); expected one with is_default"
+            )
+        defaults[task] = next(spec for spec in specs if spec.name == names[0])
+    return defaults
 
 
-SPECS = discovered()
+DATASETS: Registry[DatasetSpec] = Registry("dataset", __name__, of_type(DatasetSpec), first=("wikitext-2",))
+#: The dataset of each task that is prepared and measured where none is named.
+DEFAULTS = by_task(DATASETS.values())

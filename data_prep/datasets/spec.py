@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown 
 
 @dataclass(frozen=True, eq=False)
 class DatasetSpec:
-    """A task's dataset. A further one is a module of this folder with a `SPEC`.
+    """A dataset. A further one is a module of this folder with a `DatasetSpec`.
 
     Its functions import what is heavy when they are called.
     """
@@ -71,10 +71,14 @@ class DatasetSpec:
     ]
     #: Generated rows and their tokenizer, from a seed.
     stand_in: Callable[[int], tuple[Text, transformers.PreTrainedTokenizerBase]]
+    #: Whether it is what its task is measured on where no dataset is named: exactly one of a task's datasets is.
+    is_default: bool = False
 
     @property
     def command(self) -> str:
         """The command that prepares it."""
+        if not self.is_default:
+            return f"python -m data_prep --name {self.name}"
         return "python -m data_prep" + ("" if self.task == DEFAULT_TASK else f" --task {self.task}")
 
     def named_sources(self, protocol: Protocol) -> list[str]:

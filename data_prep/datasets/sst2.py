@@ -199,4 +199,5 @@ SPEC = DatasetSpec(
     is_models_vocabulary=is_bert_vocabulary,
     facts=facts,
     stand_in=stand_in,
+    is_default=True,
 )

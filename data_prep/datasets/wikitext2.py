@@ -117,4 +117,5 @@ SPEC = DatasetSpec(
     is_models_vocabulary=is_gpt2_vocabulary,
     facts=facts,
     stand_in=stand_in,
+    is_default=True,
 )

@@ -27,6 +27,7 @@ from analysis.uncertainty.noise_floor import (
 from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
 from core.errors import InputError
+from core.executions import USUAL, Executions
 from tests.analysis.test_results import benchmark, in_visits
 from tests.analysis.test_runs import save
 from tests.support.json_values import json_values
@@ -41,6 +42,10 @@ SERIES = (
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
 
+def executions(*names: str) -> Executions:
+    return Executions({name: USUAL[name] for name in names})
+
+
 def sessions(folder: Path, *medians_ms: float) -> list[Path]:
     """Saved runs of one host, whose visits do not scatter."""
     paths = []
@@ -53,7 +58,7 @@ def sessions(folder: Path, *medians_ms: float) -> list[Path]:
 
 
 def floors_in(folder: Path, conditions: Conditions = CONDITIONS, host: str = "a CPU") -> Floors:
-    return find_floors(conditions, host, "cpu", ["eager"], [folder])
+    return find_floors(conditions, host, "cpu", executions("eager"), [folder])
 
 
 def test_a_floor_is_written_found_again_and_grows_by_each_series(tmp_path):
@@ -99,7 +104,7 @@ def test_any_json_is_a_floor_or_one_error(tmp_path_factory, value):
 
 
 def test_floors_survive_the_saved_run():
-    found = find_floors(CONDITIONS, None, "cuda", ["eager", "graph"])
+    found = find_floors(CONDITIONS, None, "cuda", executions("eager", "graph"))
     assert Floors.from_json(json.loads(json.dumps(found.as_json()))) == replace(found, notes=())
     assert found.of("graph", "latency").source.startswith("assumed, 40 sessions of NVIDIA H100")
     half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of("eager", "latency").session)
@@ -130,7 +135,9 @@ def test_the_shipped_floors_are_those_of_the_committed_sessions(folder):
 
 def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
     runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions/h100_ab0873c7").glob("*.json"))]
-    floor = find_floors(conditions_of(runs[0]), "another host", "cuda", ["compiled"]).spreads["compiled", "latency"]
+    floor = find_floors(conditions_of(runs[0]), "another host", "cuda", executions("compiled")).spreads[
+        "compiled", "latency"
+    ]
     assert not floor.assumed
     assert floor.source == f"{len(runs) + 2 * 3} sessions of NVIDIA H100 80GB HBM3 on 3 hosts"
     on_a_cpu = Conditions("CPU", None, "2.11", 2)

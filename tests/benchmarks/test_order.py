@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.order import visiting_order
-from core.case import EAGER, Case
+from core.case import Case
+from core.executions import EAGER
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 SHAPES = ((1, 128), (8, 64))

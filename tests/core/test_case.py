@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.case import BASELINE, EAGER, Case, case_of, is_own
+from core.case import BASELINE, Case, case_of, is_own
 from core.errors import InputError
+from core.executions import EAGER
 from fixtures.executions import EXECUTIONS
 from fixtures.precisions import PRECISIONS
 from tests.support.json_values import json_values

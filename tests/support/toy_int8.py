@@ -55,4 +55,3 @@ INT8 = Precision(
     transform=quantize,
     weights=torch.int8,
 )
-PRECISIONS = (INT8,)

@@ -48,7 +48,7 @@ def overview(run: RunSummary, title: str) -> Figure | None:
 
     None where there are several shapes or workloads, whose pictures are others, or fewer than two of the figures.
     """
-    chosen = list(comparable_rows(run.frame))
+    chosen = list(comparable_rows(run.frame, run.executions))
     if len(chosen) != 1 or run.frame["case"].map(lambda case: case.alternatives).nunique() > 1:
         return None
     rows = chosen[0].reset_index(drop=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from benchmarks.run import BenchmarkRun
-from core.case import EAGER
-from fixtures.executions import CaptureError
+from fixtures.executions import TRAITS, CaptureError
 from fixtures.tasks.predictions import Predictions
 from fixtures.tasks.task import TimedRecord
 from fixtures.workloads import FORWARD
@@ -25,11 +24,11 @@ def timed_figures(run: BenchmarkRun, no_logits_reason: str | None) -> TimedRecor
     Called in the precision's context. Eager execution is not run again where the session has the same precision in a
     CUDA graph, whose logits are compared with eager ones.
     """
-    graph = run.case.partner(execution="graph")
+    graph = run.case.partner(execution=TRAITS.replayed_reference or "")
     reason = no_logits_reason
     if reason is None and run.workload is not FORWARD:
         reason = f"scoring is of whole sequences; the logits of {run.case.workload} are compared with eager ones"
-    if reason is None and run.case.execution == EAGER and graph in run.cases:
+    if reason is None and run.execution.traits.is_reference and graph in run.cases:
         reason = f"{graph.id} has this comparison, and its logits are compared with eager ones"
     if reason is not None:
         return TimedRecord(

@@ -1,0 +1,92 @@
+"""A file in a kind's folder is found; a second name is refused with both files, an unknown one with the nearest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import InputError
+from core.registry import Registry, did_you_mean, of_type
+
+KIND = """
+from dataclasses import dataclass
+
+@dataclass
+class Tool:
+    name: str
+    description: str = "a tool"
+"""
+
+
+@pytest.fixture
+def toolbox(tmp_path, monkeypatch):
+    """Makes the registry of a package with files of tools."""
+    made = []
+
+    def make(files: dict[str, str], **options) -> Registry:
+        package = f"toolbox_{tmp_path.name}_{len(made)}"
+        made.append(package)
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "kind.py").write_text(KIND)
+        for name, source in files.items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"from {package}.kind import Tool\n{source}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        kind = __import__(f"{package}.kind", fromlist=["Tool"]).Tool
+        return Registry("tool", package, of_type(kind), **options)
+
+    yield make
+    for name in [name for name in sys.modules if name.partition(".")[0] in made]:
+        del sys.modules[name]
+
+
+def test_whatever_a_file_defines_is_found_in_the_order_of_the_files(toolbox):
+    found = toolbox({"saws.py": 'SAW = Tool("saw")\nFRETSAW: Tool = Tool("fretsaw")', "axe.py": 'AXE = Tool("axe")'})
+    assert list(found) == ["axe", "saw", "fretsaw"]
+    assert found["saw"].name == "saw"
+    assert found.file_of("fretsaw").name == "saws.py"
+    assert len(found) == 3
+    with pytest.raises(KeyError):
+        found["hammer"]
+
+
+def test_those_named_first_stand_first_and_a_folder_below_is_looked_through(toolbox):
+    files = {"axe.py": 'AXE = Tool("axe")', "saw/__init__.py": "", "saw/blade.py": 'SAW = Tool("saw")'}
+    assert list(toolbox(files, first=("saw", "no longer there"))) == ["saw", "axe"]
+
+
+def test_what_a_file_imports_is_the_other_files(toolbox):
+    files = {"axe.py": 'AXE = Tool("axe")', "and_more.py": "from .axe import AXE"}
+    found = toolbox(files)
+    assert list(found) == ["axe"]
+    assert found.file_of("axe").name == "axe.py"
+
+
+def test_a_second_name_is_refused_with_both_files(toolbox):
+    with pytest.raises(ValueError, match=r"two tools are named 'axe', in .*axe\.py and in .*hatchet\.py; expected"):
+        toolbox({"axe.py": 'AXE = Tool("axe")', "hatchet.py": 'HATCHET = Tool("axe")'})
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(toolbox):
+    found = toolbox({"saw.py": 'SAW = Tool("fretsaw")', "axe.py": 'AXE = Tool("axe")'})
+    assert found.named("axe") is found["axe"]
+    with pytest.raises(InputError, match=r"no tool 'fretsav' \(did you mean fretsaw\?\); expected one of axe, fretsaw"):
+        found.named("fretsav")
+    with pytest.raises(InputError, match=r"no tool 'hammer'; expected one of"):
+        found.named("hammer")
+
+
+def test_what_is_near_to_nothing_is_no_guess():
+    assert did_you_mean("fp61", ["fp32", "fp16"]) == " (did you mean fp16?)"
+    assert did_you_mean("quantum", ["fp32", "fp16"]) == ""
+
+
+@pytest.mark.parametrize("module", ["core.registry", "core.case", "core.executions", "core.guards", "core.folders"])
+def test_the_core_loads_neither_torch_nor_transformers_nor_pytest(module):
+    code = f"import sys, {module}; sys.exit(bool({{'torch', 'transformers', 'pytest'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
