@@ -17,6 +17,7 @@ from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.runs.validity import judgements
+from core.executions import EXECUTIONS_KEY
 from core.metrics import CATALOGUE_KEY, lookup
 
 TEMPLATES = Path(__file__).parent
@@ -25,7 +26,7 @@ MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY)
+OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE = {
     "rounds": "latency.rounds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.meters.nvml import Meter, MeterError, Reading
+from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reading
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -68,3 +68,8 @@ def is_package(domain: Path) -> bool:
         return (domain / "name").read_text().startswith("package")
     except OSError:
         return False  # gone or unreadable: not a domain that can be metered
+
+
+RAPL = MeterSource(
+    Rapl.method, "the energy counters of all CPU packages (RAPL)", 10, ("cpu",), lambda device, policy: Rapl()
+)

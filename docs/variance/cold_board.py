@@ -18,7 +18,8 @@ import torch
 
 from analysis.report.text_tables import markdown_table
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
-from benchmarks.meters.nvml import EnergyCounter, Reading
+from benchmarks.meters import Reading
+from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.policies import EnergyPolicy
 from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import TokenizedDataset

@@ -26,7 +26,8 @@ from benchmarks.machine.readings import (
     snapshot,
     steal_share,
 )
-from benchmarks.meters.nvml import MeterError, instant_power
+from benchmarks.meters import MeterError
+from benchmarks.meters.power_sensor import instant_power
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
 from core.metrics import first_edition

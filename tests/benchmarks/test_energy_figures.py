@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks.instruments.energy.figures import MeteredWindow, drift, figures, marks, net_energy, relative_u95
 from benchmarks.instruments.energy.instrument import metered_window, power_series
 from benchmarks.loop import Rounds
-from benchmarks.meters.nvml import Reading
+from benchmarks.meters import Reading
 from benchmarks.policies import EnergyPolicy
 
 #: Student's t of three degrees of freedom for an interval of 95%, from its table.

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.instruments.energy import measurement
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
-from benchmarks.meters import nvml as meters
-from benchmarks.meters.nvml import Reading
+from benchmarks.meters import METERS, MeterSource, Reading
+from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.rapl import Rapl
 from fixtures.device import nvml
 from tests.support.board import (
@@ -23,12 +22,19 @@ from tests.support.board import (
     Board,
 )
 from tests.support.fake_nvml import field_value
+from tests.support.registries import register
 
 
 @pytest.fixture
 def bench(monkeypatch, quick_energy) -> Benches:
     """Makes a bench for a board."""
     return Benches(monkeypatch, quick_energy)
+
+
+def meter_of_the_machine(monkeypatch, make) -> None:
+    """Make a meter the only one of a CPU."""
+    source = MeterSource("rapl_powercap", "of a test", 10, ("cpu",), lambda device, policy: make())
+    register(monkeypatch, METERS, source)
 
 
 def is_null(found: dict) -> bool:
@@ -245,7 +251,7 @@ class KnownMeter:
     [(104.99, 0.0499, False), (105.01, 0.0501, True), (95.01, -0.0499, False), (94.99, -0.0501, True)],
 )
 def test_meters_that_differ_by_more_than_5_percent_dispute_a_figure(bench, monkeypatch, second_w, difference, disputed):
-    monkeypatch.setattr(measurement, "Rapl", lambda: KnownMeter(100.0, KnownMeter(second_w)))
+    meter_of_the_machine(monkeypatch, lambda: KnownMeter(100.0, KnownMeter(second_w)))
     found = bench(Board(), visits=2, device=CPU, largest_dispute=0.05).measured()
     assert found["cross_check_rel"] == pytest.approx(difference)
     assert (found["status"] == "disputed") is disputed
@@ -335,7 +341,7 @@ def test_instantaneous_power_is_metered_in_the_visits(bench):
 
 
 def test_a_machine_without_rapl_has_no_energy(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(measurement, "Rapl", lambda: Rapl(tmp_path))
+    meter_of_the_machine(monkeypatch, lambda: Rapl(tmp_path))
     found = bench(Board(), visits=1, device=CPU).measured()
     assert found["code"] == "NO_RAPL"
     assert is_null(found)
@@ -357,7 +363,7 @@ def test_a_cpu_is_metered_by_its_packages(bench, tmp_path, monkeypatch):
         def _read_uj(self) -> list[int]:
             return [int(40e6 * (time.perf_counter() - begun_s))]
 
-    monkeypatch.setattr(measurement, "Rapl", lambda: Package(tmp_path))
+    meter_of_the_machine(monkeypatch, lambda: Package(tmp_path))
     made = bench(Board(), visits=2, device=CPU)
     found = made.measured()
     assert (found["method"], found["windows"]) == ("rapl_powercap", 2)
@@ -374,7 +380,7 @@ def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread(bench, monkey
     def broken(self, duration_s: float) -> Reading:
         raise ZeroDivisionError("a defect of ours")
 
-    monkeypatch.setattr(meters.EnergyCounter, "measure", broken)
+    monkeypatch.setattr(EnergyCounter, "measure", broken)
     with pytest.raises(ZeroDivisionError, match="a defect of ours"):
         made.visit()
     assert made.case.visits[1]["error"] == "a defect of ours"

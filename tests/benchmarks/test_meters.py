@@ -9,13 +9,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.meters import nvml as meters
-from benchmarks.meters.nvml import EnergyCounter, average_power, choose_meter, instant_power
+from benchmarks.meters import METERS, MeterError, MeterSource, open_meter, sources_for
+from benchmarks.meters.energy_counter import EnergyCounter
+from benchmarks.meters.power_sensor import average_power, instant_power
 from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import CounterPolicy, EnergyPolicy
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError
 from tests.support.fake_nvml import fake_nvml, field_value
+from tests.support.registries import register
 
 CUDA = torch.device("cuda", 0)
 POLICY = EnergyPolicy()
@@ -45,13 +47,41 @@ def clock(monkeypatch):
     return made
 
 
-def test_meters_are_chosen_by_asking_in_the_order_of_their_worth():
-    assert choose_meter(gpu(), POLICY).method == "nvml_energy_counter"
-    assert choose_meter(gpu(nvmlDeviceGetTotalEnergyConsumption=3), POLICY).method == "power_integration_instant"
+def test_meters_are_chosen_by_asking_in_the_order_of_their_worth(monkeypatch):
+    def chosen(**functions: object) -> str:
+        monkeypatch.setattr("benchmarks.meters.board.open_gpu", lambda _: gpu(**functions))
+        return open_meter(CUDA, POLICY).method
+
+    assert chosen() == "nvml_energy_counter"
+    assert chosen(nvmlDeviceGetTotalEnergyConsumption=3) == "power_integration_instant"
     no_field = {"nvmlDeviceGetTotalEnergyConsumption": 3, "nvmlDeviceGetFieldValues": lambda h, f: [field_value(3, 0)]}
-    assert choose_meter(gpu(**no_field), POLICY).method == "power_integration_avg1s"
+    assert chosen(**no_field) == "power_integration_avg1s"
     with pytest.raises(NvmlError, match="NVML_ERROR_NOT_SUPPORTED"):
-        choose_meter(gpu(**no_field, nvmlDeviceGetPowerUsage=3), POLICY)
+        chosen(**no_field, nvmlDeviceGetPowerUsage=3)
+
+
+def test_a_meter_beside_the_board_comes_first_where_it_answers_and_costs_nothing_where_it_does_not(monkeypatch):
+    monkeypatch.setattr("benchmarks.meters.board.open_gpu", lambda _: gpu())
+    external = SimpleNamespace(method="wall_plug")
+    plugged = [True]
+
+    def opened(device: torch.device, policy: EnergyPolicy) -> object:
+        if not plugged[0]:
+            raise MeterError("NOT_PLUGGED", "the meter does not answer")
+        return external
+
+    register(monkeypatch, METERS, MeterSource("wall_plug", "a meter in the wall", 0, ("cuda", "cpu"), opened))
+    assert open_meter(CUDA, POLICY) is external
+    assert open_meter(torch.device("cpu"), POLICY) is external
+    plugged[0] = False
+    assert open_meter(CUDA, POLICY).method == "nvml_energy_counter"
+    assert next(source.name for source in sources_for(CUDA)) == "wall_plug"
+
+
+def test_a_device_without_any_meter_is_one_sentence():
+    with pytest.raises(MeterError, match="there is no meter for a meta") as caught:
+        open_meter(torch.device("meta"), POLICY)
+    assert caught.value.code == "NO_METER"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +106,7 @@ def test_a_constant_power_integrates_to_power_times_time(meter, quick_energy):
 
 
 def test_a_power_of_zero_is_no_energy():
-    with pytest.raises(meters.MeterError, match="showed 0 W"):
+    with pytest.raises(MeterError, match="showed 0 W"):
         instant_power(gpu(), POLICY).measure(0.01)
 
 
@@ -233,7 +263,7 @@ def test_a_counter_that_stops_is_an_error_after_its_patience(clock):
     meter = counter.meter()
     meter.measure(0.5)
     counter.stops_s = clock.now_s
-    with pytest.raises(meters.MeterError, match="stood at") as caught:
+    with pytest.raises(MeterError, match="stood at") as caught:
         meter.measure(0.5)
     assert caught.value.code == "COUNTER_STOOD_STILL"
     assert clock.now_s - counter.stops_s == pytest.approx(POLICY.counter.patience_s, abs=0.2)
@@ -244,7 +274,7 @@ def test_a_counter_that_begins_anew_within_a_window_is_an_error(clock):
     meter = counter.meter()
     meter.measure(0.5)
     counter.resets_s = clock.now_s + 0.3
-    with pytest.raises(meters.MeterError) as caught:
+    with pytest.raises(MeterError) as caught:
         meter.measure(0.5)
     assert caught.value.code == "COUNTER_WENT_BACK"
 
@@ -314,12 +344,12 @@ def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
 
 def test_cpu_packages_that_stand_still_are_no_energy_of_zero(tmp_path):
     rapl_package(tmp_path, 0, 5)
-    with pytest.raises(meters.MeterError, match="stood still"):
+    with pytest.raises(MeterError, match="stood still"):
         Rapl(tmp_path).measure(0.001)
 
 
 def test_a_machine_without_rapl_says_so(tmp_path):
-    with pytest.raises(meters.MeterError, match="no CPU package"):
+    with pytest.raises(MeterError, match="no CPU package"):
         Rapl(tmp_path)
 
 
@@ -333,7 +363,7 @@ def test_a_counter_that_only_root_may_read_says_how_to_grant_it(tmp_path, monkey
         return read_text(path, *arguments, **options)
 
     monkeypatch.setattr(type(tmp_path), "read_text", guarded)
-    with pytest.raises(meters.MeterError, match=r"sudo chmod a\+r"):
+    with pytest.raises(MeterError, match=r"sudo chmod a\+r"):
         Rapl(tmp_path)
 
 

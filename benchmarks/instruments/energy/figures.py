@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.meters.nvml import Reading
+from benchmarks.meters import Reading
 from benchmarks.policies import EnergyPolicy
 from core.statistics.intervals import student_t
 

@@ -11,14 +11,13 @@ from benchmarks.instruments.energy.measurement import (
     cross_check,
     idle_power,
     meter_facts,
-    open_meter,
     refuse,
     require_undisturbed,
 )
 from benchmarks.instruments.energy.records import EnergyRecord, VisitEnergy
 from benchmarks.loop import Rounds, run_beside
 from benchmarks.machine.readings import while_running
-from benchmarks.meters.nvml import Meter, MeterError, Reading
+from benchmarks.meters import Meter, MeterError, Reading, open_meter
 from benchmarks.policies import Policies
 from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record

@@ -1,10 +1,8 @@
-"""The meter of a device, what forbids to believe it, and the check of one meter by another."""
+"""What forbids to believe a meter, and the check of one meter by another."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import torch
 
 from benchmarks.machine.readings import (
     DISQUALIFYING_POLICIES,
@@ -12,23 +10,9 @@ from benchmarks.machine.readings import (
     other_processes,
     violation_share,
 )
-from benchmarks.meters.nvml import Meter, MeterError, Reading, choose_meter
-from benchmarks.meters.rapl import Rapl
+from benchmarks.meters import Meter, MeterError, Reading
 from benchmarks.policies import EnergyPolicy
-from fixtures.device.nvml import NvmlError, open_gpu
-
-
-def open_meter(device: torch.device, policy: EnergyPolicy) -> Meter:
-    """Return the best meter of a device; on a CPU it is the whole machine's (RAPL).
-
-    Raises `NvmlError`, and `MeterError` where the board's energy is not this GPU's alone (MIG).
-    """
-    if device.type == "cpu":
-        return Rapl()
-    gpu = open_gpu(device)
-    if gpu.is_partitioned():
-        raise MeterError("MIG", "the GPU is partitioned (MIG); its meter shows the energy of all partitions together")
-    return choose_meter(gpu, policy)
+from fixtures.device.nvml import NvmlError
 
 
 def require_undisturbed(before: Snapshot, after: Snapshot, policy: EnergyPolicy) -> None:
