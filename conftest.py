@@ -20,7 +20,7 @@ from core.tasks import DEFAULT_TASK
 from data_prep.endpoint import require_endpoint
 from data_prep.protocol import LONGEST_SEQUENCE
 
-#: What they measure is ordered by INSTRUMENTS (benchmarks/instruments), not here. Later ones stand around earlier ones
+#: What they measure is ordered by ORDER (benchmarks/instruments), not here. Later ones stand around earlier ones
 #: at the end of the session: the report is written when the run has been saved.
 PLUGINS = (
     "fixtures.plugin",

@@ -16,7 +16,7 @@ from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
 from analysis.uncertainty.repeat import written
-from benchmarks.instruments import INSTRUMENTS
+from benchmarks.instruments import INSTRUMENTS, in_order
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
 from benchmarks.machine.environment import environment, essentials
 from benchmarks.machine.readings import snapshot
@@ -102,7 +102,7 @@ class Session:
             for precision in settings.precisions
             for execution in settings.executions
         ]
-        instruments = tuple(instrument(policies) for instrument in INSTRUMENTS)
+        instruments = tuple(instrument(policies) for instrument in in_order(INSTRUMENTS))
         return cls(settings, policies, {case.id: case for case in cases}, instruments)
 
     @property

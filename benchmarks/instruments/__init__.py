@@ -1,28 +1,36 @@
-"""Everything that is measured of a case, one instrument each."""
+"""Everything that is measured of a case, a file each. A new one is an `Instrument` in a module of this folder."""
 
 from __future__ import annotations
 
-from benchmarks.instruments.base import Instrument
-from benchmarks.instruments.energy.instrument import Energy
-from benchmarks.instruments.generation import Generation
-from benchmarks.instruments.latency.statistics import Latency
-from benchmarks.instruments.numerics import Numerics
-from benchmarks.instruments.provenance import Provenance
-from benchmarks.instruments.quality.instrument import Quality
-from benchmarks.instruments.roofline.instrument import Roofline
-from benchmarks.instruments.size import Size
-from benchmarks.instruments.validity import Validity
+from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, is_instrument
+from core.registry import Registry
+
+__all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_order"]
 
 #: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
-#: measure in a visit come first; the others would disturb one, and run after the last visit of the session.
-INSTRUMENTS: tuple[type[Instrument], ...] = (
-    Provenance,  # measures nothing
-    Latency,  # arithmetic on the rounds
-    Energy,  # meters the rounds
-    Validity,  # reads clock and temperature beside the rounds, after the energy window
-    Size,
-    Quality,
-    Generation,
-    Numerics,
-    Roofline,  # runs a profiler
+#: measure in a visit come first; the others would disturb one, and run after the last visit of the session. What is not
+#: named here runs behind those of its kind that are.
+ORDER = (
+    "provenance",  # measures nothing
+    "latency",  # arithmetic on the rounds
+    "energy",  # meters the rounds
+    "validity",  # reads clock and temperature beside the rounds, after the energy window
+    "size",
+    "quality",
+    "generation",
+    "numerics",
+    "roofline",  # runs a profiler
 )
+
+
+def in_order(instruments: Registry[type[Instrument]]) -> tuple[type[Instrument], ...]:
+    """Return the instruments in the order in which they measure."""
+    places = {name: place for place, name in enumerate(ORDER)}
+
+    def place(instrument: type[Instrument]) -> tuple[bool, int]:
+        return issubclass(instrument, AfterVisits), places.get(instrument.name, len(places))
+
+    return tuple(sorted(instruments.values(), key=place))
+
+
+INSTRUMENTS: Registry[type[Instrument]] = Registry("instrument", __name__, is_instrument)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.metrics.records import Record
 
@@ -18,9 +18,12 @@ class Instrument:
     """Measures one thing of a case and returns it as a record. One object serves a whole session.
 
     An instrument is an `InVisit` or an `AfterVisits`. It is called in the precision's context, knows no pytest and no
-    other instrument, and raises where a benchmark must fail.
+    other instrument, and raises where a benchmark must fail. A further one is a class with a `name` in a module of this
+    folder.
     """
 
+    name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
     #: What `measure` returns.
     record: type[Record]
 
@@ -62,3 +65,8 @@ class InVisit(Instrument):
 
 class AfterVisits(Instrument):
     """Measures once for each case after the last visit of the session: what would disturb one, such as a profiler."""
+
+
+def is_instrument(value: Any) -> bool:  # noqa: ANN401 - whatever a module defines
+    """Tell whether a value is an instrument that can be used: one with a name, and not a kind of instrument."""
+    return isinstance(value, type) and issubclass(value, Instrument) and bool(value.name)

@@ -77,6 +77,8 @@ class Texts(NamedTuple):
 class Generation(AfterVisits):
     """Generates with the timed execution, with eager and with FP32."""
 
+    name = "generation"
+    description = "greedy texts, against eager execution's and FP32's"
     record = GenerationRecord
 
     def __init__(self, policies: Policies) -> None:

@@ -54,6 +54,8 @@ class NumericsRecord(Record):
 class Numerics(AfterVisits):
     """Observes one eager forward, and compares the timed execution's logits with eager ones."""
 
+    name = "numerics"
+    description = "dtypes, casts and matrix products of a forward, and its difference from eager"
     record = NumericsRecord
 
     def measure(self, run: BenchmarkRun) -> Record:

@@ -54,6 +54,8 @@ class ProvenanceRecord(Record):
 class Provenance(InVisit):
     """Writes down what is measured, and on what; it measures nothing."""
 
+    name = "provenance"
+    description = "what is measured, on what: case, model, data, device"
     record = ProvenanceRecord
 
     def measure(self, run: BenchmarkRun) -> Record:

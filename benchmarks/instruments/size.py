@@ -47,6 +47,8 @@ class SizeRecord(Record):
 class Size(AfterVisits):
     """Adds up what is stored; the peak of memory is that from the preparation to the last round."""
 
+    name = "size"
+    description = "bytes of weights, of the checkpoint, and of the most memory that was needed"
     record = SizeRecord
 
     def measure(self, run: BenchmarkRun) -> Record:

@@ -77,6 +77,8 @@ class ValidityRecord(Record):
 class Validity(InVisit):
     """Reads the machine's state beside the rounds and judges each visit."""
 
+    name = "validity"
+    description = "clock, power, temperature and other programs during the rounds"
     record = ValidityRecord
 
     def __init__(self, policies: Policies) -> None:

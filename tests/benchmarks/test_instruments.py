@@ -28,6 +28,7 @@ from core.metrics.records import Record, catalogue, metric, metrics_of
 from core.tasks import DEFAULT_TASK
 from fixtures.tasks import TASKS
 from fixtures.tasks.language_modeling import task as language_modeling
+from tests.support.registries import register
 from tests.support.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
@@ -53,7 +54,7 @@ def recorded(calls: list, name: str, method):
 def calls(monkeypatch) -> list[tuple[str, str, str]]:
     """The calls of instruments in a session: precision, moment and instrument. Records of visits are derived often."""
     noted = []
-    for instrument in INSTRUMENTS:
+    for instrument in INSTRUMENTS.values():
         for moment in MOMENTS if issubclass(instrument, InVisit) else ("measure",):
             monkeypatch.setattr(instrument, moment, recorded(noted, instrument.__name__, getattr(instrument, moment)))
     return noted
@@ -101,7 +102,7 @@ def test_kernels_are_profiled_before_the_ceilings_lower_the_clock(run_suite, mon
 
 
 def test_a_metric_of_a_visit_is_in_its_record(run_suite, saved_run, monkeypatch):
-    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountVisits))
+    register(monkeypatch, INSTRUMENTS, CountVisits)
     assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
     (saved,) = saved_run()["benchmarks"]
     assert [visit["letters"] for visit in saved["extra_info"]["visits"]] == [1, 2]
@@ -132,6 +133,7 @@ class Words(Record):
 
 
 class CountLetters(AfterVisits):
+    name = "countletters"
     record = Words
 
     def measure(self, run):
@@ -144,6 +146,7 @@ class WordsOfVisit(Record):
 
 
 class CountVisits(InVisit):
+    name = "countvisits"
     record = Words
 
     def visited(self, run):
@@ -154,7 +157,7 @@ class CountVisits(InVisit):
 
 
 def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite, saved_run, monkeypatch, tmp_path):
-    monkeypatch.setattr("benchmarks.session.INSTRUMENTS", (*INSTRUMENTS, CountLetters))
+    register(monkeypatch, INSTRUMENTS, CountLetters)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["benchmark *letters *marks", "fp32-eager-b1x16 * 16 *"])
@@ -207,7 +210,7 @@ SHOWN = ("heading", "form", "repeat")
 
 
 def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
-    instruments = [instrument(Policies()) for instrument in INSTRUMENTS]
+    instruments = [instrument(Policies()) for instrument in INSTRUMENTS.values()]
     records = [record for instrument in instruments for record in instrument.records([TASKS[DEFAULT_TASK]])]
     metrics = [found for record in records for found in metrics_of(record)]
     described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}

@@ -31,6 +31,8 @@ class EnergyRequiredError(Exception):
 class Energy(InVisit):
     """Meters the rounds that are timed, beside them."""
 
+    name = "energy"
+    description = "energy of the rounds that are timed, by the best meter that answers"
     record = EnergyRecord
 
     def __init__(self, policies: Policies) -> None:

@@ -122,6 +122,8 @@ class LatencyRecord(Record):
 class Latency(InVisit):
     """Summarizes the rounds: arithmetic on what has been timed already."""
 
+    name = "latency"
+    description = "medians of the rounds by visit and variant, with intervals"
     record = LatencyRecord
 
     def visited(self, run: BenchmarkRun) -> Record:

@@ -38,6 +38,8 @@ class Quality(AfterVisits):
     and sequence length. What was timed is then compared with what was scored.
     """
 
+    name = "quality"
+    description = "the task's quality, and how answers differ from the baseline's"
     record = QualityRecord
 
     def __init__(self, policies: Policies) -> None:

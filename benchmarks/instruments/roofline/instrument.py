@@ -52,6 +52,8 @@ class Roofline(AfterVisits):
     The ceilings are measured once in a session, that of arithmetic once for each dtype.
     """
 
+    name = "roofline"
+    description = "time of the kernels, and the latency against the device's own limits"
     record = RooflineRecord
 
     def __init__(self, policies: Policies) -> None:
