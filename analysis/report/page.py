@@ -12,7 +12,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.report.plots import COURSES, PLOTS, SECTIONS, Plot, plots_of
+from analysis.report.plots import PLOTS, plots_of
+from analysis.report.plots.plot import COURSES, SECTIONS, Plot
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
@@ -132,7 +133,7 @@ def headline(run: RunSummary) -> str:
 def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[tuple[Plot, str]]]:
     """Return each section's pictures with their SVG files in base64; `plots` are the files by title."""
     sections: dict[str, list[tuple[Plot, str]]] = {section: [] for section in SECTIONS}
-    for plot in (*PLOTS, *plots_of(run.tasks)):
+    for plot in (*PLOTS.values(), *plots_of(run.tasks)):
         if plot.title in plots:
             sections[plot.section].append((plot, base64.b64encode(plots[plot.title]).decode()))
     return sections

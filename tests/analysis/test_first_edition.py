@@ -76,7 +76,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_a_report_of_a_reference_run_has_every_file_and_knows_data_weights_and_dtypes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command(monkeypatch, "report", REFERENCE[0], "--tariff", "0.3") == 0
-    drawn = [*PLOTS, *plots_of(first_edition_tasks())]
+    drawn = [*PLOTS.values(), *plots_of(first_edition_tasks())]
     pictures = {f"{plot.name}.{form}" for plot in drawn for form in FORMATS if not plot.name.startswith("sweep")}
     tables = {"gpt2_quantization_benchmark_results.csv", "gpt2_benchmark_summary.md", PAGE_NAME}
     assert {path.name for path in Path("results").iterdir()} == tables | pictures

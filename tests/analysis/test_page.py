@@ -15,7 +15,8 @@ import pytest
 from markupsafe import escape
 
 from analysis.report.page import MOST_SHOWN, page
-from analysis.report.plots import PLOTS, SECTIONS, plots_of, write_plots
+from analysis.report.plots import PLOTS, plots_of, write_plots
+from analysis.report.plots.plot import SECTIONS
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from core.tasks import first_edition
@@ -51,7 +52,7 @@ def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     assert sources
     assert all(str(source).startswith("data:") for source in sources)
     assert sum(tag == "img" for tag, _ in tags) == len(
-        [*plots_of(first_edition()), *(plot for plot in PLOTS if not plot.name.startswith("sweep"))]
+        [*plots_of(first_edition()), *(plot for plot in PLOTS.values() if not plot.name.startswith("sweep"))]
     )
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert "default-src 'none'" in document
@@ -121,7 +122,7 @@ def test_every_picture_has_a_caption_of_its_own(tmp_path):
     document = page(whole_run(), write_plots(tmp_path, whole_run()))
     captions = re.findall(r"<figcaption>(.+?)</figcaption>", document)
     assert len(set(captions)) == len(captions) == document.count("<figure")
-    assert all(plot.caption and plot.section in SECTIONS for plot in (*PLOTS, *plots_of(first_edition())))
+    assert all(plot.caption and plot.section in SECTIONS for plot in (*PLOTS.values(), *plots_of(first_edition())))
 
 
 @pytest.mark.parametrize("missing", [MOST_SHOWN, MOST_SHOWN + 3])

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis.comparison.history import overview, values_over_runs, write_history
-from analysis.report.plots import PLOTS, Plot, plots_of, write_plots
+from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier, undominated
 from analysis.report.plots.overview import overview as overview_of_run
+from analysis.report.plots.plot import Plot
 from analysis.report.plots.time_series import axis_limits
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
@@ -24,7 +25,7 @@ from core.tasks import first_edition
 from tests.analysis.test_results import benchmark, in_visits
 
 #: Every picture of a run of language modeling, in their order.
-EVERY = (*(plot for plot in PLOTS if not plot.name.startswith("sweep")), *plots_of(first_edition()))
+EVERY = (*(plot for plot in PLOTS.values() if not plot.name.startswith("sweep")), *plots_of(first_edition()))
 
 
 def summary_of(*benchmarks: dict) -> RunSummary:
@@ -103,12 +104,14 @@ def test_the_overview_sets_speed_energy_and_divergence_side_by_side(pictures):
 def test_the_overview_speaks_of_no_interval_that_it_does_not_show(tmp_path):
     made = [benchmark("fp32", 5.0, None), benchmark("fp16", 2.5, None)]
     made[1]["extra_info"]["quality"]["kl_vs_fp32_nats"] = 1e-6
-    (image,) = write_plots(tmp_path, summary_of(*made), [plot for plot in PLOTS if plot.name == "overview"]).values()
+    (image,) = write_plots(
+        tmp_path, summary_of(*made), [plot for plot in PLOTS.values() if plot.name == "overview"]
+    ).values()
     assert "of a repeat of this session for speed, of the figure" in texts(image)
 
 
 def test_the_overview_names_what_is_missing_and_is_not_drawn_for_a_sweep(tmp_path):
-    plots = [plot for plot in PLOTS if plot.name == "overview"]
+    plots = [PLOTS["overview"]]
     made = [benchmark("fp32", 5.0, 400.0), benchmark("fp16", 2.5, None), benchmark("bf16", 2.0, 90.0)]
     (image,) = write_plots(tmp_path, summary_of(*made), plots).values()
     assert texts(image).count("no figure") == 1
@@ -146,7 +149,9 @@ def test_the_overview_survives_divergences_that_a_logarithm_does_not_have(tmp_pa
         ends = {"kl_vs_fp32_ci95_low_nats": low, "kl_vs_fp32_ci95_high_nats": 2e-6}
         item["extra_info"]["quality"] |= {"kl_vs_fp32_nats": divergence} | ends
     made[2]["extra_info"]["quality"]["kl_vs_fp32_nats"] = 0.0
-    (image,) = write_plots(tmp_path, summary_of(*made), [plot for plot in PLOTS if plot.name == "overview"]).values()
+    (image,) = write_plots(
+        tmp_path, summary_of(*made), [plot for plot in PLOTS.values() if plot.name == "overview"]
+    ).values()
     assert ("Divergence" in texts(image)) == ("on text like this" in texts(image)) == (divergence > 0)
 
 
@@ -175,7 +180,7 @@ def test_an_emulated_row_has_another_mark():
 
 
 def test_a_picture_of_an_earlier_run_does_not_stay_among_those_of_this_one(tmp_path):
-    some = [plot for plot in PLOTS if plot.name in ("latency", "energy")]
+    some = [PLOTS["latency"], PLOTS["energy"]]
     write_plots(tmp_path, whole_run(), some)
     assert len(list(tmp_path.glob("energy.*"))) == 2
     write_plots(tmp_path, summary_of(benchmark("fp32", 5.0)), some)

@@ -1,22 +1,20 @@
-"""Pictures of one run. A new one is one more entry in PLOTS; matplotlib is loaded when the first is drawn."""
+"""Pictures of one run, and a file for each way to draw. A new one is a `Plot` in a module of this folder."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier
-from analysis.report.plots.lines import lines
-from analysis.report.plots.overview import overview
-from analysis.report.plots.time_series import latency_series, power_series
+from analysis.report.plots.plot import BEST_CORNER, QUALITY, TRADE_OFFS, Draw, Plot
 from analysis.report.summary import RunSummary
 from core.files import write
+from core.registry import Registry, of_type
 from core.tasks import TaskWords
 
 if TYPE_CHECKING:
@@ -26,157 +24,7 @@ if TYPE_CHECKING:
 DPI = 130
 FORMATS = ("svg", "png")
 
-
-Draw: TypeAlias = "Callable[[RunSummary, str], Figure | None]"
-
-
-#: How the page groups pictures, in its order.
-OVERVIEW, SPEED, ENERGY, QUALITY, SIZE, TRADE_OFFS, COURSES = SECTIONS = (
-    "In one picture",
-    "Speed",
-    "Energy",
-    "Quality",
-    "Size",
-    "Trade-offs",
-    "Course of the measurement",
-)
-REPEAT = "The whisker is where another session on this machine would find the figure 19 times in 20."
-REPEATS = "Whiskers are 95% intervals of a repeat."
-BEST_CORNER = (
-    "A point is one benchmark, and the best are at the lower left. The grey line joins those that no other beats in "
-    "both figures; whiskers are 95% intervals."
-)
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture: its file's name, its title, and what draws it, or returns None where there is nothing to draw.
-
-    On the page it stands in one of the `SECTIONS`, with a caption that says in plain words how to read it.
-    """
-
-    name: str
-    title: str
-    draw: Draw
-    section: str = COURSES
-    caption: str = ""
-
-
-PLOTS = (
-    Plot(
-        "overview",
-        "What each precision gives and costs",
-        overview,
-        OVERVIEW,
-        "Speed, energy and quality of each precision beside FP32's, without those that are invalid. Divergence is how "
-        "far its predictions are from FP32's, on a scale where each step is a factor. Whiskers are 95% intervals.",
-    ),
-    Plot(
-        "latency",
-        "Median latency of a forward",
-        partial(bars, column="median_latency_ms", form="{:.3f}"),
-        SPEED,
-        f"How long the model takes for one batch: lower is better. {REPEAT}",
-    ),
-    Plot(
-        "speedup",
-        "Speed against FP32 in the same setting",
-        partial(bars, column="speedup_vs_fp32", form="{:.2f}x"),
-        SPEED,
-        "How many times as fast as FP32: higher is better, and below 1 is slower than FP32. Where a whisker reaches "
-        "across 1, another session may find the opposite.",
-    ),
-    Plot(
-        "energy",
-        "Energy per sample",
-        partial(bars, column="energy_per_sample_mj", form="{:.4g}"),
-        ENERGY,
-        f"What one sample costs in energy, the device's idle power included: lower is better. {REPEAT}",
-    ),
-    Plot(
-        "throughput",
-        "Throughput",
-        partial(bars, column="throughput", form="{:.4g}"),
-        SPEED,
-        "How many samples the model works through in a second: higher is better.",
-    ),
-    Plot(
-        "sweep_latency",
-        "Median latency over the shape",
-        partial(lines, column="median_latency_ms"),
-        SPEED,
-        "How the time for a batch grows with the batch or its rows: lower is better. Where a line is level, the device "
-        f"had room for more. {REPEATS}",
-    ),
-    Plot(
-        "sweep_speedup",
-        "Speed against FP32 over the shape",
-        partial(lines, column="speedup_vs_fp32"),
-        SPEED,
-        "How many times as fast as FP32 at each size: higher is better, and below 1 is slower than FP32. A line that "
-        f"rises says that the precision gains more from larger batches or rows. {REPEATS}",
-    ),
-    Plot(
-        "sweep_energy",
-        "Energy per sample over the shape",
-        partial(lines, column="energy_per_sample_mj"),
-        ENERGY,
-        "What one sample costs in energy at each size: lower is better. In a larger batch more samples share the "
-        f"device's idle power. {REPEATS}",
-    ),
-    Plot(
-        "sweep_throughput",
-        "Throughput over the shape",
-        partial(lines, column="throughput"),
-        SPEED,
-        "How many samples the model works through in a second at each size: higher is better. Where a line no longer "
-        "rises, the device is fully used.",
-    ),
-    Plot(
-        "size",
-        "Size of the model",
-        partial(bars, column="model_size_mb", form="{:.1f}"),
-        SIZE,
-        "What the model's weights take in memory: lower is better. It is counted, so there is no whisker.",
-    ),
-    Plot(
-        "frontier_divergence",
-        "Latency against divergence from FP32",
-        partial(frontier, x="median_latency_ms", y="kl_vs_fp32_nats"),
-        TRADE_OFFS,
-        f"Time for a batch, and how far the answers are from FP32's (0 is the same). {BEST_CORNER}",
-    ),
-    Plot(
-        "frontier_size",
-        "Latency against size",
-        partial(frontier, x="median_latency_ms", y="model_size_mb"),
-        TRADE_OFFS,
-        f"Time for a batch, and memory for the weights. {BEST_CORNER}",
-    ),
-    Plot(
-        "frontier_energy",
-        "Energy against latency",
-        partial(frontier, x="energy_per_sample_mj", y="median_latency_ms"),
-        TRADE_OFFS,
-        f"Energy of a sample, and time for a batch. {BEST_CORNER}",
-    ),
-    Plot(
-        "latency_course",
-        "Latency over the rounds",
-        latency_series,
-        COURSES,
-        "Every timed round in its order, or medians of blocks where there are many. Each panel has its own scale. A "
-        "level line is a steady machine; a slope or a step is a machine that changed while it was measured.",
-    ),
-    Plot(
-        "power_course",
-        "Power over time",
-        power_series,
-        COURSES,
-        "Mean power of each window in which energy was metered, over the seconds of the session. A level line is a "
-        "steady load.",
-    ),
-)
+PLOTS: Registry[Plot] = Registry("picture", __name__, of_type(Plot))
 
 
 def plots_of(tasks: Mapping[str, TaskWords]) -> Iterator[Plot]:
@@ -214,7 +62,7 @@ def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = No
     Raises `OSError` where the folder cannot be written.
     """
     drawn = {}
-    for plot in plots or (*PLOTS, *plots_of(run.tasks)):
+    for plot in plots or (*PLOTS.values(), *plots_of(run.tasks)):
         figure = plot.draw(run, plot.title)
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.report.plots.plot import ENERGY, REPEAT, SIZE, SPEED, Plot
 from analysis.report.plots.style import (
     COLOURS,
     HATCHES,
@@ -128,3 +130,41 @@ def missing_values(run: RunSummary, column: str) -> list[str]:
         reason = row.get(reason_column) if reason_column else None
         lines.append(f"no figure for {row['name']}" + ("" if pd.isna(reason) else f": {reason}"))
     return lines
+
+
+LATENCY_PLOT = Plot(
+    "latency",
+    "Median latency of a forward",
+    partial(bars, column="median_latency_ms", form="{:.3f}"),
+    SPEED,
+    f"How long the model takes for one batch: lower is better. {REPEAT}",
+)
+SPEEDUP_PLOT = Plot(
+    "speedup",
+    "Speed against FP32 in the same setting",
+    partial(bars, column="speedup_vs_fp32", form="{:.2f}x"),
+    SPEED,
+    "How many times as fast as FP32: higher is better, and below 1 is slower than FP32. Where a whisker reaches "
+    "across 1, another session may find the opposite.",
+)
+ENERGY_PLOT = Plot(
+    "energy",
+    "Energy per sample",
+    partial(bars, column="energy_per_sample_mj", form="{:.4g}"),
+    ENERGY,
+    f"What one sample costs in energy, the device's idle power included: lower is better. {REPEAT}",
+)
+THROUGHPUT_PLOT = Plot(
+    "throughput",
+    "Throughput",
+    partial(bars, column="throughput", form="{:.4g}"),
+    SPEED,
+    "How many samples the model works through in a second: higher is better.",
+)
+SIZE_PLOT = Plot(
+    "size",
+    "Size of the model",
+    partial(bars, column="model_size_mb", form="{:.1f}"),
+    SIZE,
+    "What the model's weights take in memory: lower is better. It is counted, so there is no whisker.",
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.report.plots.bars import metric_caption, missing_values, row_signs, sign_legend
+from analysis.report.plots.plot import BEST_CORNER, TRADE_OFFS, Plot
 from analysis.report.plots.style import (
     COLOURS,
     LEGEND_LINE_IN,
@@ -190,3 +192,26 @@ def undominated(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     ordered = frame.astype({x: float, y: float}).sort_values([x, y], kind="stable")
     frontier_rows: pd.DataFrame = ordered[ordered[y] < ordered[y].cummin().shift(fill_value=float("inf"))]
     return frontier_rows
+
+
+FRONTIER_DIVERGENCE_PLOT = Plot(
+    "frontier_divergence",
+    "Latency against divergence from FP32",
+    partial(frontier, x="median_latency_ms", y="kl_vs_fp32_nats"),
+    TRADE_OFFS,
+    f"Time for a batch, and how far the answers are from FP32's (0 is the same). {BEST_CORNER}",
+)
+FRONTIER_SIZE_PLOT = Plot(
+    "frontier_size",
+    "Latency against size",
+    partial(frontier, x="median_latency_ms", y="model_size_mb"),
+    TRADE_OFFS,
+    f"Time for a batch, and memory for the weights. {BEST_CORNER}",
+)
+FRONTIER_ENERGY_PLOT = Plot(
+    "frontier_energy",
+    "Energy against latency",
+    partial(frontier, x="energy_per_sample_mj", y="median_latency_ms"),
+    TRADE_OFFS,
+    f"Energy of a sample, and time for a batch. {BEST_CORNER}",
+)

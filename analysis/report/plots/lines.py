@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.report.plots.bars import metric_caption, missing_values, sign_legend
+from analysis.report.plots.plot import ENERGY, REPEATS, SPEED, Plot
 from analysis.report.plots.style import (
     COLOURS,
     LEGEND_LINE_IN,
@@ -109,3 +111,37 @@ def panel_title(frame: pd.DataFrame, row: pd.Series[Any], fixed: list[str]) -> s
     named = [name for name in fixed if name in ("execution", *SWEPT) or frame[name].nunique() > 1]
     words = {"sequence_length": "{} tokens", "batch_size": "batch {}"}
     return ", ".join(words.get(name, "{}").format(str(row[name]).replace("_", " ")) for name in named)
+
+
+SWEEP_LATENCY_PLOT = Plot(
+    "sweep_latency",
+    "Median latency over the shape",
+    partial(lines, column="median_latency_ms"),
+    SPEED,
+    "How the time for a batch grows with the batch or its rows: lower is better. Where a line is level, the device "
+    f"had room for more. {REPEATS}",
+)
+SWEEP_SPEEDUP_PLOT = Plot(
+    "sweep_speedup",
+    "Speed against FP32 over the shape",
+    partial(lines, column="speedup_vs_fp32"),
+    SPEED,
+    "How many times as fast as FP32 at each size: higher is better, and below 1 is slower than FP32. A line that "
+    f"rises says that the precision gains more from larger batches or rows. {REPEATS}",
+)
+SWEEP_ENERGY_PLOT = Plot(
+    "sweep_energy",
+    "Energy per sample over the shape",
+    partial(lines, column="energy_per_sample_mj"),
+    ENERGY,
+    "What one sample costs in energy at each size: lower is better. In a larger batch more samples share the "
+    f"device's idle power. {REPEATS}",
+)
+SWEEP_THROUGHPUT_PLOT = Plot(
+    "sweep_throughput",
+    "Throughput over the shape",
+    partial(lines, column="throughput"),
+    SPEED,
+    "How many samples the model works through in a second at each size: higher is better. Where a line no longer "
+    "rises, the device is fully used.",
+)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from analysis.report.plots.bars import row_signs, sign_legend
+from analysis.report.plots.plot import OVERVIEW, Plot
 from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
 from analysis.report.recommendation import comparable_rows
 from analysis.report.summary import RunSummary
@@ -132,3 +133,13 @@ def limits(values: pd.Series[float], highs: pd.Series[float], is_log: bool) -> t
     smallest, largest = float(values[values > 0].min()), float(highs.max())
     left = 10.0 ** math.floor(math.log10(smallest / 1.5))
     return left, max(largest * (largest / left) ** 0.6, 10 * left)
+
+
+OVERVIEW_PLOT = Plot(
+    "overview",
+    "What each precision gives and costs",
+    overview,
+    OVERVIEW,
+    "Speed, energy and quality of each precision beside FP32's, without those that are invalid. Divergence is how "
+    "far its predictions are from FP32's, on a scale where each step is a factor. Whiskers are 95% intervals.",
+)

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analysis.report.plots.plot import COURSES, Plot
 from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
 from analysis.report.summary import RunSummary
 from core.case import case_of
@@ -98,3 +99,21 @@ def axis_limits(values: Sequence[float]) -> tuple[float, float]:
     missing = max(0.0, SMALLEST_SPAN * statistics.median(values) - (high - low)) / 2
     margin = 0.08 * (high - low) + missing
     return low - (margin or 1), high + (margin or 1)
+
+
+LATENCY_COURSE_PLOT = Plot(
+    "latency_course",
+    "Latency over the rounds",
+    latency_series,
+    COURSES,
+    "Every timed round in its order, or medians of blocks where there are many. Each panel has its own scale. A "
+    "level line is a steady machine; a slope or a step is a machine that changed while it was measured.",
+)
+POWER_COURSE_PLOT = Plot(
+    "power_course",
+    "Power over time",
+    power_series,
+    COURSES,
+    "Mean power of each window in which energy was metered, over the seconds of the session. A level line is a "
+    "steady load.",
+)

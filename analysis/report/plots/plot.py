@@ -1,0 +1,53 @@
+"""What a picture of a run is, and where the page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.report.summary import RunSummary
+
+Draw: TypeAlias = "Callable[[RunSummary, str], Figure | None]"
+
+
+#: How the page groups pictures, in its order.
+OVERVIEW, SPEED, ENERGY, QUALITY, SIZE, TRADE_OFFS, COURSES = SECTIONS = (
+    "In one picture",
+    "Speed",
+    "Energy",
+    "Quality",
+    "Size",
+    "Trade-offs",
+    "Course of the measurement",
+)
+REPEAT = "The whisker is where another session on this machine would find the figure 19 times in 20."
+REPEATS = "Whiskers are 95% intervals of a repeat."
+BEST_CORNER = (
+    "A point is one benchmark, and the best are at the lower left. The grey line joins those that no other beats in "
+    "both figures; whiskers are 95% intervals."
+)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: its file's name, its title, and what draws it, or returns None where there is nothing to draw.
+
+    A further one is a module of this folder with a `Plot`.
+
+    On the page it stands in one of the `SECTIONS`, with a caption that says in plain words how to read it.
+    """
+
+    name: str
+    title: str
+    draw: Draw
+    section: str = COURSES
+    caption: str = ""
+
+    @property
+    def description(self) -> str:
+        """What it shows."""
+        return self.title
