@@ -41,13 +41,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gpt2-precision", "precision benchmark")
     add = group.addoption
     add(
+        "--list",
+        dest="list_kinds",
+        action="store_true",
+        help="print every precision, workload, execution, task, dataset, model family, instrument, meter, picture and "
+        "metric, and whether this machine can run it, and stop",
+    )
+    add(
         "--task",
         dest="tasks",
         type=options.names,
         default=(DEFAULT_TASK,),
         metavar="NAMES",
-        help="comma-separated: language_modeling (GPT-2 on WikiText-2), classification (DistilBERT on SST-2) (default: "
-        "language_modeling)",
+        choices=options.NamesOf("fixtures.tasks", "TASKS"),
+        help=f"comma-separated: %(choices)s (default: {DEFAULT_TASK})",
     )
     add(
         "--dataset-dir",
@@ -71,23 +78,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.names,
         default=("auto",),
         metavar="NAMES",
-        help="comma-separated, or all that are native (default: auto; on CUDA fp32,fp16,mixed, on a CPU fp32 and those "
-        "of fp16,mixed,bf16,int8 that are native)",
+        choices=options.NamesOf("fixtures.precisions", "PRECISIONS"),
+        help="comma-separated: %(choices)s, or all that are native (default: auto; on CUDA fp32,fp16,mixed, on a CPU "
+        "fp32 and those of fp16,mixed,bf16,int8 that are native)",
     )
     add(
         "--executions",
         type=options.names,
         metavar="NAMES",
-        help="comma-separated: eager, graph, compiled (default: on CUDA eager,graph, and graph,compiled where a "
-        "precision is quantized; on a CPU eager)",
+        choices=options.NamesOf("fixtures.executions", "EXECUTIONS"),
+        help="comma-separated: %(choices)s (default: on CUDA eager,graph, and graph,compiled where a precision is "
+        "quantized; on a CPU eager)",
     )
     add(
         "--workloads",
         type=options.names,
         default=("forward",),
         metavar="NAMES",
-        help="comma-separated: forward (a whole sequence), prefill (a prompt to its first token), decode (one more "
-        "token with a key-value cache), decode_growing (a whole reply, in eager alone) (default: forward)",
+        choices=options.NamesOf("fixtures.workloads", "WORKLOADS"),
+        help="comma-separated: %(choices)s (default: forward)",
     )
     # Sequences of one batch: the logits of more fit no device.
     add(
@@ -158,6 +167,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--energy", choices=("auto", "require", "off"), default="auto", help="default: %(default)s")
     add("--order-seed", type=options.whole_number(0), metavar="N", help="of the order of visits (default: drawn)")
     add("--results-dir", type=options.folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Print what there is where that is asked for; measure nothing then."""
+    if not config.option.list_kinds:
+        return None
+    from benchmarks.listing import listing
+
+    try:
+        print(listing(config.option.device))
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+    return 0
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 #: The name of a task, before a value that is for it.
 TASK = re.compile(r"[a-z_]+")
 #: The largest number that an option takes; a larger one is a typing error.
 LARGEST_COUNT = 10**9
+
+
+class NamesOf:
+    """Choices that an option's help lists as `%(choices)s`, looked up when it is printed: they take long to import.
+
+    Every value is among them: whoever reads the option says in a sentence what it does not know.
+    """
+
+    def __init__(self, module: str, registry: str) -> None:
+        self._module, self._registry = module, registry
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        things = getattr(importlib.import_module(self._module), self._registry)
+        return (name for name, thing in things.items() if not getattr(thing, "is_hidden", False))
 
 
 def whole_number(minimum: int, maximum: int = LARGEST_COUNT) -> Callable[[str], int]:

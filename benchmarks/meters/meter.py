@@ -24,7 +24,7 @@ class Reading:
     """Energy between two moments of `time.perf_counter`.
 
     `ticks` counts the meter's own updates in between; `rel_u` is the relative standard uncertainty that its resolution
-    in time leaves.
+    in time leaves. Raises `MeterError` where the energy is not above 0: no device computes for nothing.
     """
 
     start_s: float
@@ -32,6 +32,13 @@ class Reading:
     energy_mj: float
     ticks: int
     rel_u: float
+
+    def __post_init__(self) -> None:
+        if not self.energy_mj > 0 or not self.end_s > self.start_s:
+            raise MeterError(
+                "NO_ENERGY",
+                f"the meter says {self.energy_mj:g} mJ over {self.end_s - self.start_s:.3f} s; expected more than 0",
+            )
 
     @property
     def power_w(self) -> float:
