@@ -77,22 +77,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class QuickPolicies:
-    """A plugin that has a session measure for no longer than the rounds asked for take."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Put the policies where the session looks for them."""
-        from benchmarks.plugins.session import POLICIES
-        from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
-
-        config.stash[POLICIES] = Policies(
-            timing=dict.fromkeys(("cpu", "cuda"), TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)),
-            ceilings=CeilingPolicy(matrix_side={"cpu": 32, "cuda": 32}, copied_bytes=1024, timed_s=0.001),
-            lock_timeout_s=0.1,
-        )
-
-
 @pytest.fixture
 def run_suite(
     pytester: pytest.Pytester,
@@ -105,6 +89,7 @@ def run_suite(
 
     Exactly the rounds asked for run, and pictures are drawn and not rendered unless they are asked for.
     """
+    from tests.support.quick_policies import QuickPolicies
     from tests.support.tiny import REPOSITORY
 
     def run(

@@ -116,7 +116,7 @@ class _SynchronousThreads:
 def measured(folder: Path) -> dict[str, Any]:
     """Measure the session in a folder and return the saved run, as it would be on any machine."""
     from data_prep.layout import write_dataset
-    from tests.conftest import QuickPolicies
+    from tests.support.quick_policies import QuickPolicies
     from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
     write_dataset(folder / "dataset", tiny_tensors(), ORIGINAL_METADATA)

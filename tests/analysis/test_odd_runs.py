@@ -27,8 +27,8 @@ from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
 from analysis.runs.saved import load
 from core.errors import InputError
-from tests.analysis.test_plots import whole_run
 from tests.support.json_values import json_values
+from tests.support.saved_runs import whole_run
 
 #: Parts of a benchmark that `whole_run` leaves out, so that there is something odd to put in their place.
 MORE = {

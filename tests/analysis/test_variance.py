@@ -17,8 +17,7 @@ from core.case import Case
 from core.errors import InputError
 from docs.reference import figures
 from docs.variance import checks, coverage
-from tests.analysis.test_results import benchmark
-from tests.analysis.test_runs import save
+from tests.support.saved_runs import benchmark, save
 from tests.support.tiny import REPOSITORY
 
 FP32, FP16 = Case("fp32", "graph"), Case("fp16", "graph")

@@ -24,7 +24,7 @@ from fixtures.executions import EXECUTIONS, Forward
 from fixtures.executions.eager import called
 from fixtures.workloads import Step
 from fixtures.workloads import forward as forward_workload
-from tests.benchmarks.test_timing import batches, case_in_progress
+from tests.support.timed_cases import batches, case_in_progress
 from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from analysis.runs.validity import judgements
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.run import BenchmarkRun
 from data_prep.layout import write_dataset
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 SUMMARY = "gpt2_benchmark_summary.md"

@@ -18,8 +18,8 @@ from analysis.report.text_tables import formatted, interval_legend, summary_tabl
 from analysis.runs.saved import Run
 from core.errors import InputError
 from core.metrics import RATIOS, Catalogue, Metric, first_edition
-from tests.analysis.test_results import benchmark, in_visits, with_floor
 from tests.support.json_values import json_values
+from tests.support.saved_runs import benchmark, in_visits, with_floor
 
 DESCRIBED = {
     "column": "letters",

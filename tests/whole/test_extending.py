@@ -12,11 +12,20 @@ from pathlib import Path
 import pytest
 
 from data_prep.layout import write_dataset
-from tests.fixtures.test_classification import METADATA, tensors, tiny_classifier
+from tests.support.checkout import copy_code
 from tests.support.tiny import REPOSITORY
+from tests.support.tiny_classifier import METADATA, sentences, tiny_classifier
 
-CODE = ("analysis", "benchmarks", "data_prep", "fixtures", "conftest.py", "pyproject.toml")
+TOYS = REPOSITORY / "tests" / "support"
 EXECUTION = '''
+from collections.abc import Sequence
+
+import torch
+
+from fixtures.dataset.batches import Batch
+from fixtures.executions.eager import called
+from fixtures.workloads import Step
+
 
 def inference(step: Step, examples: Sequence[Batch]) -> Forward:
     """Return the eager forward under `torch.inference_mode`."""
@@ -35,11 +44,11 @@ def replace(path: Path, before: str, after: str) -> None:
 
 
 def add_precision(tree: Path) -> None:
-    shutil.copy(REPOSITORY / "tests" / "toy_int8.py", tree / "fixtures" / "precisions" / "int8_toy.py")
+    shutil.copy(TOYS / "toy_int8.py", tree / "fixtures" / "precisions" / "int8_toy.py")
 
 
 def add_execution(tree: Path) -> None:
-    with (tree / "fixtures" / "executions.py").open("a") as file:
+    with (tree / "fixtures" / "executions" / "__init__.py").open("a") as file:
         file.write(EXECUTION)
 
 
@@ -56,21 +65,14 @@ def add_metric(tree: Path) -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the suite's code, to which things are added."""
-    for name in CODE:
-        source, target = REPOSITORY / name, tmp_path / "tree" / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    return tmp_path / "tree"
+    return copy_code(tmp_path / "tree")
 
 
 def test_a_task_is_one_file_and_runs(tree, tmp_path):
-    write_dataset(tmp_path / "grades", tensors(), METADATA)
+    write_dataset(tmp_path / "grades", sentences(), METADATA)
     tiny_classifier(num_labels=1).save_pretrained(tmp_path / "grader")
     before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
-    shutil.copy(REPOSITORY / "tests" / "toy_task.py", tree / "fixtures" / "tasks" / "grading.py")
+    shutil.copy(TOYS / "toy_task.py", tree / "fixtures" / "tasks" / "grading.py")
     assert len({path for path in tree.rglob("*") if path.is_file()} - before.keys()) == 1
     command = [
         sys.executable,
@@ -103,7 +105,7 @@ def test_a_task_is_one_file_and_runs(tree, tmp_path):
 
 
 def test_a_workload_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
-    shutil.copy(REPOSITORY / "tests" / "toy_workload.py", tree / "fixtures" / "workloads" / "half.py")
+    shutil.copy(TOYS / "toy_workload.py", tree / "fixtures" / "workloads" / "half.py")
     command = [sys.executable, "-m", "pytest", "benchmarks", "-m", "not integrity", "--rounds=8", "--energy=off"]
     command += ["--workloads=half", "--precisions=fp32", "--device=cpu", "--visits=2"]
     command += [f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "-pno:cacheprovider", "-pno:xdist"]
