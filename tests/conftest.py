@@ -32,9 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects what -m leaves out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first: in parallel, none of them is then left for one worker at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("real_data") is None)
+    """Count what needs a hub as slow, and run the slow first: in parallel, none is left for one worker at the end."""
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_collection_finish() -> None:

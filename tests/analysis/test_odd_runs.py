@@ -113,6 +113,7 @@ def odd_run(tmp_path: Path) -> Callable[[dict[tuple[Any, ...], object]], Path]:
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @quick
 @given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))
 def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sentence(odd_run, replaced):
@@ -133,6 +134,7 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=3)
 @example(replaced={("benchmarks", 2, "extra_info", "quality", "perplexity"): -5e16})
 @given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))

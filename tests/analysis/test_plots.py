@@ -232,6 +232,7 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
     assert "fp16-eager" in written[-1].read_text()
 
 
+@pytest.mark.slow
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
     assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(EVERY)

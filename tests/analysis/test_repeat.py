@@ -130,6 +130,7 @@ def outcomes(tmp_path, spreads: tuple[float, float], factor: float, limit_rel: f
     return called, failed
 
 
+@pytest.mark.slow
 def test_equal_speed_is_seldom_called_faster_or_slower_and_seldom_fails_a_limit(tmp_path):
     called, failed = outcomes(tmp_path, (0.003, 0.002), 1.0, 0.03, 150)
     assert called <= 0.05 * 150

@@ -260,6 +260,7 @@ def test_a_place_that_cannot_be_written_is_found_before_measuring(run_suite, tmp
     result.stderr.fnmatch_lines([f"ERROR: The folder * cannot be written (*); choose another with {option}."])
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run_suite, tmp_path):
     assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
     same = run_suite("--benchmark-compare", "--precisions=fp32")

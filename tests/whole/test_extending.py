@@ -68,6 +68,7 @@ def tree(tmp_path: Path) -> Path:
     return copy_code(tmp_path / "tree")
 
 
+@pytest.mark.slow
 def test_a_task_is_one_file_and_runs(tree, tmp_path):
     write_dataset(tmp_path / "grades", sentences(), METADATA)
     tiny_classifier(num_labels=1).save_pretrained(tmp_path / "grader")
@@ -104,6 +105,7 @@ def test_a_task_is_one_file_and_runs(tree, tmp_path):
     assert "mean_error" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_workload_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
     shutil.copy(TOYS / "toy_workload.py", tree / "fixtures" / "workloads" / "half.py")
     command = [sys.executable, "-m", "pytest", "benchmarks", "-m", "not integrity", "--rounds=8", "--energy=off"]
@@ -115,6 +117,7 @@ def test_a_workload_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
         assert [row["name"] for row in csv.DictReader(file)] == ["fp32-half-eager-b1x16"]
 
 
+@pytest.mark.slow
 def test_each_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
     before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
     for add in (add_precision, add_execution, add_metric):

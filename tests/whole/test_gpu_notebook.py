@@ -59,6 +59,7 @@ def test_every_option_that_it_names_exists(notebook, pytestconfig):
         pytestconfig.getoption(option)  # raises where there is none of that name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not list(distributions(name=NAME)), reason="the notebook would install the suite")
 def test_it_runs_and_shows_table_and_pictures_without_gpu_and_energy(
     notebook, checkout, tiny_dataset, tiny_model, monkeypatch
