@@ -1,6 +1,6 @@
 """A tiny dataset and a tiny model, and the suite run on them by a real pytest inside this one.
 
-`pytest-benchmark compare` loads this file too: what is heavy is imported by the fixtures that need it.
+What is heavy is imported by the fixtures that need it: one light file of tests starts without it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,23 @@ if TYPE_CHECKING:
     from benchmarks.policies import EnergyPolicy
 
 
+def load_hypothesis_profile() -> None:
+    """Have no property-based test fail because the machine is slow; other health checks stay.
+
+    Test modules read the profile when they are imported, with or without Hypothesis's plugin. In CI the profile that
+    Hypothesis has for it is what this one changes: it draws the same examples each time.
+    """
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "tests", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Turn warnings into errors, here alone: a library's deprecation must not cost a user the measurement."""
+    load_hypothesis_profile()
     config.addinivalue_line("filterwarnings", "error")
     # pytest-benchmark tells its users by warnings, such as that there was nothing to save.
     config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
@@ -44,10 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exclude what the imports have left from every later collection of garbage: it is there to stay.
 
-    Each pytest run inside a test collects when it ends.
+    Each pytest run inside a test collects when it ends. Hypothesis has been imported by now: it asks who refers to a
+    generator of random numbers, and the frozen do not answer.
     """
-    import hypothesis  # noqa: F401 - it asks who refers to a generator of random numbers, and the frozen do not answer
-
     gc.collect()
     gc.freeze()
 
@@ -91,9 +105,11 @@ def run_suite(
 ) -> Callable[..., pytest.RunResult]:
     """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
 
-    Exactly the rounds asked for run, and pictures are drawn and not rendered unless they are asked for.
+    Exactly the rounds asked for run: what is read beside them is read before them, or a slow machine would run more
+    meanwhile, unless `beside`. Pictures are drawn and not rendered unless they are asked for.
     """
     from tests.support.quick_policies import QuickPolicies
+    from tests.support.synchronous_threads import SynchronousThreads
     from tests.support.tiny import REPOSITORY
 
     def run(
@@ -103,10 +119,13 @@ def run_suite(
         pictures: bool = False,
         plugins: Sequence[object] = (),
         in_process: bool = True,
+        beside: bool = False,
         **how: Any,
     ) -> pytest.RunResult:
         if not pictures:
             monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
+        if not beside:
+            monkeypatch.setattr("benchmarks.loop.threading", SynchronousThreads)
         start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
         return start(
             *(REPOSITORY / "benchmarks" / file for file in files),

@@ -14,7 +14,6 @@ import os
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 import transformers
 
 import fixtures  # noqa: F401 - quiets torchao before transformers imports it
+from tests.support.synchronous_threads import SynchronousThreads
 from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 FOLDER = REPOSITORY / "tests" / "data" / "golden"
@@ -103,14 +103,8 @@ class FixedClock:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "perf_counter", self)
             patch.setattr(model, "forward", self.of_model(model.forward))
-            patch.setattr("benchmarks.loop.threading", _SynchronousThreads)
+            patch.setattr("benchmarks.loop.threading", SynchronousThreads)
             yield
-
-
-class _SynchronousThreads:
-    class Thread(threading.Thread):
-        def start(self) -> None:
-            self.run()
 
 
 def measured(folder: Path) -> dict[str, Any]:

@@ -110,7 +110,11 @@ def odd_run(tmp_path: Path) -> Callable[[dict[tuple[Any, ...], object]], Path]:
     return write
 
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Each example replaces the file of the one before, so that one folder serves all.
+quick = settings(
+    max_examples=25,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.mark.slow

@@ -163,7 +163,8 @@ def test_each_quantile_has_its_own_interval():
         assert centre - 25 < low < centre < high < centre + 25
 
 
-@settings(suppress_health_check=[HealthCheck.large_base_example])  # p99 needs 299 rounds
+# p99 needs 299 rounds.
+@settings(suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.large_base_example])
 @given(st.lists(st.floats(1e-6, 1e3), min_size=299, max_size=320))
 def test_quantiles_agree_with_the_standard_library(values):
     found = measured(dataset(1, 0), [(value, FULL) for value in values])

@@ -99,7 +99,7 @@ OTHERS = {
 }
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.dictionaries(st.sampled_from([*DESCRIBED, *OTHERS]), json_values, max_size=3)
     | st.fixed_dictionaries({}, optional=OTHERS)
