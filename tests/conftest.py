@@ -1,6 +1,6 @@
 """A tiny dataset and a tiny model, and the suite run on them by a real pytest inside this one.
 
-`pytest-benchmark compare` loads this file too: what is heavy is imported by the fixtures that need it.
+What is heavy is imported by the fixtures that need it: one light file of tests starts without it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,23 @@ if TYPE_CHECKING:
     from benchmarks.policies import EnergyPolicy
 
 
+def load_hypothesis_profile() -> None:
+    """Have no property-based test fail because the machine is slow; other health checks stay.
+
+    Test modules read the profile when they are imported, with or without Hypothesis's plugin. In CI the profile that
+    Hypothesis has for it is what this one changes: it draws the same examples each time.
+    """
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "tests", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Turn warnings into errors, here alone: a library's deprecation must not cost a user the measurement."""
+    load_hypothesis_profile()
     config.addinivalue_line("filterwarnings", "error")
     # pytest-benchmark tells its users by warnings, such as that there was nothing to save.
     config.addinivalue_line("filterwarnings", "default::pytest_benchmark.logger.PytestBenchmarkWarning")
@@ -32,18 +47,21 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects what -m leaves out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first: in parallel, none of them is then left for one worker at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("real_data") is None)
+    """Count what needs a hub as slow, and run the slow first: in parallel, none is left for one worker at the end."""
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_collection_finish() -> None:
     """Exclude what the imports have left from every later collection of garbage: it is there to stay.
 
-    Each pytest run inside a test collects when it ends.
+    Each pytest run inside a test collects when it ends. Hypothesis has been imported by now: it asks who refers to a
+    generator of random numbers, and the frozen do not answer.
     """
-    import hypothesis  # noqa: F401 - it asks who refers to a generator of random numbers, and the frozen do not answer
-
     gc.collect()
     gc.freeze()
 
@@ -77,22 +95,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class QuickPolicies:
-    """A plugin that has a session measure for no longer than the rounds asked for take."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Put the policies where the session looks for them."""
-        from benchmarks.plugins.session import POLICIES
-        from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
-
-        config.stash[POLICIES] = Policies(
-            timing=dict.fromkeys(("cpu", "cuda"), TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)),
-            ceilings=CeilingPolicy(matrix_side={"cpu": 32, "cuda": 32}, copied_bytes=1024, timed_s=0.001),
-            lock_timeout_s=0.1,
-        )
-
-
 @pytest.fixture
 def run_suite(
     pytester: pytest.Pytester,
@@ -103,8 +105,11 @@ def run_suite(
 ) -> Callable[..., pytest.RunResult]:
     """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
 
-    Exactly the rounds asked for run, and pictures are drawn and not rendered unless they are asked for.
+    Exactly the rounds asked for run: what is read beside them is read before them, or a slow machine would run more
+    meanwhile, unless `beside`. Pictures are drawn and not rendered unless they are asked for.
     """
+    from tests.support.quick_policies import QuickPolicies
+    from tests.support.synchronous_threads import SynchronousThreads
     from tests.support.tiny import REPOSITORY
 
     def run(
@@ -114,10 +119,13 @@ def run_suite(
         pictures: bool = False,
         plugins: Sequence[object] = (),
         in_process: bool = True,
+        beside: bool = False,
         **how: Any,
     ) -> pytest.RunResult:
         if not pictures:
             monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
+        if not beside:
+            monkeypatch.setattr("benchmarks.loop.threading", SynchronousThreads)
         start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
         return start(
             *(REPOSITORY / "benchmarks" / file for file in files),

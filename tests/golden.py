@@ -14,7 +14,6 @@ import os
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 import transformers
 
 import fixtures  # noqa: F401 - quiets torchao before transformers imports it
+from tests.support.synchronous_threads import SynchronousThreads
 from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 FOLDER = REPOSITORY / "tests" / "data" / "golden"
@@ -103,20 +103,14 @@ class FixedClock:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "perf_counter", self)
             patch.setattr(model, "forward", self.of_model(model.forward))
-            patch.setattr("benchmarks.loop.threading", _SynchronousThreads)
+            patch.setattr("benchmarks.loop.threading", SynchronousThreads)
             yield
-
-
-class _SynchronousThreads:
-    class Thread(threading.Thread):
-        def start(self) -> None:
-            self.run()
 
 
 def measured(folder: Path) -> dict[str, Any]:
     """Measure the session in a folder and return the saved run, as it would be on any machine."""
     from data_prep.layout import write_dataset
-    from tests.conftest import QuickPolicies
+    from tests.support.quick_policies import QuickPolicies
     from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
     write_dataset(folder / "dataset", tiny_tensors(), ORIGINAL_METADATA)

@@ -22,8 +22,7 @@ from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import Repeat
 from core.errors import InputError
 from core.metrics import first_edition
-from tests.analysis.test_results import benchmark
-from tests.analysis.test_runs import save
+from tests.support.saved_runs import benchmark, save
 
 LATENCY, PERPLEXITY = (first_edition()[name] for name in ("median_latency_ms", "perplexity"))
 

@@ -16,8 +16,7 @@ from analysis.report.summary import RunSummary
 from analysis.report.table import table
 from analysis.runs.saved import load
 from analysis.runs.validity import Drift, drift, judgements
-from tests.analysis.test_results import benchmark
-from tests.analysis.test_runs import save
+from tests.support.saved_runs import benchmark, save
 
 #: Student's t of one degree of freedom for an interval of 90%, from its table.
 T_1 = 6.3138

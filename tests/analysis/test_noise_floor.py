@@ -28,9 +28,8 @@ from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
 from core.errors import InputError
 from core.executions import USUAL, Executions
-from tests.analysis.test_results import benchmark, in_visits
-from tests.analysis.test_runs import save
 from tests.support.json_values import json_values
+from tests.support.saved_runs import benchmark, in_visits, save
 from tests.support.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}

@@ -27,8 +27,8 @@ from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
 from analysis.runs.saved import load
 from core.errors import InputError
-from tests.analysis.test_plots import whole_run
 from tests.support.json_values import json_values
+from tests.support.saved_runs import whole_run
 
 #: Parts of a benchmark that `whole_run` leaves out, so that there is something odd to put in their place.
 MORE = {
@@ -110,9 +110,14 @@ def odd_run(tmp_path: Path) -> Callable[[dict[tuple[Any, ...], object]], Path]:
     return write
 
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Each example replaces the file of the one before, so that one folder serves all.
+quick = settings(
+    max_examples=25,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 
 
+@pytest.mark.slow
 @quick
 @given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))
 def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sentence(odd_run, replaced):
@@ -133,6 +138,7 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=3)
 @example(replaced={("benchmarks", 2, "extra_info", "quality", "perplexity"): -5e16})
 @given(replaced=st.dictionaries(st.sampled_from(PLACES), odd_values, min_size=1, max_size=4))

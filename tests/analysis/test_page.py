@@ -20,8 +20,7 @@ from analysis.report.plots.plot import SECTIONS
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from core.tasks import first_edition
-from tests.analysis.test_plots import whole_run
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark, whole_run
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 

@@ -18,18 +18,13 @@ from analysis.report.plots.frontier import frontier, undominated
 from analysis.report.plots.overview import overview as overview_of_run
 from analysis.report.plots.plot import Plot
 from analysis.report.plots.time_series import axis_limits
-from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.runs.saved import Run
 from core.tasks import first_edition
-from tests.analysis.test_results import benchmark, in_visits
+from tests.support.saved_runs import benchmark, summary_of, whole_run
 
 #: Every picture of a run of language modeling, in their order.
 EVERY = (*(plot for plot in PLOTS.values() if not plot.name.startswith("sweep")), *plots_of(first_edition()))
-
-
-def summary_of(*benchmarks: dict) -> RunSummary:
-    return RunSummary(benchmarks, {"torch": "2", "torch_threads": 2}, {})
 
 
 def texts(image: bytes) -> str:
@@ -47,17 +42,6 @@ def covering(figure: Figure) -> list[tuple[str, str]]:
         seen = [(text, box) for text, box in drawn if text and box.overlaps(axes.get_tightbbox())]
         found += [(text, other) for (text, box), (other, beside) in combinations(seen, 2) if box.overlaps(beside)]
     return found
-
-
-def whole_run(**more: object) -> RunSummary:
-    figures = {"throughput_samples_per_s": 200.0, "ci95_low_ms": 2.0, "ci95_high_ms": 6.0, "series_ms": [5.0, 5.1, 5.0]}
-    made = [in_visits(benchmark("fp32", 5.0, 400.0, **more)), in_visits(benchmark("fp16", 2.5, 100.0, **more))]
-    for item in made:
-        item["extra_info"]["latency"].update(figures)
-        item["extra_info"]["energy"] |= {"rel_u95": 0.02, "power_series": [[0.2, 100.0], [1.0, 260.0]]}
-        item["extra_info"]["size"] = {"model_size_mb": 497.76}
-        item["extra_info"]["quality"]["kl_vs_fp32_nats"] = 1e-6
-    return summary_of(*made)
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +237,7 @@ def test_impossible_figures_do_no_harm(tmp_path, odd):
     assert "fp16-eager" in written[-1].read_text()
 
 
+@pytest.mark.slow
 def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"model": "模型 \U0001f600"}
     assert len(write_plots(tmp_path, whole_run(provenance=provenance))) == len(EVERY)

@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.tasks import TASKS_KEY, as_json, tasks_of
 from fixtures.tasks import TASKS
 from fixtures.tasks.language_modeling.task import PUBLISHED_WEIGHTS
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 
 WORDS = {name: task.words for name, task in TASKS.items()}
 

@@ -14,23 +14,9 @@ from analysis.report.text_tables import summary_table
 from analysis.report.writer import summary
 from core.metrics import first_edition
 from core.tasks import first_edition as first_edition_tasks
-from tests.analysis.test_plots import summary_of
-from tests.analysis.test_results import benchmark, in_visits, with_floor
+from tests.support.saved_runs import measured, summary_of, with_floor
 
 ALL = first_edition()
-
-
-def measured(
-    precision: str, execution: str, median_ms: float, energy_mj: float | None = None, **changes: object
-) -> dict:
-    """A benchmark whose quality is equal and whose measurement is valid, unless told otherwise."""
-    made = in_visits(benchmark(precision, median_ms, energy_mj, execution))
-    info = made["extra_info"]
-    info["size"] = {"model_size_mb": changes.get("size", 500.0)}
-    info["validity"] = {"native": True, "status": changes.get("status", "valid")}
-    info["provenance"]["stand_in"] = changes.get("stand_in", False)
-    info["quality"].update(verdict=changes.get("verdict", "equal"), delta_perplexity_rel=0.02)
-    return made
 
 
 def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():

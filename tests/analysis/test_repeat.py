@@ -19,9 +19,7 @@ from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Seri
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
-from tests.analysis.test_results import benchmark, in_visits, with_floor
-from tests.analysis.test_runs import save
-from tests.whole.test_suite import extra_info
+from tests.support.saved_runs import benchmark, extra_info, in_visits, save, with_floor
 
 #: Two-sided 95% points of Student's t distribution, from a printed table.
 T_8, T_9 = 2.3060, 2.2622
@@ -132,6 +130,7 @@ def outcomes(tmp_path, spreads: tuple[float, float], factor: float, limit_rel: f
     return called, failed
 
 
+@pytest.mark.slow
 def test_equal_speed_is_seldom_called_faster_or_slower_and_seldom_fails_a_limit(tmp_path):
     called, failed = outcomes(tmp_path, (0.003, 0.002), 1.0, 0.03, 150)
     assert called <= 0.05 * 150

@@ -12,61 +12,9 @@ from analysis.report.summary import RunSummary
 from analysis.report.table import table
 from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
-from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
-from analysis.uncertainty.noise_floor import Floor
-from analysis.uncertainty.variance import FIGURES
-from core.case import Case
 from core.metrics import first_edition
+from tests.support.saved_runs import benchmark, in_visits, with_floor
 from tests.support.tiny import REPOSITORY
-
-
-def benchmark(
-    precision: str, median_ms: float | None, energy_mj: float | None = None, execution: str = "eager", **more: object
-) -> dict:
-    return {
-        "name": f"{precision}-{execution}",
-        "extra_info": {
-            "case": Case(precision, execution).as_json(),
-            "procedure": 1,
-            "provenance": {
-                "model": "m",
-                "parameters": 1,
-                "weights_sha256": "a" * 64,
-                "dataset": "d",
-                "dataset_sha256": "b" * 64,
-                "num_samples": 3,
-                "stand_in": False,
-            },
-            "latency": {"median_ms": median_ms, "mean_ms": median_ms, "rounds": 100, "warmup_rounds": 10},
-            "energy": {"energy_per_sample_mj": energy_mj, "reason": None if energy_mj else "no meter"},
-            "quality": {"perplexity": 30.0, "meaningful": True, "reason": None},
-            "validity": {"native": True},
-            **more,
-        },
-    }
-
-
-def in_visits(item: dict, scatter: float = 0.0) -> dict:
-    """A benchmark measured in five visits around its figures, in steps of `scatter` in logarithms."""
-    latency, energy = item["extra_info"]["latency"], item["extra_info"]["energy"]
-    item["extra_info"]["visits"] = [
-        {
-            "number": number,
-            "started_s": float(number),
-            "median_ms": latency["median_ms"] and latency["median_ms"] * math.exp(scatter * step),
-            "energy_mj": energy["energy_per_sample_mj"] and energy["energy_per_sample_mj"] * math.exp(scatter * step),
-            "error": None,
-        }
-        for number, step in enumerate((1, -1, 0, -1, 1), start=1)
-    ]
-    return item
-
-
-def with_floor(half_width: float, execution: str = "eager") -> dict:
-    """The environment of a run whose repeats differ by so much at most, in logarithms, 19 times in 20."""
-    session = half_width / math.sqrt(2) / 1.959963984540054
-    floor = Floor(session, None, 1e9, "a floor of the test")
-    return {FLOORS_KEY: Floors({(execution, figure): floor for figure in FIGURES}).as_json()}
 
 
 def test_ratios_have_the_interval_of_a_repeat_over_the_visits_that_both_sides_made():

@@ -21,14 +21,7 @@ from analysis.runs.saved import load, select
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from core.errors import InputError
-from tests.analysis.test_results import benchmark, in_visits, with_floor
-
-
-def save(folder: Path, number: int, *benchmarks: dict) -> Path:
-    path = folder / f"{number:04}_run.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {"torch": "2"}}))
-    return path
+from tests.support.saved_runs import benchmark, in_visits, save, with_floor
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.comparison.side_by_side import side_by_side
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 
 
 def listed(source: str, precision: str, energy_mj: float | None) -> dict:

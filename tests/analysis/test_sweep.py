@@ -11,9 +11,7 @@ from analysis.report.plots.lines import lines
 from analysis.report.reply import ReplyLength, replies
 from analysis.report.table import table
 from core.case import Case
-from tests.analysis.test_plots import summary_of
-from tests.analysis.test_recommendation import measured
-from tests.analysis.test_results import with_floor
+from tests.support.saved_runs import measured, summary_of, with_floor
 
 BATCHES = (1, 4, 16, 64)
 

@@ -37,9 +37,8 @@ from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling.paired import perplexity_difference
 from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
-from tests.analysis.test_recommendation import measured
-from tests.analysis.test_results import with_floor
 from tests.support.fake_nvml import fake_nvml, field_value
+from tests.support.saved_runs import measured, with_floor
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,7 @@ from core.case import Case
 from core.errors import InputError
 from docs.reference import figures
 from docs.variance import checks, coverage
-from tests.analysis.test_results import benchmark
-from tests.analysis.test_runs import save
+from tests.support.saved_runs import benchmark, save
 from tests.support.tiny import REPOSITORY
 
 FP32, FP16 = Case("fp32", "graph"), Case("fp16", "graph")
@@ -145,6 +144,7 @@ def test_the_committed_sessions_say_what_the_documentation_says(folder, monkeypa
         assert row in documented
 
 
+@pytest.mark.slow
 def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
     coverage.main()
     documented = (REPOSITORY / "docs" / "coverage.md").read_text()
@@ -159,6 +159,7 @@ def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
     assert lines[-1].removeprefix("Of boards of one name ").removesuffix(".") in text
 
 
+@pytest.mark.slow
 def test_the_pages_hold_the_figures_of_the_reference_runs(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["figures"])
     assert figures.main() == 0, capsys.readouterr().out

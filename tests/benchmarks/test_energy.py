@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.board import BATCH_SIZE, TICK_S, Benches, Board, measured_again
+from tests.support.board import BATCH_SIZE, TICK_S, Benches, Board
 from tests.support.fake_nvml import field_value
 
 
@@ -16,7 +16,6 @@ def bench(monkeypatch, quick_energy) -> Benches:
     return Benches(monkeypatch, quick_energy)
 
 
-@measured_again
 def test_energy_per_sample_is_the_power_over_the_rate(bench):
     found = bench(Board(busy_w=200, idle_w=50)).measured()
     assert (found["method"], found["scope"], found["windows"]) == ("nvml_energy_counter", "gpu", 4)
@@ -58,7 +57,6 @@ def test_the_record_is_of_its_visits(bench):
     assert all(visit["started_s"] < moment for visit, moment in zip(visits, moments, strict=True))
 
 
-@measured_again
 def test_a_visits_window_is_one_of_its_rounds(bench):
     made = bench(Board())
     visit, rounds = made.visit(), made.case.rounds
@@ -72,7 +70,6 @@ def test_a_visits_window_is_one_of_its_rounds(bench):
 
 
 @pytest.mark.parametrize(("visits", "ticks"), [(1, 21), (4, 6), (5, 5), (7, 5)])
-@measured_again
 def test_windows_of_fewer_visits_are_longer(bench, visits, ticks):
     made = bench(Board(), visits=visits)
     assert ticks - 1 <= made.visit()["ticks"] <= ticks + 3  # a tick may be seen late on a busy machine

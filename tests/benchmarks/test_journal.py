@@ -19,13 +19,8 @@ from analysis.runs.journal import append, orphaned_journals, read, recover
 from benchmarks.run import BenchmarkRun
 from core.errors import InputError
 from fixtures.executions import CaptureError
+from tests.support.journals import GONE, line
 from tests.support.tiny import REPOSITORY
-
-GONE = 2**22 + 1  # above the largest number that Linux gives to a process
-
-
-def line(*names: str) -> str:
-    return json.dumps({"machine_info": {}, "benchmarks": [{"fullname": name} for name in names], "version": "5"})
 
 
 @pytest.fixture

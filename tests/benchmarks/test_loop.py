@@ -24,10 +24,12 @@ from fixtures.executions import EXECUTIONS, Forward
 from fixtures.executions.eager import called
 from fixtures.workloads import Step
 from fixtures.workloads import forward as forward_workload
-from tests.benchmarks.test_timing import batches, case_in_progress
+from tests.support.timed_cases import batches, case_in_progress
 from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 CPU = torch.device("cpu")
+#: Seconds after which a thread is no longer waited for.
+PATIENCE_S = 120
 #: Folders of the code that a round runs; an environment may lie inside the repository, so that is no criterion.
 OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
 
@@ -230,13 +232,13 @@ def test_rounds_that_were_disturbed_are_not_timed():
     begun, read = threading.Event(), threading.Event()
 
     def beside() -> None:
-        begun.wait(10)
+        begun.wait(PATIENCE_S)
         assert run.read(lambda: "a power") == "a power"
         read.set()
 
     def forward() -> None:
         begun.set()
-        read.wait(10)  # the first round lasts until the read is over
+        read.wait(PATIENCE_S)  # the first round lasts until the read is over
 
     run = case_with_loop(forward, rounds=3)
     run.measure_rounds(1, beside)
@@ -253,14 +255,14 @@ def test_where_every_round_was_disturbed_others_run_alone():
 
     def beside() -> None:
         threads.append(threading.current_thread())
-        begun.wait(10)
+        begun.wait(PATIENCE_S)
         run.read(lambda: None)
 
     def forward() -> None:
         begun.set()
         while not threads:
             time.sleep(0.001)
-        threads[0].join(10)  # the first round outlasts everything that is read
+        threads[0].join(PATIENCE_S)  # the first round outlasts everything that is read
 
     run = case_with_loop(forward, rounds=1)
     run.measure_rounds(1, beside)

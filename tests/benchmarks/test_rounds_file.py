@@ -11,7 +11,7 @@ from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
 from benchmarks.run import BenchmarkRun, TimedRounds
 from core.case import Case
 from fixtures.dataset.batches import FULL, PADDED
-from tests.benchmarks.test_timing import case_in_progress
+from tests.support.timed_cases import case_in_progress
 
 PARTS = ("seconds", "visit", "full")
 #: Not exactly representable in fewer than 64 bits, nor in 64.

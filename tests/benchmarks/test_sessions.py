@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
+import threading
 import warnings
 
 import pytest
@@ -18,7 +18,7 @@ from analysis.runs.validity import judgements
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.run import BenchmarkRun
 from data_prep.layout import write_dataset
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 SUMMARY = "gpt2_benchmark_summary.md"
@@ -93,14 +93,17 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_answered_while_a_meter_reads(run_suite, monkeypatch):
+    answered, waited_for = threading.Event(), []
+
     def reads_for_long(self, run):
         signal.raise_signal(signal.SIGINT)  # which Python handles in the main thread, where rounds run
-        time.sleep(30)
+        answered.wait(300)
+        waited_for.append(run)
 
     monkeypatch.setattr("benchmarks.instruments.energy.instrument.Energy.beside", reads_for_long)
-    begun_s = time.monotonic()
-    assert run_suite("--precisions=fp32", no_reraise_ctrlc=True).ret == pytest.ExitCode.INTERRUPTED
-    assert time.monotonic() - begun_s < 15
+    assert run_suite("--precisions=fp32", beside=True, no_reraise_ctrlc=True).ret == pytest.ExitCode.INTERRUPTED
+    assert not waited_for
+    answered.set()
 
 
 def test_a_gpu_that_is_lost_ends_the_session_and_what_was_measured_is_saved(run_suite, fp16_raises, saved_run):
@@ -260,6 +263,7 @@ def test_a_place_that_cannot_be_written_is_found_before_measuring(run_suite, tmp
     result.stderr.fnmatch_lines([f"ERROR: The folder * cannot be written (*); choose another with {option}."])
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run_suite, tmp_path):
     assert run_suite("--benchmark-save=first", "--precisions=fp32").ret == 0
     same = run_suite("--benchmark-compare", "--precisions=fp32")

@@ -15,8 +15,7 @@ from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.tasks.language_modeling import TASK
 from fixtures.workloads import FORWARD
-from tests.fixtures.test_divergence import two_models
-from tests.support.tiny import LENGTHS, tiny_tensors
+from tests.support.tiny import LENGTHS, tiny_tensors, two_models
 
 CPU = torch.device("cpu")
 TARGETS = sum(LENGTHS) - len(LENGTHS)

@@ -4,76 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.instruments.latency.statistics import Latency, medians, rounds_statistics, weighted
-from benchmarks.policies import Policies, TimingPolicy
-from benchmarks.run import BenchmarkRun, TimedRounds
-from benchmarks.steady_state import WarmUp
-from core.case import Case
-from fixtures.dataset.batches import FULL, PADDED, Batch, ShapedDataset
-from fixtures.tasks.language_modeling import TASK
+from benchmarks.policies import Policies
+from fixtures.dataset.batches import FULL, PADDED
+from tests.support.timed_cases import Round, dataset, latency_of, measured, timed_rounds
 
-CPU = torch.device("cpu")
-TOKENS = 4
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
-#: Seconds of a round and its variant.
-Round = tuple[float, str]
-timed_rounds = st.lists(st.tuples(st.floats(1e-6, 1e3), st.sampled_from([FULL, PADDED])), min_size=1, max_size=60)
-
-
-def batches(*variants: str) -> list[Batch]:
-    """Batches of one row, told apart by their tokens: all 0 in the first, all 1 in the second and so on."""
-    return [
-        Batch(torch.full((1, TOKENS), index), torch.ones(1, TOKENS), text_tokens=TOKENS - (variant == PADDED))
-        for index, variant in enumerate(variants)
-    ]
-
-
-def dataset(full: int, padded: int, batch_size: int = 1) -> ShapedDataset:
-    """So many full batches of 4 tokens a row, then so many padded ones with 3."""
-    mask = torch.ones((full + padded) * batch_size, TOKENS, dtype=torch.int64)
-    mask[full * batch_size :, -1] = 0
-    return ShapedDataset(torch.ones_like(mask), mask, mask, batch_size, TOKENS, CPU)
-
-
-def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> BenchmarkRun:
-    """A case on some data, before its first visit; there is no model."""
-    case = case or Case("fp16", "eager")
-    return BenchmarkRun(
-        SimpleNamespace(device=CPU, rounds=rounds, warmup_rounds=0),
-        TimingPolicy(0, 0, 0),
-        case,
-        visits,
-        checkpoint=None,
-        dataset=SimpleNamespace(shaped=lambda batch_size, length, **_: data),
-        models=None,
-        task=TASK,
-        session_start_s=0.0,
-    )
-
-
-def latency_of(data: ShapedDataset, *visits: Sequence[Round], disturbed: int = 0, steady: bool = True) -> BenchmarkRun:
-    """A case after some visits, each of which warmed up for 3 rounds, with the records of the latency's instrument."""
-    run = case_in_progress(data, Case("fp16", "eager", batch_size=data.batch_size), visits=len(visits))
-    for number, timed in enumerate(visits, start=1):
-        seconds, variants = [duration for duration, _ in timed], [variant for _, variant in timed]
-        run.timed[number] = TimedRounds(seconds, variants, disturbed)
-        run.warm_up = WarmUp(3, steady or number == 1)
-        run.visits.append(Latency(Policies()).visited(run).as_json())
-    return run
-
-
-def measured(data: ShapedDataset, *visits: Sequence[Round], **how: Any) -> dict[str, Any]:
-    return Latency(Policies()).measure(latency_of(data, *visits, **how)).as_json()
 
 
 def of_ms(variant: str, *lengths_ms: float) -> list[Round]:
@@ -221,7 +163,8 @@ def test_each_quantile_has_its_own_interval():
         assert centre - 25 < low < centre < high < centre + 25
 
 
-@settings(suppress_health_check=[HealthCheck.large_base_example])  # p99 needs 299 rounds
+# p99 needs 299 rounds.
+@settings(suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.large_base_example])
 @given(st.lists(st.floats(1e-6, 1e3), min_size=299, max_size=320))
 def test_quantiles_agree_with_the_standard_library(values):
     found = measured(dataset(1, 0), [(value, FULL) for value in values])

@@ -168,6 +168,7 @@ def test_a_place_where_no_folder_can_be_is_one_sentence(tmp_path, monkeypatch, n
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+@pytest.mark.slow
 def test_seeded_weights_that_do_not_fit_on_the_disk_are_one_sentence_and_leave_nothing(tmp_path):
     script = """
 import dataclasses, resource, signal

@@ -20,7 +20,7 @@ from benchmarks.instruments.latency.statistics import medians
 from core.metrics import first_edition
 from core.statistics.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from fixtures.dataset.batches import FULL
-from tests.benchmarks.test_timing import Round, dataset, measured, timed_rounds
+from tests.support.timed_cases import Round, dataset, measured, timed_rounds
 
 REPEATS = 2000
 #: What 2,000 repeats of 95% scatter by: three standard deviations.

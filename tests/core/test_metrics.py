@@ -18,8 +18,8 @@ from analysis.report.text_tables import formatted, interval_legend, summary_tabl
 from analysis.runs.saved import Run
 from core.errors import InputError
 from core.metrics import RATIOS, Catalogue, Metric, first_edition
-from tests.analysis.test_results import benchmark, in_visits, with_floor
 from tests.support.json_values import json_values
+from tests.support.saved_runs import benchmark, in_visits, with_floor
 
 DESCRIBED = {
     "column": "letters",
@@ -99,7 +99,7 @@ OTHERS = {
 }
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.dictionaries(st.sampled_from([*DESCRIBED, *OTHERS]), json_values, max_size=3)
     | st.fixed_dictionaries({}, optional=OTHERS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import threading
+import random
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,6 +22,7 @@ from fixtures.device import nvml
 from fixtures.executions import Forward
 from fixtures.tasks.language_modeling import TASK
 from tests.support.fake_nvml import fake_nvml, field_value
+from tests.support.shared_clock import SharedClock
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 TICK_S = 0.01
@@ -32,39 +31,23 @@ BATCH_SIZE, TEXT_TOKENS = 2, 60
 OF_A_VISIT = ("energy_mj", "power_w", "window_s", "window_middle_s", "window_rounds", "window_rel_u", "ticks")
 
 
-def measured_again(test: Callable[..., None]) -> Callable[..., None]:
-    """Make a test of real time again where it fails, five times at most: a machine that other programs keep stops."""
-
-    @functools.wraps(test)
-    def again(**arguments: object) -> None:
-        for _ in range(4):
-            try:
-                return test(**arguments)
-            except AssertionError:
-                continue
-        return test(**arguments)
-
-    return again
-
-
 class Board:
     """A GPU that draws `idle_w`, or `busy_w` while a forward runs, and whose counter ticks every 10 ms.
 
-    What the counter shows is the energy at the tick itself, however late it is read: between two ticks the mean power
-    is never above `busy_w`, on a machine that stops now and then too.
+    Its time is that of a `SharedClock`. What the counter shows is the energy at the tick itself, however late it is
+    read.
     """
 
     def __init__(self, busy_w: float = 200.0, idle_w: float = 50.0, **functions: object) -> None:
         self.busy_w, self.idle_w = busy_w, idle_w
         self.started_s = time.perf_counter()
-        #: The counter is read in one thread, the forwards run in another.
-        self._lock = threading.Lock()
         #: Seconds of the forwards that ended before the last tick; beginning and end of those since.
         self.busy_s, self._forwards = 0.0, []
         self.tick = (-1.0, 0)
         self.reads_s: list[tuple[float, float]] = []
-        #: Seconds of a forward, and of what lies between two of them.
+        #: Seconds of a forward, which varies by 5%, and of what lies between two of them.
         self.forward_s, self.gap_s = 0.001, 0.0
+        self._random = random.Random(0)
         self.functions = functions
 
     def place(self, batch: Batch) -> None:
@@ -72,20 +55,18 @@ class Board:
             time.sleep(self.gap_s)
 
     def forward(self) -> torch.Tensor:
-        with self._lock:
-            self._forwards.append((time.perf_counter(), math.inf))
-        time.sleep(self.forward_s)
-        with self._lock:
-            self._forwards[-1] = (self._forwards[-1][0], time.perf_counter())
+        begun_s = time.perf_counter()
+        self._forwards.append((begun_s, math.inf))
+        time.sleep(self.forward_s * self._random.uniform(0.95, 1.05))
+        self._forwards[-1] = (begun_s, time.perf_counter())
         return torch.zeros(1)
 
     def counter_mj(self, handle: object) -> int:
-        with self._lock:
-            begun_s = time.perf_counter()
-            tick = (begun_s - self.started_s) // TICK_S
-            if tick != self.tick[0]:
-                energy_j = self.idle_w * tick * TICK_S + (self.busy_w - self.idle_w) * self._busy_until(tick * TICK_S)
-                self.tick = (tick, round(1000 * energy_j))
+        begun_s = time.perf_counter()
+        tick = (begun_s - self.started_s) // TICK_S
+        if tick != self.tick[0]:
+            energy_j = self.idle_w * tick * TICK_S + (self.busy_w - self.idle_w) * self._busy_until(tick * TICK_S)
+            self.tick = (tick, round(1000 * energy_j))
         self.reads_s.append((begun_s, time.perf_counter()))
         return 5_000_000 + self.tick[1]
 
@@ -129,7 +110,7 @@ class Bench:
         self.board, self.visits = board, visits
         policies = Policies(energy=policy)
         self.settings = SimpleNamespace(device=device, energy=energy, rounds=1, warmup_rounds=0, tasks=(TASK.name,))
-        self.session = Session(self.settings, policies, {}, (Energy(policies),))
+        self.session = Session(self.settings, policies, {}, (Energy(policies),), start_s=time.perf_counter())
         self.case = self.new_case("fp32")
 
     def new_case(self, precision: str) -> BoardRun:
@@ -171,14 +152,14 @@ class Bench:
 
 
 class Benches:
-    """Makes a bench for a board.
+    """Makes a bench for a board, on a clock of their own.
 
-    Its instantaneous power is always that of a forward, and so differs from the counter's; and on a machine that is
-    busy with other tests two visits may scatter by anything.
+    The board's instantaneous power is always that of a forward, and so differs from the counter's.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, quick_energy) -> None:
         self._monkeypatch, self._policy = monkeypatch, quick_energy
+        SharedClock().install(monkeypatch)
 
     def __call__(
         self, board: Board, visits: int = 4, energy: str = "auto", device: torch.device = CUDA, **policy: object

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.support.tiny import REPOSITORY
@@ -17,14 +17,14 @@ SERVER = SHARED / "tools" / "hub_replica.py"
 
 
 @contextmanager
-def served(*options: str) -> Iterator[str]:
-    """Serve the hub on a free port and give its address."""
+def served(*options: str, log: Path | None = None) -> Iterator[str]:
+    """Serve the hub on a free port and give its address; with `--verbose`, `log` gets a line for each request."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, str(SERVER), "--port", str(port), *options], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, str(SERVER), "--port", str(port), *options]
+    with nullcontext() if log is None else log.open("w") as errors:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         server.stdout.readline()  # printed once it listens
         yield f"http://127.0.0.1:{port}"
@@ -49,5 +49,5 @@ def run_python(folder: Path, endpoint: str, *arguments: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,  # the longest takes 40 s on two idle cores
     )

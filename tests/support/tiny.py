@@ -1,7 +1,8 @@
-"""A dataset of six short sequences and a GPT-2 of two layers."""
+"""A dataset of six short sequences, and GPT-2s of two layers."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,16 @@ def tiny_gpt2(**changes: Any) -> GPT2LMHeadModel:
     torch.manual_seed(1)
     config = GPT2Config(**{"n_layer": 2, "n_embd": 16, "n_head": 2, "n_positions": 32} | changes)
     return GPT2LMHeadModel(config).eval()
+
+
+def two_models():
+    """A model whose predictions differ between tokens, and one like it."""
+    reference = tiny_gpt2()
+    with torch.no_grad():
+        for parameter in reference.parameters():
+            parameter.mul_(4)
+        other = copy.deepcopy(reference)
+        generator = torch.Generator().manual_seed(3)
+        for parameter in other.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return other, reference

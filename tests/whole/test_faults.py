@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from analysis.runs.journal import append
-from tests.analysis.test_results import benchmark
-from tests.benchmarks.test_journal import GONE
 from tests.faults import FaultError, after_kill, dataset_seed, killed, require_whole_results
+from tests.support.journals import GONE
+from tests.support.saved_runs import benchmark
 
 
 def test_a_dataset_with_half_a_file_is_seen(tiny_dataset):

@@ -19,8 +19,8 @@ from analysis.runs.journal import append, read
 from analysis.runs.saved import load
 from core.errors import InputError
 from data_prep.layout import FILE_NAMES, write_dataset
-from tests.analysis.test_results import benchmark
-from tests.benchmarks.test_journal import GONE, line
+from tests.support.journals import GONE, line
+from tests.support.saved_runs import benchmark
 from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
 

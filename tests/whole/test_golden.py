@@ -21,6 +21,7 @@ def test_table_summary_and_page_of_the_kept_run_are_the_same_byte_by_byte(tmp_pa
         )
 
 
+@pytest.mark.slow
 def test_a_session_measures_what_is_kept_of_it(tmp_path):
     code = "import json, sys, pathlib, tests.golden as golden; run = golden.measured(pathlib.Path(sys.argv[1]));"
     code += " pathlib.Path(sys.argv[2]).write_text(json.dumps(run))"

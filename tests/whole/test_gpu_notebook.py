@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import copy_code
 from tests.support.tiny import REPOSITORY
-from tests.whole.test_extending import CODE
 
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
@@ -28,12 +27,7 @@ def notebook():
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the suite's code where the notebook would clone it to; what a run writes stays in it."""
-    folder = tmp_path / NAME
-    folder.mkdir()
-    for name in CODE:
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
-        copy(REPOSITORY / name, folder / name)
-    return folder
+    return copy_code(tmp_path / NAME)
 
 
 def cell(notebook, name: str):
@@ -65,6 +59,7 @@ def test_every_option_that_it_names_exists(notebook, pytestconfig):
         pytestconfig.getoption(option)  # raises where there is none of that name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not list(distributions(name=NAME)), reason="the notebook would install the suite")
 def test_it_runs_and_shows_table_and_pictures_without_gpu_and_energy(
     notebook, checkout, tiny_dataset, tiny_model, monkeypatch

@@ -27,7 +27,7 @@ from fixtures.models.checkpoint import read_checkpoint
 from fixtures.models.loading import load_model
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling import TASK
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 from tests.support.tiny import tiny_gpt2
 
 

@@ -1,4 +1,4 @@
-"""The structure of the project: which room imports which, no import cycle, light imports."""
+"""The structure of the project: which room imports which, no import cycle, light imports, tests in their rooms."""
 
 from __future__ import annotations
 
@@ -78,6 +78,22 @@ def test_no_module_imports_itself_through_others():
 
     for name in GRAPH:
         visit(name)
+
+
+def test_no_test_file_imports_another():
+    paths = (REPOSITORY / "tests").rglob("*.py")
+    parsed = {
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts): ast.parse(path.read_text()) for path in paths
+    }
+    assert len(parsed) > 80
+    for name, tree in parsed.items():
+        imported = imports(name, tree, set(parsed))
+        assert not {other for other in imported if other.rpartition(".")[2].startswith("test_")}, name
+
+
+def test_every_test_file_stands_in_the_folder_of_a_room_or_of_the_whole():
+    folders = {path.parent.relative_to(REPOSITORY / "tests") for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    assert {str(folder) for folder in folders} == {*PACKAGES, "whole"}
 
 
 def test_results_holds_no_code():

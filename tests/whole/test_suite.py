@@ -17,17 +17,13 @@ import torch
 from analysis.runs.validity import judgements
 from core.metrics import HEADLINE, LEADING_COLUMNS
 from data_prep.layout import write_dataset
+from tests.support.saved_runs import extra_info
 from tests.support.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 
 #: The precisions of the sessions here.
 SHOWN = ("fp32", "fp16", "mixed")
-
-
-def extra_info(saved: dict, name: str) -> dict:
-    (found,) = [item["extra_info"] for item in saved["benchmarks"] if item["param"] == name]
-    return found
 
 
 @dataclass(frozen=True)
