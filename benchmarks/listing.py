@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from analysis.report.plots import PLOTS
 from benchmarks.instruments import INSTRUMENTS, in_order
-from benchmarks.meters import MeterError, MeterSource, sources_for
+from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
 from benchmarks.session import SecondsRecord
 from core.metrics.records import metrics_of
@@ -71,7 +71,8 @@ def kinds(device: torch.device) -> Iterator[tuple[str, list[Line]]]:
     yield "datasets (python -m data_prep --name)", [Line(one.name, described(one)) for one in DATASETS.values()]
     yield "model families (--model)", [Line(one.name, one.description) for one in FAMILIES.values()]
     yield "instruments, in their order", [Line(one.name, one.description) for one in in_order(INSTRUMENTS)]
-    yield f"meters (--energy), on {device}, the best first", [metered(one, device) for one in sources_for(device)]
+    meters = sorted(METERS.values(), key=lambda one: one.rank)
+    yield f"meters (--energy), on {device}, the best first", [metered(one, device) for one in meters]
     yield "pictures", [Line(one.name, one.description) for one in PLOTS.values()]
     yield "metrics (columns of the CSV, --metric-fail)", list(metrics())
 
@@ -84,6 +85,8 @@ def described(dataset: DatasetSpec) -> str:
 
 def metered(source: MeterSource, device: torch.device) -> Line:
     """Return a meter's line; it is opened to find out whether it answers."""
+    if device.type not in source.devices:
+        return Line(source.name, source.description, f"it tells the energy of a {' or '.join(source.devices)}")
     try:
         source.open(device, Policies().energy)
     except (NvmlError, MeterError) as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 
+from benchmarks.listing import listing
+from core.executions import USUAL
 from tests.support.tiny import REPOSITORY
 
 PACKAGES = ("core", "data_prep", "fixtures", "benchmarks", "analysis")
@@ -113,3 +116,24 @@ def test_the_analysis_and_the_options_load_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
+def test_no_code_knows_an_execution_by_its_name():
+    """Its own file, the table for runs that carry no traits, and the defaults of options may name it."""
+    allowed = {f"fixtures.executions.{name}" for name in USUAL} | {"core.executions", "fixtures.executions"}
+    for name, tree in PARSED.items():
+        literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert name in allowed or not literals & {*USUAL}, name
+
+
+def test_every_thing_that_is_found_by_its_file_is_listed():
+    shown = listing("cpu")
+    registries = [
+        getattr(importlib.import_module(name), node.target.id)
+        for name, tree in PARSED.items()
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).startswith("Registry[")
+    ]
+    assert len(registries) == 9  # and metrics, which are fields
+    for thing in (thing for registry in registries for thing in registry.values()):
+        assert (f"\n  {thing.name} " in shown) is not getattr(thing, "is_hidden", False), thing.name

@@ -1,0 +1,121 @@
+"""An execution that is added has all that the others have: recommendation, gains, overview, floor and words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.report.page import words_of
+from analysis.report.plots import PLOTS
+from analysis.report.summary import RunSummary
+from analysis.report.table import tables
+from analysis.runs.saved import Run, load
+from analysis.uncertainty.chosen_floors import find_floors
+from analysis.uncertainty.noise_floor import add_series, conditions_of
+from core.errors import InputError
+from core.executions import EXECUTIONS_KEY, UNKNOWN, USUAL, Executions, ExecutionTraits
+from tests.support.tiny import REPOSITORY
+
+FOLDER = REPOSITORY / "results" / "reference" / "h100" / "precisions"
+AUTOTUNED = ExecutionTraits(words="Tuned by timing.", rank=30, is_replayed=True, is_compiled=True)
+
+
+def renamed(path: Path, folder: Path, executions: Executions | None) -> Run:
+    """A saved run whose `compiled` is called `autotuned`, with what it says of its executions."""
+    document = json.loads(path.read_text().replace("compiled", "autotuned"))
+    if executions is not None:
+        document["machine_info"][EXECUTIONS_KEY] = executions.as_json()
+    copy = folder / path.name
+    copy.write_text(json.dumps(document))
+    return load(copy)
+
+
+def summary(run: Run) -> RunSummary:
+    return RunSummary(run.benchmarks, run.environment, {})
+
+
+@pytest.fixture(scope="module")
+def compiled() -> RunSummary:
+    return summary(load(FOLDER / "0001.json"))
+
+
+@pytest.fixture
+def added(tmp_path) -> RunSummary:
+    return summary(renamed(FOLDER / "0001.json", tmp_path, Executions({"autotuned": AUTOTUNED})))
+
+
+def test_it_is_recommended_by_and_its_gains_are_told(compiled, added):
+    assert compiled.advice
+    assert compiled.gains_and_costs
+    assert added.advice == [sentence.replace("compiled", "autotuned") for sentence in compiled.advice]
+    assert added.gains_and_costs == [text.replace("compiled", "autotuned") for text in compiled.gains_and_costs]
+
+
+def test_the_overview_is_drawn_and_the_page_has_its_words(added):
+    plot = PLOTS["overview"]
+    assert plot.draw(added, plot.title) is not None
+    assert words_of(added)["autotuned"] == "Tuned by timing."
+    assert "compiled" not in words_of(added)
+
+
+def test_of_a_run_that_describes_none_those_that_there_always_were_are_known(compiled, tmp_path):
+    assert "merges operations" in words_of(compiled)["compiled"]
+    unknown = summary(renamed(FOLDER / "0001.json", tmp_path, None))
+    assert unknown.executions["autotuned"] == UNKNOWN
+    assert len(unknown.advice) == len(compiled.advice)  # it is the only one that was measured
+    assert "autotuned" not in words_of(unknown)
+
+
+def test_its_floor_is_its_own_once_it_has_been_measured(tmp_path):
+    executions = Executions({"autotuned": AUTOTUNED})
+    runs = [renamed(path, tmp_path, executions) for path in sorted(FOLDER.glob("*.json"))]
+    conditions = conditions_of(runs[0])
+    before = find_floors(conditions, "another host", "cuda", executions, [tmp_path / "floors"])
+    assert before.of("autotuned", "latency").assumed
+    assert "H100" in before.of("autotuned", "latency").source  # like what is replayed, not like eager execution
+    (tmp_path / "floors").mkdir()
+    add_series(tmp_path / "floors", runs)
+    after = find_floors(conditions, "another host", "cuda", executions, [tmp_path / "floors"]).of(
+        "autotuned", "latency"
+    )
+    assert not after.assumed
+    assert after.source == f"{len(runs)} sessions of {conditions.device}"
+    assert after.session == pytest.approx(add_up(runs), rel=0.5)
+    on_its_host_alone = Executions({"autotuned": ExecutionTraits(words="Called.", rank=1)})
+    elsewhere = find_floors(conditions, "another host", "cuda", on_its_host_alone, [tmp_path / "floors"])
+    assert elsewhere.of("autotuned", "latency").assumed
+
+
+def add_up(runs: list[Run]) -> float:
+    """The spread of FP32's latency over sessions, relative."""
+    frame = tables(runs)
+    latencies = frame.loc[frame["precision"] == "fp16", "median_latency_ms"]
+    return float(latencies.std() / latencies.mean())
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        [],
+        {"eager": None},
+        {"eager": {"words": "", "rank": 0, "is_reference": True, "is_replayed": False, "is_compiled": False}},
+        {"eager": {"words": "w", "rank": "0", "is_reference": True, "is_replayed": False, "is_compiled": False}},
+        {"eager": {"words": "w", "rank": 10**9, "is_reference": True, "is_replayed": False, "is_compiled": False}},
+        {"eager": {"words": "w", "rank": 0, "is_reference": 1, "is_replayed": False, "is_compiled": False}},
+        {"eager": {"words": "w\x1b[2J", "rank": 0, "is_reference": True, "is_replayed": False, "is_compiled": False}},
+    ],
+)
+def test_what_is_no_description_is_one_sentence(described):
+    with pytest.raises(InputError, match="expected"):
+        Executions.of({EXECUTIONS_KEY: described})
+
+
+def test_executions_stand_by_their_rank_and_the_reference_is_found():
+    assert USUAL.by_rank(["eager", "compiled", "graph", "eager"]) == ["compiled", "graph", "eager"]
+    assert USUAL.by_rank(["nobody's", "eager"]) == ["eager", "nobody's"]
+    assert (USUAL.reference, USUAL.replayed_reference) == ("eager", "graph")
+    both = Executions.joined([USUAL, Executions({"autotuned": AUTOTUNED})])
+    assert list(both) == ["eager", "graph", "compiled", "autotuned"]
+    assert Executions.of({EXECUTIONS_KEY: both.as_json()}).as_json() == both.as_json()
