@@ -11,7 +11,6 @@ import pytest
 
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
-from analysis.report.table import table
 from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
@@ -21,6 +20,7 @@ from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
 from tests.analysis.test_results import benchmark, in_visits, with_floor
 from tests.analysis.test_runs import save
+from tests.support.described import table
 from tests.whole.test_suite import extra_info
 
 #: Two-sided 95% points of Student's t distribution, from a printed table.

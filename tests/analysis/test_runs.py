@@ -16,18 +16,18 @@ from analysis.comparison.history import overview
 from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
-from analysis.report.table import table
 from analysis.runs.saved import load, select
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from core.errors import InputError
 from tests.analysis.test_results import benchmark, in_visits, with_floor
+from tests.support.described import described, table
 
 
 def save(folder: Path, number: int, *benchmarks: dict) -> Path:
     path = folder / f"{number:04}_run.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {"torch": "2"}}))
+    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": described({"torch": "2"})}))
     return path
 
 

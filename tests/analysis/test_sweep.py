@@ -9,11 +9,11 @@ from analysis.report.deployment import Tariff
 from analysis.report.plots.bars import bars
 from analysis.report.plots.lines import lines
 from analysis.report.reply import ReplyLength, replies
-from analysis.report.table import table
 from core.case import Case
 from tests.analysis.test_plots import summary_of
 from tests.analysis.test_recommendation import measured
 from tests.analysis.test_results import with_floor
+from tests.support.described import table
 
 BATCHES = (1, 4, 16, 64)
 

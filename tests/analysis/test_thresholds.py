@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from analysis.report.recommendation import dominated
-from analysis.report.table import table
 from benchmarks.instruments.energy.measurement import meter_facts, refuse, require_undisturbed
 from benchmarks.instruments.roofline.instrument import roofline
 from benchmarks.instruments.validity import validity, visit_state
@@ -29,7 +28,6 @@ from benchmarks.machine.readings import (
 from benchmarks.meters.nvml import MeterError, instant_power
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
-from core.metrics import first_edition
 from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
@@ -38,6 +36,7 @@ from fixtures.tasks.language_modeling.paired import perplexity_difference
 from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
 from tests.analysis.test_recommendation import measured
 from tests.analysis.test_results import with_floor
+from tests.support.described import CATALOGUE, table
 from tests.support.fake_nvml import fake_nvml, field_value
 
 CPU = torch.device("cpu")
@@ -205,7 +204,7 @@ def test_a_sequence_without_a_target_does_not_count_for_an_interval():
 @pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])
 def test_a_benchmark_is_dominated_by_more_than_one_percent(median_ms, beaten):
     frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)], with_floor(0.0, "graph"))
-    assert bool(dominated(frame, first_edition())) is beaten
+    assert bool(dominated(frame, CATALOGUE)) is beaten
 
 
 def test_the_load_of_others_leaves_out_this_process(monkeypatch):
