@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 #: The number of the measuring procedure. Whoever changes what a figure means, or what it is measured after, raises it:
-#: runs of different procedures are shown beside each other and not judged. 1 was the first edition's; 2 measures every
+#: runs of different procedures are shown beside each other and not judged. 2 measures every
 #: case in several visits, time and energy in one loop, full and padded batches apart, and what disturbs after the last.
 PROCEDURE = 2
 

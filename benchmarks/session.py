@@ -39,10 +39,10 @@ class SecondsRecord(Record):
 
     section: ClassVar[str] = "seconds"
     compilation: float | None = metric(
-        "s", "lower", "compilation, before the first visit", column="compilation_s", default=None
+        "s", "lower", "compilation, before the first visit", column="compilation_s", place=940, default=None
     )
     preparation: float | None = metric(
-        "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", default=None
+        "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", place=410, default=None
     )
     warm_up: float | None = None
     rounds: float | None = None

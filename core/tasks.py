@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
@@ -90,13 +87,25 @@ class TaskWords:
 
 #: How a change may be formatted.
 CHANGE_FORMS = ("+.2%", "+.2f")
+#: The words of runs that carry none, all of which measured `DEFAULT_TASK`.
+UNDESCRIBED_TASK = TaskWords(
+    model="GPT-2",
+    files="gpt2",
+    headline="perplexity",
+    cost="perplexity",
+    change="delta_perplexity_rel",
+    change_form="+.2%",
+    change_of="perplexity",
+    margin="within 0.1%",
+    answer="token",
+)
 
 
 def tasks_of(environment: Mapping[str, Any]) -> dict[str, TaskWords]:
     """Return the tasks that a run's environment describes, by name. Raises `InputError`."""
     described = environment.get(TASKS_KEY)
     if described is None:
-        return first_edition()
+        return {DEFAULT_TASK: UNDESCRIBED_TASK}
     if not isinstance(described, Mapping) or not described:
         raise InputError(f"The run's tasks are {ascii(described)[:80]}; expected a mapping.")
     return {str(name): TaskWords.from_json(entry) for name, entry in described.items()}
@@ -110,10 +119,3 @@ def as_json(tasks: Mapping[str, TaskWords]) -> dict[str, Any]:
 def title(tasks: Mapping[str, TaskWords]) -> str:
     """Return the title of everything about a run."""
     return f"{' and '.join(words.model for words in tasks.values())} precision benchmark"
-
-
-@cache
-def first_edition() -> dict[str, TaskWords]:
-    """Return the task of runs that say nothing of theirs."""
-    path = Path(__file__).parents[1] / "analysis" / "runs" / "first_edition_tasks.json"
-    return {name: TaskWords.from_json(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}

@@ -21,7 +21,7 @@ CONDITIONS = {
     "CUDA": "environment.cuda",
     "the attention implementation": "numerics.attention_implementation",
 }
-#: The same of what runs of the first edition did not record, where it is known.
+#: The same of what not every run records, where it is known.
 CONDITIONS_IF_KNOWN = {
     "the board": "environment.device_uuid",
     "the power limit": "environment.power_limit_w",

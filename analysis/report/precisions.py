@@ -77,7 +77,7 @@ def size(row: pd.Series[Any]) -> Part | None:
 
 def divergence(row: pd.Series[Any], words: TaskWords | None) -> Part | None:
     """Return how far a row's predictions are from FP32's; None on generated text or seeded weights."""
-    kl, agreement = row.get("kl_vs_fp32_nats"), row.get("top1_agreement_vs_fp32")
+    kl, agreement = row["kl_vs_fp32_nats"], row["top1_agreement_vs_fp32"]
     if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
         return None
     answer = "answer" if words is None else words.answer

@@ -230,7 +230,7 @@ def missing_figures(frame: pd.DataFrame) -> list[str]:
     for figure in ("energy", "quality"):
         for reason, group in frame.groupby(f"{figure}_reason"):
             notes.append(f"no {figure} for {', '.join(group['name'])}: {reason}.")
-    columns = (frame["name"], frame["energy_marks"]) if "energy_marks" in frame else ((), ())
+    columns = frame["name"], frame["energy_marks"]
     marked = {name: str(marks) for name, marks in zip(*columns, strict=True) if not pd.isna(marks)}
     for names, marks in alike(marked):
         notes.append(f"read the energy of {', '.join(names)} with care: {marks}.")

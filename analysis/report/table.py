@@ -21,6 +21,7 @@ from core.metrics import (
     LEADING_COLUMNS,
     PAIRED_VALIDITY,
     RATIOS,
+    READ_BY_NAME,
     REPEAT_COLUMNS,
     VALIDITY,
     Catalogue,
@@ -41,38 +42,33 @@ def table(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any] |
 def tables(runs: Sequence[Run]) -> pd.DataFrame:
     """Return the rows of several runs' benchmarks, one run below the other, with the run's number in column `run`.
 
-    `case` holds the benchmark's `Case`, `name` its id and `setting` the id without the precision.
+    `case` holds the benchmark's `Case`, `name` its id and `setting` the id without the precision. Columns that are read
+    by name (`READ_BY_NAME`) are there in any case.
     """
     catalogue = Catalogue.joined(run.catalogue for run in runs)
     rows = [{"run": number, **row} for number, run in enumerate(runs) for row in rows_of(run)]
     repeated = {column: None for names in REPEAT_COLUMNS.values() for column in names}
     paired = [paired_column(ratio) for ratio in RATIOS if ratio.repeat in REPEAT_COLUMNS]
-    columns = [
-        "run",
-        "case",
-        "name",
-        "setting",
-        "precision",
-        "execution",
-        *(entry.column for entry in catalogue.metrics),
-    ]
+    figures = (*catalogue.metrics, *catalogue.undescribed)
+    columns = ["run", "case", "name", "setting", "precision", "execution", *(entry.column for entry in figures)]
     marks = [INTERVAL_ASSUMED.column, VALIDITY.column, PAIRED_VALIDITY.column]
     frame = pd.DataFrame(rows, columns=[*columns, *repeated, *paired, *marks, *CASE_COLUMNS])
     for column in repeated:
         frame[column] = pd.to_numeric(frame[column])
-    for metric in catalogue.metrics:
-        if metric.is_number:
-            frame[metric.column] = pd.to_numeric(frame[metric.column])  # a missing one is NaN, even where all are
+    for entry in figures:
+        if entry.is_number:
+            frame[entry.column] = pd.to_numeric(frame[entry.column])  # a missing one is NaN, even where all are
     frame = frame.copy()  # pandas keeps each column that was replaced apart, and warns of a hundred
     for ratio in RATIOS:
         add_ratio(frame, ratio)
     frame = frame.drop(columns=paired)
-    for entry in (*catalogue.metrics, *RATIOS):
+    for entry in (*figures, *RATIOS):
         if entry.repeat in REPEAT_COLUMNS:  # of visits that made no figure there is no interval either
             frame.loc[frame[entry.column].isna(), list(REPEAT_COLUMNS[entry.repeat])] = None
     add_launch_bound_share(frame, Executions.joined(run.executions for run in runs))
     headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
-    leading = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
+    begun = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
+    leading = [name for name in begun if name in frame]
     ordered: pd.DataFrame = frame.reindex(columns=[*leading, *(name for name in frame.columns if name not in leading)])
     return ordered
 
@@ -85,7 +81,9 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
     rows = []
     for item, judgement in zip(own, judgements(own), strict=True):
         case, extra_info = case_of(item), item["extra_info"]
-        figures = {metric.column: metric.value(extra_info) for metric in run.catalogue.metrics}
+        figures = dict.fromkeys(READ_BY_NAME) | {
+            metric.column: metric.value(extra_info) for metric in run.catalogue.metrics
+        }
         parts = {name: getattr(case, name) for name in ("precision", "execution", *CASE_COLUMNS)}
         rows.append(
             {

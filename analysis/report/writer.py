@@ -39,7 +39,8 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
     every = {words.files: words for words in run.tasks.values()}
     for files, words in every.items():
         names = [name for name, of_task in run.tasks.items() if of_task.files == files]
-        rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.foreign])
+        unsaid = ["case", *(column.column for column in run.catalogue.undescribed)]
+        rows = run.frame[run.frame["task"].isin(names)].drop(columns=unsaid)
         paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
     paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
     return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.runs.first_edition import adapted
 from analysis.runs.validity import judgements
 from core.case import case_of, is_own
 from core.errors import InputError
@@ -94,13 +93,32 @@ def load(path: Path) -> Run:
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
-    own = tuple(item for item in map(adapted, listed) if is_own(item))
-    if not own:
+    return checked(Run(path, own_benchmarks(path, listed), environment_of(document)))
+
+
+def own_benchmarks(path: Path, listed: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+    """Return those of a saved run's benchmarks that are this suite's.
+
+    Raises `InputError` where none is, and says so where they are of procedure 1, whose benchmarks have no case.
+    """
+    own = tuple(item for item in listed if is_own(item))
+    if own:
+        return own
+    if any(map(is_of_procedure_1, listed)):
         raise InputError(
-            f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a case. "
-            "Runs are made by `pytest benchmarks --benchmark-autosave`."
+            f"{path} was measured by procedure 1, by an earlier version of this suite, and is no longer read; expected "
+            "benchmarks with a case. Measure again with `pytest benchmarks --benchmark-autosave`."
         )
-    return checked(Run(path, own, environment_of(document)))
+    raise InputError(
+        f"{path} holds {len(listed)} benchmark(s), but none of this suite; expected extra_info with a case. "
+        "Runs are made by `pytest benchmarks --benchmark-autosave`."
+    )
+
+
+def is_of_procedure_1(benchmark: object) -> bool:
+    """Tell whether a saved benchmark names its precision and its execution, but has no case."""
+    extra_info = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
+    return isinstance(extra_info, dict) and {"precision", "execution"} <= extra_info.keys() and "case" not in extra_info
 
 
 def checked(run: Run) -> Run:
@@ -111,11 +129,13 @@ def checked(run: Run) -> Run:
     try:
         names = [case_of(item).id for item in run.benchmarks]
         for item in run.benchmarks:
-            if type(item["extra_info"].get("procedure", 1)) is not int:
-                raise InputError(f"The procedure is {ascii(item['extra_info']['procedure'])[:80]}; expected a number.")
+            procedure = item["extra_info"].get("procedure", 0)
+            if type(procedure) is not int:
+                raise InputError(f"The procedure is {ascii(procedure)[:80]}; expected a whole number.")
         judgements(run.benchmarks)
         Executions.of(run.environment)
-        numbers = {metric.column for metric in run.catalogue.metrics if metric.is_number}
+        columns = (*run.catalogue.metrics, *run.catalogue.undescribed)
+        numbers = {column.column for column in columns if column.is_number}
         for words in tasks_of(run.environment).values():
             if unknown := {words.headline, words.cost, words.change} - numbers:
                 raise InputError(f"A task is told by {', '.join(sorted(unknown))}; expected metrics with numbers.")
@@ -163,12 +183,12 @@ def _text(value: object) -> str | None:
 
 
 def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
-    """Return the benchmarks of saved runs that pytest-benchmark has loaded, safe to print and with today's keys.
+    """Return the benchmarks of saved runs that pytest-benchmark has loaded, safe to print.
 
     Raises `InputError` where one cannot be printed.
     """
     try:
-        listed = [adapted(sanitized(item)) for item in benchmarks]
+        listed = [sanitized(item) for item in benchmarks]
         require_encodable(listed)
         for item in filter(is_own, listed):
             case_of(item)

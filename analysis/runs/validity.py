@@ -23,7 +23,7 @@ DRIFT_CONFIDENCE = 0.90
 class Drift:
     """How much more time benchmarks took at the end of the session than at its beginning, relative, with its interval.
 
-    `of` names what drifted. The interval is of 90%; a run of the first edition recorded one of 95%.
+    `of` names what drifted. The interval is of 90%.
     """
 
     of: str
@@ -101,7 +101,6 @@ def judgements(benchmarks: Iterable[Mapping[str, Any]]) -> list[Judgement]:
 def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None) -> Judgement:
     status, stated = lookup(extra_info, "validity.status"), lookup(extra_info, "validity.reasons")
     reasons = [str(reason) for reason in stated] if isinstance(stated, list) else []
-    drifted = drifted or _recorded_drift(lookup(extra_info, "validity.drift"))
     status = status if isinstance(status, str) else None
     if finite_number(lookup(extra_info, "quality.nonfinite_logits")):
         status = "invalid"
@@ -144,12 +143,3 @@ def _visits(extra_info: Mapping[str, Any]) -> list[tuple[float, float]]:
             if started_s is not None and median_ms is not None and median_ms > 0:
                 pairs.append((started_s, median_ms))
     return pairs
-
-
-def _recorded_drift(value: object) -> Drift | None:
-    """Return the drift that a run of the first edition recorded."""
-    if not isinstance(value, Mapping):
-        return None
-    ends = [finite_number(value.get(f"change_{end}")) for end in ("rel", "ci95_low", "ci95_high")]
-    known = [end for end in ends if end is not None]
-    return Drift(str(value.get("sentinel")), *known) if len(known) == len(ends) else None

@@ -34,7 +34,7 @@ class GenerationRecord(Record):
 
     section: ClassVar[str] = "generation"
     same_as_eager: float | None = metric(
-        "", None, "share of greedy tokens that are eager's", column="generated_same_as_eager", default=None
+        "", None, "share of greedy tokens that are eager's", column="generated_same_as_eager", place=930, default=None
     )
     same_text_as_fp32: float | None = metric(
         "",

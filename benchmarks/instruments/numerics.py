@@ -40,7 +40,7 @@ class NumericsRecord(Record):
     float32_matmul_precision: str
     cudnn_allow_tf32: bool
     attention_implementation: str
-    casts: int = metric("", None, "conversions between floating-point dtypes in one forward")
+    casts: int = metric("", None, "conversions between floating-point dtypes in one forward", place=430)
     casts_by_dtype: Mapping[str, int]
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
     products: Mapping[str, int] | None

@@ -24,7 +24,7 @@ class Sources(Record):
     dataset_sha256: str
     num_samples: int
     packed: bool
-    stand_in: bool = metric("", None, "true with generated text or seeded weights")
+    stand_in: bool = metric("", None, "true with generated text or seeded weights", place=830)
     stand_in_text: bool
     stand_in_weights: bool
     parameters: int
@@ -34,7 +34,7 @@ class Sources(Record):
 class ProvenanceRecord(Record):
     """What must be known to compare a benchmark's figures with others.
 
-    Precision, execution and shape stand beside the case, which has them, for readers of the first edition's keys.
+    Precision, execution and shape stand beside the case, which has them, for readers of the JSON file alone.
     """
 
     case: Mapping[str, Any]
@@ -43,7 +43,7 @@ class ProvenanceRecord(Record):
     execution: str
     batch_size: int
     sequence_length: int
-    device: str = metric("", None, "where it ran")
+    device: str = metric("", None, "where it ran", place=810)
     order_seed: int
     provenance: Sources
     integrity: Mapping[str, Any]

@@ -27,10 +27,11 @@ class SizeRecord(Record):
         in_terminal=True,
         form=".2f",
         repeat=SAME,
+        place=310,
     )
     parameters: int
     checkpoint_size_mb: float | None = metric(
-        "MB", None, "weight files on disk; of a quantized model, as they would be saved", repeat=SAME
+        "MB", None, "weight files on disk; of a quantized model, as they would be saved", repeat=SAME, place=800
     )
     checkpoint_reason: str | None
     peak_memory_mb: float | None = metric(

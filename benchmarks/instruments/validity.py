@@ -63,14 +63,16 @@ class ValidityRecord(Record):
     reasons: Sequence[str]
     unknown: Mapping[str, str]
     unreadable: Mapping[str, str]
-    native: bool = metric("", None, "false where the hardware emulates the precision")
+    native: bool = metric("", None, "false where the hardware emulates the precision", place=820)
     throttle: Mapping[str, Any]
-    sm_clock_mhz: int | None = metric("MHz", None, "lowest SM clock seen while rounds ran")
+    sm_clock_mhz: int | None = metric("MHz", None, "lowest SM clock seen while rounds ran", place=440)
     temperature_c: int | None = metric("C", None, "highest GPU temperature seen while rounds ran")
     power_limit_w: float | None
     other_processes: int | None
     other_cpu_load: float
-    cpu_steal_share: float | None = metric("", None, "share of the cores that the host gave to other machines")
+    cpu_steal_share: float | None = metric(
+        "", None, "share of the cores that the host gave to other machines", place=920
+    )
     cpu_pressure_share: float | None
 
 

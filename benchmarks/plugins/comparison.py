@@ -10,10 +10,9 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
-from analysis.runs.saved import Run, checked, environment_of, from_pytest_benchmark
+from analysis.runs.saved import Run, checked, environment_of, from_pytest_benchmark, own_benchmarks
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
-from core.case import is_own
 from core.errors import InputError
 from core.guards import sanitized
 from core.metrics import CATALOGUE_KEY, Catalogue
@@ -38,7 +37,7 @@ class ComparisonPlugin:
         """Keep a saved run, and keep pytest-benchmark from a warning: of the CPU's clock, and of every timing in it."""
         name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
         try:
-            own = tuple(item for item in from_pytest_benchmark(compared_benchmark["benchmarks"]) if is_own(item))
+            own = own_benchmarks(Path(name), from_pytest_benchmark(compared_benchmark["benchmarks"]))
             run = checked(Run(Path(name), own, environment_of(compared_benchmark)))
         except InputError as error:
             self._unreadable.append(f"{name} is not compared: {error}")

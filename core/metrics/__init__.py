@@ -1,6 +1,6 @@
 """What a run measured: columns, and the catalogue that the run itself holds of them."""
 
-from core.metrics.catalogue import CATALOGUE_KEY, Catalogue, first_edition
+from core.metrics.catalogue import CATALOGUE_KEY, Catalogue
 from core.metrics.columns import (
     CASE_COLUMNS,
     DERIVED,
@@ -21,6 +21,7 @@ from core.metrics.columns import (
     Ratio,
     lookup,
 )
+from core.metrics.known import READ_BY_NAME
 
 __all__ = [
     "CASE_COLUMNS",
@@ -33,6 +34,7 @@ __all__ = [
     "NAME",
     "PAIRED_VALIDITY",
     "RATIOS",
+    "READ_BY_NAME",
     "REPEAT_COLUMNS",
     "SAME",
     "SAME_REL",
@@ -42,6 +44,5 @@ __all__ = [
     "Direction",
     "Metric",
     "Ratio",
-    "first_edition",
     "lookup",
 ]

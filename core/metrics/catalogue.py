@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
@@ -19,23 +16,21 @@ from core.metrics.columns import (
     RATIOS,
     VALIDITY,
     Column,
+    ColumnType,
     Metric,
     with_repeat,
 )
+from core.metrics.known import READ_BY_NAME, REPEATS
 
-#: How the paths of what each task has in its own way begin.
-QUALITY = "quality."
 #: The key of `machine_info` with a run's metrics.
 CATALOGUE_KEY = "metrics"
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The metrics of one run or of several, and what is derived from them."""
+    """The metrics of one run or of several in the order of tables, and what is derived from them."""
 
     metrics: tuple[Metric, ...]
-    #: Columns of quality that the run itself does not describe: of the first edition's task, where that is another.
-    foreign: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, entries: object) -> Catalogue:
@@ -46,47 +41,40 @@ class Catalogue:
 
     @classmethod
     def of(cls, environment: Mapping[str, Any]) -> Catalogue:
-        """Return the metrics that a run's environment describes, after those of the first edition.
+        """Return the metrics that a run's environment describes; none where it describes none.
 
-        Those have their columns in any case: tables of all editions begin alike. Raises `InputError`.
+        A metric that does not say how its repeats differ has what `REPEATS` says of its column. Raises `InputError`
+        where the list cannot be read, and where it makes text of a number that is read by name, or a number of text.
         """
-        if CATALOGUE_KEY not in environment:
-            return first_edition()
-        own = cls.from_json(environment[CATALOGUE_KEY])
-        first = {metric.column: metric for metric in first_edition().metrics}
+        own = cls.from_json(environment.get(CATALOGUE_KEY, []))
         for metric in own.metrics:
-            if metric.column in first and metric.is_number != first[metric.column].is_number:
-                kind = "a number" if first[metric.column].is_number else "text"
+            if metric.is_number != READ_BY_NAME.get(metric.column, metric.is_number):
+                kind = "a number" if READ_BY_NAME[metric.column] else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        columns = {metric.column for metric in own.metrics}
-        of_quality = any(metric.path.startswith(QUALITY) for metric in own.metrics)
-        foreign = tuple(
-            column
-            for column, metric in first.items()
-            if of_quality and metric.path.startswith(QUALITY) and column not in columns
-        )
-        unheaded = [replace(metric, heading=None) if metric.column in foreign else metric for metric in first.values()]
-        # A task's own quality stands where the first edition's does.
-        place = 1 + next(number for number, metric in enumerate(unheaded) if metric.path.startswith(QUALITY))
-        others = [metric for metric in own.metrics if metric.path.startswith(QUALITY) and metric.column not in first]
-        joined = cls.joined([cls((*unheaded[:place], *others, *unheaded[place:])), own]).with_repeats(first)
-        return replace(joined, foreign=foreign)
-
-    def with_repeats(self, known: Mapping[str, Metric]) -> Catalogue:
-        """Return the metrics with the interval of a repeat; a run that says nothing of repeats has those of `known`."""
-        told = (
-            metric
-            if metric.repeat or metric.column not in known
-            else replace(metric, repeat=known[metric.column].repeat)
-            for metric in self.metrics
-        )
-        return Catalogue(tuple(map(with_repeat, told)))
+        return cls(tuple(map(with_known_repeat, own.metrics)))
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:
-        """Return the metrics of all; what several describe is as the last one describes it."""
-        by_column = {metric.column: metric for catalogue in catalogues for metric in catalogue.metrics}
-        return cls(tuple(by_column.values()))
+        """Return the metrics of all; what several describe is as the last one describes it.
+
+        They are in the order of their places, each in the last that a description gives it; those without a place
+        follow in the order in which they are listed.
+        """
+        by_column: dict[str, Metric] = {}
+        for metric in (metric for catalogue in catalogues for metric in catalogue.metrics):
+            earlier = by_column.get(metric.column, metric)
+            by_column[metric.column] = metric if metric.place is not None else replace(metric, place=earlier.place)
+        return cls(tuple(in_order(by_column.values())))
+
+    @property
+    def undescribed(self) -> tuple[Column, ...]:
+        """Columns that are read by name and of which no run says anything: they are empty."""
+        described = {metric.column for metric in self.metrics}
+        return tuple(
+            with_known_repeat(Column(column, "", None, "", is_number))
+            for column, is_number in READ_BY_NAME.items()
+            if column not in described
+        )
 
     def __iter__(self) -> Iterator[Column]:
         """Give metrics and derived figures; a ratio follows the figure that it is of."""
@@ -99,7 +87,7 @@ class Catalogue:
 
     def __getitem__(self, column: str) -> Column:
         """Return a column by its name. Raises `KeyError`."""
-        return {entry.column: entry for entry in (*self.metrics, *DERIVED)}[column]
+        return {entry.column: entry for entry in (*self.undescribed, *self.metrics, *DERIVED)}[column]
 
     @property
     def compared(self) -> tuple[Column, ...]:
@@ -107,8 +95,11 @@ class Catalogue:
         return tuple(entry for entry in self if entry.better and entry.is_number)
 
 
-@cache
-def first_edition() -> Catalogue:
-    """Return the metrics of runs that say nothing of theirs."""
-    path = Path(__file__).parents[2] / "analysis" / "runs" / "first_edition_metrics.json"
-    return Catalogue.from_json(json.loads(path.read_text(encoding="utf-8"))).with_repeats({})
+def with_known_repeat(column: ColumnType) -> ColumnType:
+    """Return a column with the interval of a repeat; one that says nothing of repeats has what is known of it."""
+    return with_repeat(replace(column, repeat=column.repeat or REPEATS.get(column.column)))
+
+
+def in_order(metrics: Iterable[Metric]) -> list[Metric]:
+    """Return metrics by their places, those of one place and those without one in the order given; the latter last."""
+    return sorted(metrics, key=lambda metric: (metric.place is None, metric.place or 0.0))

@@ -70,6 +70,8 @@ class Metric(Column):
     """A figure that instruments measure, at a dotted path of a benchmark's `extra_info`."""
 
     path: str = ""
+    #: Where it stands in tables: by rising places. Those without one stand last.
+    place: float | None = None
 
     def value(self, extra_info: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """Return this metric of a benchmark, or None where the value is missing or of another type."""
@@ -85,15 +87,17 @@ class Metric(Column):
             raise InputError(f"The run's catalogue of metrics has {ascii(entry)[:80]}; expected a mapping.")
         known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
         flags = ("is_number", "in_terminal")
-        is_typed = all(
+        place = known.get("place")
+        is_typed = (place is None or finite_number(place) is not None) and all(
             isinstance(part, bool) if name in flags else part is None or isinstance(part, str)
             for name, part in known.items()
+            if name != "place"
         )
         required = [known.get(name) for name in ("column", "path", "unit", "description")]
         if not is_typed or not all(isinstance(part, str) for part in required) or not cls._is_sound(known):
             raise InputError(
                 f"The run's catalogue of metrics has {ascii(dict(entry))[:200]}; expected column, path, unit, better "
-                "and description of a metric."
+                "and description of a metric, and for a place a finite number."
             )
         return cls(**{"better": None} | {name: part for name, part in known.items() if part is not None})
 

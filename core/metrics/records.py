@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from core.errors import InputError
+from core.metrics.catalogue import in_order
 from core.metrics.columns import Direction, Metric
 
 #: The key of a record's field under which its metric is described.
@@ -47,11 +48,14 @@ def metric(
     heading: str | None = None,
     in_terminal: bool = False,
     form: str = ".4g",
+    place: float | None = None,
     default: Any = dataclasses.MISSING,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Declare a field of a record as a metric; the parameters are the fields of `core.metrics.Column`.
+    """Declare a field of a record as a metric; the parameters are the fields of `core.metrics.Metric`.
 
-    `column` is its name in tables, that of the field where it is left out.
+    `column` is its name in tables, that of the field where it is left out. `place` is where it stands in tables, by
+    rising numbers; one that is left out is that of the metric declared before it in the same record, directly behind
+    which it then stands. Where none is before it, it stands last.
     """
     described = {name: value for name, value in locals().items() if name not in ("column", "default")}
     return field(default=default, metadata={METRIC: described | {"column": column}})
@@ -60,27 +64,29 @@ def metric(
 def metrics_of(
     record: type[Record], path: str | None = None, known: set[tuple[type, str]] | None = None
 ) -> Iterator[Metric]:
-    """Give the metrics of a record, and of the records in it.
+    """Give the metrics of a record, and of the records in it, in the order of declaration.
 
     Where several records have one base, the fields that they inherit are given once: `known` holds those given already.
     """
     types_by_name = typing.get_type_hints(record)
-    start = record.section if path is None else path
+    start, place = record.section if path is None else path, None
     for part in dataclasses.fields(record):
+        described = dict(part.metadata.get(METRIC, {}))
+        if described:
+            place = described["place"] = place if described["place"] is None else described["place"]
         owner = next(base for base in record.__mro__ if part.name in inspect.get_annotations(base))
         if known is not None and owner is not record:
             if (owner, part.name) in known:
                 continue
             known.add((owner, part.name))
-        place = f"{start}.{part.name}" if start else part.name
+        part_path = f"{start}.{part.name}" if start else part.name
         members = _members(types_by_name[part.name])
-        if METRIC in part.metadata:
-            described = dict(part.metadata[METRIC])
+        if described:
             described["column"] = described["column"] or part.name
-            yield Metric(path=place, is_number=bool({int, float} & members), **described)
+            yield Metric(path=part_path, is_number=bool({int, float} & members), **described)
         for member in members:
             if isinstance(member, type) and issubclass(member, Record):
-                yield from metrics_of(member, place)
+                yield from metrics_of(member, part_path)
 
 
 def _members(annotation: object) -> set[Any]:
@@ -91,7 +97,9 @@ def _members(annotation: object) -> set[Any]:
 
 
 def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
-    """Return the metrics of records as a saved run holds them.
+    """Return the metrics of records as a saved run holds them, in the order of their places.
+
+    Metrics of one place, and those without one, are in the order of declaration.
 
     Raises `ValueError` where two have one column or one heading, and where one could not be read again.
     """
@@ -103,7 +111,7 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise ValueError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
-    entries = [asdict(found) for found in described]
+    entries = [asdict(found) for found in in_order(described)]
     for entry in entries:
         try:
             Metric.from_json(entry)

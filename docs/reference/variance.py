@@ -117,7 +117,7 @@ def order() -> str:
 
 
 def old_intervals() -> str:
-    """How often the intervals of earlier editions held another session's figure."""
+    """How often intervals that leave out other sessions held another session's figure."""
     columns = {}
     for host, sessions in sessions_of_hosts().items():
         rows = interval_rows(sessions, sorted(HOSTS[host].glob("rounds/*.npz")))

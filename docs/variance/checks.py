@@ -165,7 +165,7 @@ def visits_of_case(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def of_rounds(seconds: np.ndarray[Any, np.dtype[np.float64]]) -> Interval:
-    """Return the first edition's interval: of the median of rounds, as if they were independent."""
+    """Return the interval of the median of rounds, as if they were independent."""
     low, high = quantile_interval(seconds.tolist(), 0.5)
     if low is None or high is None:
         raise SystemExit(f"{len(seconds)} rounds are too few for an interval of the median; expected 6 or more")
@@ -176,7 +176,7 @@ def intervals(runs: Sequence[Run], rounds: Sequence[Path]) -> dict[str, dict[str
     """Return, by kind of interval and benchmark, each session's interval and figure."""
     archives = [np.load(path, allow_pickle=False) for path in rounds]
     kinds: dict[str, Callable[[Any, str], Any]] = {
-        "of the median of one visit's rounds (first edition)": lambda file, name: file[f"{name}/visit"] == 1,
+        "of the median of one visit's rounds": lambda file, name: file[f"{name}/visit"] == 1,
         "of the median of all visits' rounds": lambda file, name: file[f"{name}/visit"] > 0,
     }
     names = [case_of(item).id for item in runs[0].benchmarks]

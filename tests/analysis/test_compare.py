@@ -21,10 +21,10 @@ from analysis.comparison.presentation import as_json, as_markdown
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import Repeat
 from core.errors import InputError
-from core.metrics import first_edition
+from tests.support.described import CATALOGUE, described
 from tests.support.saved_runs import benchmark, save
 
-LATENCY, PERPLEXITY = (first_edition()[name] for name in ("median_latency_ms", "perplexity"))
+LATENCY, PERPLEXITY = (CATALOGUE[name] for name in ("median_latency_ms", "perplexity"))
 
 
 def latency(before: list[float], after: list[float], u: float | None = None):
@@ -111,7 +111,7 @@ def test_values_that_are_not_above_zero_have_no_relative_change(value):
 
 
 def test_more_is_better_where_it_is():
-    throughput = first_edition()["throughput"]
+    throughput = CATALOGUE["throughput"]
     compared = change("x", throughput, np.array([1.0, 1.01, 0.99]), np.array([2.0, 2.02, 1.98]))
     assert compared.verdict == "better"
     assert compared.worsening_rel == pytest.approx(-1, abs=1e-3)
@@ -134,7 +134,7 @@ def test_a_change_there_and_back_is_none(first, second):
 
 
 def run(*benchmarks: dict) -> Run:
-    return Run(Path("run.json"), benchmarks, {})
+    return Run(Path("run.json"), benchmarks, described())
 
 
 def test_every_benchmark_of_either_side_is_compared():
@@ -155,13 +155,13 @@ def test_every_benchmark_of_either_side_is_compared():
     ],
 )
 def test_limits_are_read(expression, gate):
-    assert parse_gate(expression).resolved(first_edition()) == gate
+    assert parse_gate(expression).resolved(CATALOGUE) == gate
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_limit_or_one_error(text):
     try:
-        gate = parse_gate(text).resolved(first_edition())
+        gate = parse_gate(text).resolved(CATALOGUE)
     except InputError:
         return
     assert gate.limit_rel >= 0
@@ -170,7 +170,7 @@ def test_any_text_is_a_limit_or_one_error(text):
 @pytest.mark.parametrize("expression", ["perplexity", "perplexity:-1%", "perplexity:1", "rounds:1%", "nonsense:1%", ""])
 def test_what_is_no_limit_is_an_error(expression):
     with pytest.raises(InputError, match="expected"):
-        parse_gate(expression).resolved(first_edition())
+        parse_gate(expression).resolved(CATALOGUE)
 
 
 def test_runs_that_differ_by_more_than_the_floor_says_are_judged_by_their_own_spread():

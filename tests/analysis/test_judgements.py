@@ -13,9 +13,9 @@ from analysis.comparison.changes import NO_VERDICT, changes
 from analysis.comparison.gates import Gate, judge
 from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
-from analysis.report.table import table
 from analysis.runs.saved import load
 from analysis.runs.validity import Drift, drift, judgements
+from tests.support.described import described, table
 from tests.support.saved_runs import benchmark, save
 
 #: Student's t of one degree of freedom for an interval of 90%, from its table.
@@ -184,7 +184,7 @@ def test_a_drift_marks_every_benchmark_of_its_execution_and_no_other():
     frame = table(rows)
     assert frame["validity"].tolist() == ["invalid", "invalid", "valid"]
     assert frame["paired_validity"].tolist() == ["valid", "valid", "valid"]
-    assert "drifted: eager execution" in RunSummary(rows, {}, {}).warnings[0]
+    assert "drifted: eager execution" in RunSummary(rows, described(), {}).warnings[0]
 
 
 def test_the_cases_of_an_execution_are_judged_together():
@@ -269,20 +269,6 @@ def test_where_no_validity_was_recorded_none_is_made_up():
     del row["extra_info"]["validity"]["status"]
     (judged,) = judgements([row])
     assert (judged.status, judged.paired_status) == (None, None)
-
-
-def test_a_drift_that_a_run_of_the_first_edition_recorded_is_read():
-    row = timed("fp32", ())
-    del row["extra_info"]["visits"]
-    recorded = {"sentinel": "fp32-eager", "change_rel": 0.2, "change_ci95_low": 0.1, "change_ci95_high": 0.3}
-    row["extra_info"]["validity"]["drift"] = recorded
-    (judged,) = judgements([row])
-    assert (judged.status, judged.drift) == ("invalid", Drift("fp32-eager", 0.2, 0.1, 0.3))
-    assert judged.paired_status == "valid"
-    for unreadable in (recorded | {"change_rel": None}, 3, None):
-        row["extra_info"]["validity"]["drift"] = unreadable
-        assert judgements([row])[0].drift is None
-        assert judgements([row])[0].status == "valid"
 
 
 def test_logits_that_are_not_finite_make_a_measurement_invalid():

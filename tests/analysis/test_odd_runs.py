@@ -27,6 +27,8 @@ from analysis.report.summary import RunSummary
 from analysis.report.writer import summary
 from analysis.runs.saved import load
 from core.errors import InputError
+from core.metrics import READ_BY_NAME
+from tests.support.described import METRICS
 from tests.support.json_values import json_values
 from tests.support.saved_runs import whole_run
 
@@ -37,6 +39,8 @@ MORE = {
     "integrity": {"checks": {"files_exist": True}},
     "device": "cuda:0",
 }
+#: Keys of a metric's description whose text decides what is done with it.
+DECIDING = ("column", "path", "better", "form", "repeat", "reason_column", "low_column", "high_column")
 
 
 def whole_document() -> dict[str, Any]:
@@ -59,7 +63,7 @@ def whole_document() -> dict[str, Any]:
             "device": "cpu",
             "unusable_gpus": [{"name": "P100", "sentence": "P100 cannot be used: no kernels; install others."}],
             "cpu": {"brand_raw": "x", "count": 2},
-            "metrics": [{"column": "casts", "path": "numerics.casts", "unit": "", "better": None, "description": "x"}],
+            "metrics": [metric for metric in METRICS if metric["column"] in (*READ_BY_NAME, "casts")],
         },
         "commit_info": {"id": "c" * 40},
         "datetime": "2026-01-02T03:04:05",
@@ -159,7 +163,7 @@ def test_values_nested_beyond_what_python_shows_are_one_sentence(odd_run):
 
 def test_text_of_a_saved_run_does_not_steer_the_terminal(odd_run, monkeypatch, tmp_path, capsys):
     odd = "\x1b]0;title\x07\x1b[2Jred\x9b31m\r\x08"
-    names = ("precision", "execution", "name", "column", "path")
+    names = ("precision", "execution", "name", *DECIDING)
     path = odd_run({place: odd for place in PLACES if isinstance(at(place), str) and place[-1] not in names})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")  # what is printed counts here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import math
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.plot import SECTIONS
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from core.tasks import first_edition
+from tests.support.described import TASKS, described
 from tests.support.saved_runs import benchmark, whole_run
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -41,7 +42,7 @@ def hostile_run() -> RunSummary:
     item = benchmark(HOSTILE, 5.0, 400.0)
     item["extra_info"]["provenance"]["model"] = HOSTILE
     item["extra_info"]["validity"] = {"reasons": [HOSTILE], "status": "invalid"}
-    return RunSummary([item], {HOSTILE: HOSTILE, "torch": HOSTILE}, {HOSTILE: HOSTILE})
+    return RunSummary([item], described({HOSTILE: HOSTILE, "torch": HOSTILE}), {HOSTILE: HOSTILE})
 
 
 def test_the_page_holds_everything_and_loads_nothing(tmp_path):
@@ -51,7 +52,7 @@ def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     assert sources
     assert all(str(source).startswith("data:") for source in sources)
     assert sum(tag == "img" for tag, _ in tags) == len(
-        [*plots_of(first_edition()), *(plot for plot in PLOTS.values() if not plot.name.startswith("sweep"))]
+        [*plots_of(TASKS), *(plot for plot in PLOTS.values() if not plot.name.startswith("sweep"))]
     )
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert "default-src 'none'" in document
@@ -73,23 +74,24 @@ def test_a_stand_in_is_marked_at_the_top():
 
 def test_a_run_that_recorded_little_has_a_page_too(tmp_path):
     bare = {"name": "x", "extra_info": {"case": {"precision": "fp32", "execution": "eager"}}}
-    written = write_report(tmp_path, RunSummary([bare], {}, {}))
+    written = write_report(tmp_path, RunSummary([bare], described(), {}))
     assert "unknown" in written[-1].read_text()
 
 
 def test_text_that_a_spreadsheet_would_compute_is_text_in_the_table(tmp_path):
     item = benchmark("=1+1", 1.0, None)
     item["extra_info"]["energy"]["reason"] = "@SUM(1)"
-    path, *_ = write_report(tmp_path, RunSummary([item], {}, {}))
+    path, *_ = write_report(tmp_path, RunSummary([item], described(), {}))
     (row,) = csv.DictReader(path.read_text().splitlines())
     assert (row["name"], row["precision"], row["energy_reason"]) == ("'=1+1-eager", "'=1+1", "'@SUM(1)")
     assert float(row["median_latency_ms"]) == 1.0
 
 
 def test_a_drift_is_shown_in_percent():
-    drift = {"change_rel": -0.12504, "change_ci95_low": -0.2, "change_ci95_high": 0.1}
-    item = benchmark("fp32", 1.0, validity={"drift": drift})
-    assert "-12.5%" in page(RunSummary([item], {}, {}), {})
+    medians_ms = [math.exp(-0.13355 * number / 3) for number in range(4)]
+    visits = [{"started_s": float(number), "median_ms": median_ms} for number, median_ms in enumerate(medians_ms)]
+    item = benchmark("fp32", 1.0, visits=visits)
+    assert "-12.5%" in page(RunSummary([item], described(), {}), {})
 
 
 def folded(document: str) -> list[tuple[str, str]]:
@@ -113,7 +115,7 @@ def test_it_is_laid_out_from_the_verdict_to_the_details(tmp_path):
 
 def test_a_run_with_nothing_to_choose_between_says_so_where_the_verdict_is():
     verdict = re.compile(r'class="verdict">.*?This run recommends nothing', re.DOTALL)
-    assert verdict.search(page(RunSummary([benchmark("fp32", 5.0)], {}, {}), {}))
+    assert verdict.search(page(RunSummary([benchmark("fp32", 5.0)], described(), {}), {}))
     assert not verdict.search(page(whole_run(), {}))
 
 
@@ -121,13 +123,13 @@ def test_every_picture_has_a_caption_of_its_own(tmp_path):
     document = page(whole_run(), write_plots(tmp_path, whole_run()))
     captions = re.findall(r"<figcaption>(.+?)</figcaption>", document)
     assert len(set(captions)) == len(captions) == document.count("<figure")
-    assert all(plot.caption and plot.section in SECTIONS for plot in (*PLOTS.values(), *plots_of(first_edition())))
+    assert all(plot.caption and plot.section in SECTIONS for plot in (*PLOTS.values(), *plots_of(TASKS)))
 
 
 @pytest.mark.parametrize("missing", [MOST_SHOWN, MOST_SHOWN + 3])
 def test_beyond_a_handful_caveats_are_folded_and_counted(missing):
     names = [f"case{number}" for number in range(missing)]
-    run = RunSummary([benchmark("fp32", 5.0)], {}, dict.fromkeys(names, "was skipped"))
+    run = RunSummary([benchmark("fp32", 5.0)], described(), dict.fromkeys(names, "was skipped"))
     document = page(run, {})
     more = len(run.notes) - MOST_SHOWN
     caveats = [part for part in folded(document) if part[0].startswith("Caveats")]
@@ -171,7 +173,7 @@ def opened(browser: Any, folder: Path) -> None:
     names = [f"case{number}" for number in range(MOST_SHOWN + 3)]
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
     benchmarks = [*whole_run(provenance=provenance).benchmarks, benchmark("mixed", 30.0)]
-    run = RunSummary(benchmarks, {"torch": "2"}, dict.fromkeys(names, "was skipped"))
+    run = RunSummary(benchmarks, described({"torch": "2"}), dict.fromkeys(names, "was skipped"))
     browser.get(write_report(folder, run)[-1].as_uri())
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -20,11 +22,11 @@ from analysis.report.plots.plot import Plot
 from analysis.report.plots.time_series import axis_limits
 from analysis.report.writer import write_report
 from analysis.runs.saved import Run
-from core.tasks import first_edition
+from tests.support.described import TASKS, described
 from tests.support.saved_runs import benchmark, summary_of, whole_run
 
 #: Every picture of a run of language modeling, in their order.
-EVERY = (*(plot for plot in PLOTS.values() if not plot.name.startswith("sweep")), *plots_of(first_edition()))
+EVERY = (*(plot for plot in PLOTS.values() if not plot.name.startswith("sweep")), *plots_of(TASKS))
 
 
 def texts(image: bytes) -> str:
@@ -32,12 +34,20 @@ def texts(image: bytes) -> str:
     return " ".join(ElementTree.fromstring(image).itertext())  # noqa: S314
 
 
+def shown_labels(axis: Axis) -> Iterator[Text]:
+    """The labels of an axis's ticks but those beyond its ends, which are not drawn."""
+    low, high = sorted(axis.get_view_interval())
+    for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+        if low <= tick.get_loc() <= high:
+            yield tick.label1
+
+
 def covering(figure: Figure) -> list[tuple[str, str]]:
     """Names, figures and labels of ticks that cover each other."""
     figure.draw_without_rendering()
     found = []
     for axes in figure.axes:
-        labels = [label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")]
+        labels = [label for axis in (axes.xaxis, axes.yaxis) for label in shown_labels(axis)]
         drawn = [(text.get_text(), Text.get_window_extent(text)) for text in (*axes.texts, *labels)]
         seen = [(text, box) for text, box in drawn if text and box.overlaps(axes.get_tightbbox())]
         found += [(text, other) for (text, box), (other, beside) in combinations(seen, 2) if box.overlaps(beside)]
@@ -245,7 +255,7 @@ def test_a_name_that_the_font_cannot_show_is_no_reason_to_fail(tmp_path):
 
 def saved(tmp_path: Path, name: str, median_ms: float, commit: str = "c" * 40) -> Run:
     environment = {"measured_utc": "2026-01-02 03:04 UTC", "git_commit": commit}
-    return Run(tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), environment)
+    return Run(tmp_path / name, (benchmark("fp32", median_ms), benchmark("fp16", 1.0)), described(environment))
 
 
 def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):

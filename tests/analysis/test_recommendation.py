@@ -9,14 +9,13 @@ import pytest
 from analysis.report.page import page
 from analysis.report.precisions import precision_sentences
 from analysis.report.recommendation import dominated, recommendations
-from analysis.report.table import table
 from analysis.report.text_tables import summary_table
 from analysis.report.writer import summary
-from core.metrics import first_edition
-from core.tasks import first_edition as first_edition_tasks
+from core.executions import USUAL
+from tests.support.described import CATALOGUE, TASKS, table
 from tests.support.saved_runs import measured, summary_of, with_floor
 
-ALL = first_edition()
+ALL = CATALOGUE
 
 
 def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
@@ -28,7 +27,7 @@ def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
         measured("mixed", "graph", 1.2, 300.0),
     ]
     frame = table(rows)
-    assert recommendations(frame, ALL, first_edition_tasks())[0] == (
+    assert recommendations(frame, ALL, TASKS, USUAL)[0] == (
         "Use fp16-graph: 3.00x the speed of fp32, 72% less energy, perplexity equal within 0.1%."
     )
     assert dominated(frame, ALL) == {
@@ -54,7 +53,7 @@ def test_the_fastest_of_the_graphs_with_its_gains_and_its_quality():
 )
 def test_quality_has_its_say(changes, sentence):
     frame = table([measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, **changes)])
-    assert recommendations(frame, ALL, first_edition_tasks())[0].endswith(sentence)
+    assert recommendations(frame, ALL, TASKS, USUAL)[0].endswith(sentence)
     if changes.get("verdict") in ("worse", "undecided"):
         assert dominated(frame, ALL) == {}
 
@@ -62,7 +61,7 @@ def test_quality_has_its_say(changes, sentence):
 def test_a_precision_that_is_no_faster_is_not_recommended():
     frame = table([measured("fp32", "eager", 2.0), measured("fp16", "eager", 2.0)])
     assert (
-        recommendations(frame, ALL, first_edition_tasks())[0]
+        recommendations(frame, ALL, TASKS, USUAL)[0]
         == "Stay with fp32-eager: no other precision is over 1% faster here (the fastest, fp16-eager: 1.00x the speed "
         "of fp32)."
     )
@@ -71,14 +70,14 @@ def test_a_precision_that_is_no_faster_is_not_recommended():
 def test_a_precision_that_may_be_no_faster_is_not_recommended_nor_does_it_dominate():
     rows = [measured("fp32", "eager", 9.0), measured("fp16", "eager", 8.0, size=250.0)]
     frame = table(rows, with_floor(math.log(1.2)))
-    assert recommendations(frame, ALL, first_edition_tasks())[0] == (
+    assert recommendations(frame, ALL, TASKS, USUAL)[0] == (
         "Stay with fp32-eager or measure again: fp16-eager is not clearly faster (1.13x the speed of fp32; a repeat "
         "may find 0.94 to 1.35x)."
     )
     assert dominated(frame, ALL) == {}
     rows.append(measured("mixed", "eager", 6.0))
     frame = table(rows, with_floor(math.log(1.2)))
-    assert recommendations(frame, ALL, first_edition_tasks())[0].startswith("Use mixed-eager: 1.50x")
+    assert recommendations(frame, ALL, TASKS, USUAL)[0].startswith("Use mixed-eager: 1.50x")
     assert dominated(frame, ALL) == {"fp32-eager": "mixed-eager"}
 
 
@@ -86,7 +85,7 @@ def test_what_was_measured_in_one_piece_has_a_ratio_and_no_verdict():
     rows = [measured("fp32", "eager", 9.0), measured("fp16", "eager", 3.0, size=250.0)]
     for item in rows:
         del item["extra_info"]["visits"]
-    assert recommendations(table(rows), ALL, first_edition_tasks()) == [
+    assert recommendations(table(rows), ALL, TASKS, USUAL) == [
         "fp16-eager was the fastest in this run (3.00x the speed of fp32); nothing says how far a repeat may differ, "
         "so nothing is recommended. Measure again, in two visits or more."
     ]
@@ -99,7 +98,7 @@ def test_without_a_latency_there_is_nothing_to_choose_between_and_no_ratio(media
         [measured("fp32", "graph", median_ms), measured("fp16", "graph", 1.0)],
         [measured("fp32", "graph", 1.0), measured("fp16", "graph", median_ms)],
     ):
-        assert recommendations(table(rows), ALL, first_edition_tasks()) == []
+        assert recommendations(table(rows), ALL, TASKS, USUAL) == []
         assert table(rows)["speedup_vs_fp32"].isna().any()
         assert table(rows).set_index("name").loc["fp16-graph"].filter(like="speedup").isna().all()
 
@@ -110,15 +109,13 @@ def test_an_energy_is_lower_only_where_its_interval_is():
     assert dominated(table(rows, with_floor(0.01, "graph")), ALL) == {"fp32-graph": "fp16-graph"}
     wide = table(rows, with_floor(0.05, "graph"))
     assert dominated(wide, ALL) == {}
-    assert "2.00x the speed of fp32, no clear difference in energy" in str(
-        recommendations(wide, ALL, first_edition_tasks())
-    )
+    assert "2.00x the speed of fp32, no clear difference in energy" in str(recommendations(wide, ALL, TASKS, USUAL))
 
 
 def test_an_invalid_measurement_recommends_nothing():
     rows = [measured("fp32", "graph", 2.0), measured("fp16", "graph", 1.0, status="invalid")]
-    assert recommendations(table(rows), ALL, first_edition_tasks()) == []
-    assert recommendations(table(rows[:1]), ALL, first_edition_tasks()) == []
+    assert recommendations(table(rows), ALL, TASKS, USUAL) == []
+    assert recommendations(table(rows[:1]), ALL, TASKS, USUAL) == []
     assert dominated(table(rows), ALL) == {}
 
 
@@ -145,7 +142,7 @@ def test_each_precision_is_told_what_it_gives_and_what_it_costs():
         nine_tenths("int8", 4.5, 1800.0, size=165.0),
         nine_tenths("tf32", 3.0, 900.0),
     ]
-    assert precision_sentences(table(rows), ALL, first_edition_tasks()) == [
+    assert precision_sentences(table(rows), ALL, TASKS, USUAL) == [
         "fp16-graph: 3.00x the speed of fp32, 72% less energy, 50% of fp32's size, gives fp32's most likely token "
         "90.0% of the time (divergence 0.0012 nats).",
         "int8_weights-graph: 1.76x the speed of fp32, 56% less energy, 33% of fp32's size, 1.70 times the latency of "
@@ -160,7 +157,7 @@ def test_each_precision_is_told_what_it_gives_and_what_it_costs():
 
 def test_a_precision_within_a_percent_of_fp32_is_as_fast():
     rows = [measured("fp32", "eager", 3.0, 900.0), measured("fp16", "eager", 3.012, 903.0)]
-    (sentence,) = precision_sentences(table(rows, with_floor(math.log(1.0005))), ALL, first_edition_tasks())
+    (sentence,) = precision_sentences(table(rows, with_floor(math.log(1.0005))), ALL, TASKS, USUAL)
     assert sentence.startswith("fp16-eager: as fast as fp32, ")
     assert "times the latency" not in sentence
 
@@ -169,7 +166,7 @@ def test_energy_without_an_interval_is_not_claimed():
     rows = [measured("fp32", "graph", 3.0, 900.0), measured("fp16", "graph", 1.0, 250.0)]
     frame = table(rows)
     frame[["energy_saving_repeat95_low", "energy_saving_repeat95_high"]] = math.nan
-    for text in (*recommendations(frame, ALL, first_edition_tasks()), *precision_sentences(frame, ALL, {})):
+    for text in (*recommendations(frame, ALL, TASKS, USUAL), *precision_sentences(frame, ALL, {}, USUAL)):
         assert "3.00x the speed of fp32" in text
         assert "energy" not in text
 
@@ -187,4 +184,4 @@ def test_compiled_is_looked_at_first():
         for execution in ("graph", "compiled")
         for precision in ("fp32", "fp16")
     ]
-    assert recommendations(table(rows), ALL, first_edition_tasks())[0].startswith("Use fp16-compiled: 2.00x")
+    assert recommendations(table(rows), ALL, TASKS, USUAL)[0].startswith("Use fp16-compiled: 2.00x")

@@ -11,7 +11,6 @@ import pytest
 
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
-from analysis.report.table import table
 from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
@@ -19,6 +18,7 @@ from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Seri
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
+from tests.support.described import table
 from tests.support.saved_runs import benchmark, extra_info, in_visits, save, with_floor
 
 #: Two-sided 95% points of Student's t distribution, from a printed table.

@@ -9,10 +9,9 @@ import sys
 import pytest
 
 from analysis.report.summary import RunSummary
-from analysis.report.table import table
 from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
-from core.metrics import first_edition
+from tests.support.described import CATALOGUE, described, table
 from tests.support.saved_runs import benchmark, in_visits, with_floor
 from tests.support.tiny import REPOSITORY
 
@@ -32,7 +31,7 @@ def test_ratios_have_the_interval_of_a_repeat_over_the_visits_that_both_sides_ma
     assert frame.loc["fp32-eager", "speedup_vs_fp32"] == 1
     assert frame.loc["mixed-eager", "speedup_vs_fp32"] == 6 / 4  # measured in one piece
     assert frame.loc["mixed-eager"].filter(like="repeat95").isna().all()
-    text = terminal_table(frame.reset_index(), first_edition(), {})
+    text = terminal_table(frame.reset_index(), CATALOGUE, {})
     assert text["speed vs FP32"].tolist() == ["1.00x", "2.00x ± 10.0%", "1.50x"]
     assert text["energy mJ"].tolist() == ["400.0 ± 10.0%", "100.0 ± 10.0%", "-"]
 
@@ -50,13 +49,13 @@ def test_a_missing_figure_is_empty_and_never_zero():
     frame = table([benchmark("fp32", 5.0), benchmark("fp16", 2.0, 9.0)])
     assert frame["energy_per_sample_mj"].isna().tolist() == [True, False]
     assert frame["energy_reduction_vs_fp32"].isna().all()
-    text = summary_table(frame, first_edition(), {})
+    text = summary_table(frame, CATALOGUE, {})
     assert text["energy mJ"].tolist() == ["-", "9.0"]
 
 
 def test_the_summary_says_why_a_figure_or_a_benchmark_is_missing():
     benchmarks = [benchmark("fp32", 5.0)]
-    text = summary(RunSummary(benchmarks, {"torch": "2"}, {"fp16-eager": "was not run: not native here"}))
+    text = summary(RunSummary(benchmarks, described({"torch": "2"}), {"fp16-eager": "was not run: not native here"}))
     assert "no energy for fp32-eager: no meter." in text
     assert "fp16-eager was not run: not native here." in text
 
@@ -73,7 +72,7 @@ def test_results_and_the_root_conftest_load_nothing_heavy(module):
 
 
 def test_an_interval_wider_than_its_figure_is_given_by_its_ends():
-    speedup = first_edition()["speedup_vs_fp32"]
+    speedup = CATALOGUE["speedup_vs_fp32"]
     assert with_half_width(speedup, 1.0, 0.5, 1.9) == "1.00x ± 90.0%"
     assert with_half_width(speedup, 1.0, 0.4, 2.6) == "1.00x (0.40x to 2.60x)"
     assert with_half_width(speedup, 1.0, 1e-7, 5e6) == "1.00x (not known to a factor of 10)"

@@ -16,11 +16,12 @@ from analysis.comparison.history import overview
 from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
-from analysis.report.table import table
 from analysis.runs.saved import load, select
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from core.errors import InputError
+from core.executions import USUAL
+from tests.support.described import table
 from tests.support.saved_runs import benchmark, in_visits, save, with_floor
 
 
@@ -180,7 +181,7 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
         executed("fp16", "eager", 7.5, kernel_time_ms=0.8),
         executed("fp16", "graph", 1.0),
     ]
-    (sentence,) = explanations(table(rows))
+    (sentence,) = explanations(table(rows), USUAL)
     assert sentence.startswith(
         "FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x; a repeat finds 0.89 to 0.98) on this "
         "machine: 87% of"
@@ -190,9 +191,9 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
         "In a CUDA graph it is faster than FP32 (1.000 against 3.000 ms, 3.00x; a repeat finds 2.86 to 3.15)."
         in sentence
     )
-    assert explanations(table(rows[:3])) == []
+    assert explanations(table(rows[:3]), USUAL) == []
     rows[0]["extra_info"]["validity"]["status"] = "invalid"
-    assert explanations(table(rows))[0].startswith(
+    assert explanations(table(rows), USUAL)[0].startswith(
         "FP16 in eager is not judged against FP32, for a measurement is invalid (7.500 against 7.000 ms, 0.93x). In "
     )
 
@@ -209,7 +210,7 @@ def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():
         executed("fp16", "eager", 8.0),
         executed("fp16", "graph", 7.01),
     ]
-    (sentence,) = explanations(table(rows, floors_of_both(0.2, 0.005)))
+    (sentence,) = explanations(table(rows, floors_of_both(0.2, 0.005)), USUAL)
     assert (
         "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.13x; a repeat finds 0.92 to 1.37"
         in sentence
@@ -230,7 +231,7 @@ def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():
 def test_faster_and_slower_need_an_interval_without_one(fp16_ms, words):
     rows = [executed("fp32", "eager", 9.0), executed("fp32", "graph", 3.0)]
     rows += [executed("fp16", "eager", fp16_ms), executed("fp16", "graph", 1.0)]
-    (sentence,) = explanations(table(rows, floors_of_both(math.log(1.105), 0.01)))
+    (sentence,) = explanations(table(rows, floors_of_both(math.log(1.105), 0.01)), USUAL)
     assert sentence.startswith(f"FP16 in eager is {words} FP32")
 
 

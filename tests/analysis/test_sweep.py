@@ -9,8 +9,8 @@ from analysis.report.deployment import Tariff
 from analysis.report.plots.bars import bars
 from analysis.report.plots.lines import lines
 from analysis.report.reply import ReplyLength, replies
-from analysis.report.table import table
 from core.case import Case
+from tests.support.described import table
 from tests.support.saved_runs import measured, summary_of, with_floor
 
 BATCHES = (1, 4, 16, 64)

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from analysis.report.recommendation import dominated
-from analysis.report.table import table
 from benchmarks.instruments.energy.measurement import meter_facts, refuse, require_undisturbed
 from benchmarks.instruments.roofline.instrument import roofline
 from benchmarks.instruments.validity import validity, visit_state
@@ -30,13 +29,13 @@ from benchmarks.meters import MeterError
 from benchmarks.meters.power_sensor import instant_power
 from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
 from benchmarks.steady_state import is_steady
-from core.metrics import first_edition
 from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling.paired import perplexity_difference
 from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
+from tests.support.described import CATALOGUE, table
 from tests.support.fake_nvml import fake_nvml, field_value
 from tests.support.saved_runs import measured, with_floor
 
@@ -205,7 +204,7 @@ def test_a_sequence_without_a_target_does_not_count_for_an_interval():
 @pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])
 def test_a_benchmark_is_dominated_by_more_than_one_percent(median_ms, beaten):
     frame = table([measured("fp32", "graph", 3.0), measured("fp16", "graph", median_ms)], with_floor(0.0, "graph"))
-    assert bool(dominated(frame, first_edition())) is beaten
+    assert bool(dominated(frame, CATALOGUE)) is beaten
 
 
 def test_the_load_of_others_leaves_out_this_process(monkeypatch):

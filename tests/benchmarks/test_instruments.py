@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
@@ -21,12 +21,8 @@ from benchmarks.instruments import INSTRUMENTS, numerics
 from benchmarks.instruments.base import AfterVisits, InVisit
 from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
-from benchmarks.policies import Policies
-from benchmarks.session import SecondsRecord, add
-from core.metrics import first_edition
-from core.metrics.records import Record, catalogue, metric, metrics_of
-from core.tasks import DEFAULT_TASK
-from fixtures.tasks import TASKS
+from benchmarks.session import add
+from core.metrics.records import Record, catalogue, metric
 from fixtures.tasks.language_modeling import task as language_modeling
 from tests.support.registries import register
 from tests.support.tiny import REPOSITORY
@@ -201,23 +197,6 @@ def test_a_record_is_written_once():
     with pytest.raises(ValueError, match="Words writes letters a second time"):
         add(extra_info, Words(letters=2))
     assert extra_info == {"words": {"letters": 1}}
-
-
-#: Since visits there are other intervals, and more of them.
-INTERVALS = ("interval_of", "low_column", "high_column", "relative_column")
-#: The summary shows more columns, and what a quantized model's checkpoint would be is predicted.
-SHOWN = ("heading", "form", "repeat")
-
-
-def test_what_the_suite_measures_is_described_as_the_first_edition_described_it():
-    instruments = [instrument(Policies()) for instrument in INSTRUMENTS.values()]
-    records = [record for instrument in instruments for record in instrument.records([TASKS[DEFAULT_TASK]])]
-    metrics = [found for record in records for found in metrics_of(record)]
-    described = {found.column: found for found in (*metrics, *metrics_of(SecondsRecord))}
-    for then in first_edition().metrics:
-        now = described[then.column]
-        same = {name: getattr(then, name) for name in ("description", "reason_column", *INTERVALS, *SHOWN)}
-        assert replace(now, **same) == then
 
 
 class AnotherAxis:

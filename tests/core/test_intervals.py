@@ -17,9 +17,9 @@ from analysis.comparison.changes import Change, change
 from analysis.comparison.gates import Gate, judge, parse_gate
 from benchmarks.instruments.energy.figures import relative_u95
 from benchmarks.instruments.latency.statistics import medians
-from core.metrics import first_edition
 from core.statistics.intervals import block_medians, mean_interval, quantile_interval, student_t, welch
 from fixtures.dataset.batches import FULL
+from tests.support.described import CATALOGUE
 from tests.support.timed_cases import Round, dataset, measured, timed_rounds
 
 REPEATS = 2000
@@ -29,7 +29,7 @@ runs = st.lists(st.floats(0.1, 10), min_size=2, max_size=6)
 
 
 def latency(before: list[float], after: list[float]) -> Change:
-    return change("fp16-eager", first_edition()["median_latency_ms"], np.array(before), np.array(after))
+    return change("fp16-eager", CATALOGUE["median_latency_ms"], np.array(before), np.array(after))
 
 
 @pytest.mark.parametrize("count", [6, 7, 20, 64, 100, 299, 1000])
@@ -242,19 +242,19 @@ def test_latencies_scale_and_rates_with_their_inverse(visits, factor, batch_size
         assert min(lengths_ms) * (1 - 1e-9) <= one[name] <= max(lengths_ms) * (1 + 1e-9)
 
 
-COLUMNS = [metric.column for metric in first_edition().compared]
+COLUMNS = [metric.column for metric in CATALOGUE.compared]
 
 
 @given(st.sampled_from(COLUMNS), st.decimals(0, 1000, places=3))
 def test_every_metric_with_a_better_and_a_worse_can_be_limited(column, percent):
-    gate = parse_gate(f" {column} :{percent}% ").resolved(first_edition())
+    gate = parse_gate(f" {column} :{percent}% ").resolved(CATALOGUE)
     assert gate.metric == column
     assert gate.limit_rel == pytest.approx(float(percent) / 100)
 
 
 @given(st.floats(0.1, 10), st.floats(0.1, 10), st.floats(0, 2), st.sampled_from(["lower", "higher"]))
 def test_what_every_session_finds_fails_a_limit_exactly_where_it_is_worse_by_more(before, after, limit_rel, better):
-    metric = replace(first_edition()["perplexity"], better=better)
+    metric = replace(CATALOGUE["perplexity"], better=better)
     compared = change("fp16-eager", metric, np.array([before]), np.array([after]))
     worse_by = (after / before - 1) * (1 if better == "lower" else -1)
     if worse_by == pytest.approx(limit_rel, abs=1e-9):

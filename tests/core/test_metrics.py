@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from analysis.comparison.changes import changes
 from analysis.report.plots.bars import bars, missing_values
 from analysis.report.summary import RunSummary
-from analysis.report.table import known_interval, table, tables
+from analysis.report.table import known_interval, tables
 from analysis.report.text_tables import formatted, interval_legend, summary_table, terminal_table
+from analysis.report.writer import write_report
 from analysis.runs.saved import Run
 from core.errors import InputError
-from core.metrics import RATIOS, Catalogue, Metric, first_edition
+from core.metrics import RATIOS, READ_BY_NAME, Catalogue, Metric
+from core.metrics.known import REPEATS
+from tests.support.described import CATALOGUE, METRICS, described, table
 from tests.support.json_values import json_values
 from tests.support.saved_runs import benchmark, in_visits, with_floor
 
@@ -32,11 +36,37 @@ DESCRIBED = {
 }
 
 
-def test_a_run_describes_its_metrics_and_those_of_the_first_edition_come_first():
+def test_a_run_has_the_metrics_that_it_describes_and_those_read_by_name_are_empty():
     catalogue = Catalogue.of({"metrics": [DESCRIBED]})
-    assert [metric.column for metric in catalogue.metrics][-1] == "letters"
-    assert len(catalogue.metrics) == len(first_edition().metrics) + 1
-    assert Catalogue.of({}) == first_edition()
+    assert [metric.column for metric in catalogue.metrics] == ["letters"]
+    assert Catalogue.of({}).metrics == ()
+    assert {column.column for column in catalogue.undescribed} == READ_BY_NAME.keys()
+    assert CATALOGUE.undescribed == ()
+    frame = tables([Run(Path("a"), (benchmark("fp32", 4.0),), {"metrics": [DESCRIBED]})])
+    assert all(pd.api.types.is_numeric_dtype(frame[column]) == is_number for column, is_number in READ_BY_NAME.items())
+    assert frame[list(READ_BY_NAME)].isna().all(axis=None)
+
+
+def test_what_is_read_by_name_and_not_described_is_in_no_file_for_people(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
+    run = RunSummary([benchmark("fp32", 1.0), benchmark("fp16", 2.0)], {"metrics": [DESCRIBED]}, {})
+    csv, summary, *_ = write_report(tmp_path, run)
+    assert not {*READ_BY_NAME} & {*csv.read_text().splitlines()[0].split(",")}
+    headings = ("median ms", "energy mJ", "size MB", "perplexity")
+    assert [name for name in (*headings, "letters") if f"| {name} " in summary.read_text()] == ["letters"]
+
+
+def test_the_suite_describes_all_that_is_read_by_name_as_it_is_read():
+    assert {name: CATALOGUE[name].is_number for name in READ_BY_NAME} == READ_BY_NAME
+
+
+def test_a_run_that_does_not_say_how_repeats_differ_has_what_is_known_of_it():
+    entry = {"column": "median_latency_ms", "path": "latency.median_ms", "unit": "ms", "description": "x"}
+    (latency,) = Catalogue.of({"metrics": [entry]}).metrics
+    assert (latency.repeat, latency.low_column) == ("latency", "latency_repeat95_low_ms")
+    (said,) = Catalogue.of({"metrics": [entry | {"repeat": "same"}]}).metrics
+    assert (said.repeat, said.low_column) == ("same", None)
+    assert all(known == CATALOGUE[column].repeat for column, known in REPEATS.items())
 
 
 def test_a_run_does_not_make_text_of_a_figure():
@@ -48,13 +78,13 @@ def test_a_run_does_not_make_text_of_a_figure():
 def test_each_run_is_read_by_its_own_description():
     other = {"column": "median_latency_ms", "path": "timing.median_ms", "unit": "ms", "description": "x"}
     rows = [benchmark("fp32", 4.0), benchmark("fp32", None, timing={"median_ms": 5.0})]
-    runs = [Run(Path("a"), (rows[0],), {}), Run(Path("b"), (rows[1],), {"metrics": [other]})]
+    runs = [Run(Path("a"), (rows[0],), described()), Run(Path("b"), (rows[1],), {"metrics": [other]})]
     for order in (runs, runs[::-1]):
         assert sorted(tables(order)["median_latency_ms"]) == [4.0, 5.0]
 
 
 def test_a_ratio_follows_its_figure():
-    columns = [column.column for column in first_edition()]
+    columns = [column.column for column in CATALOGUE]
     assert all(columns.index(ratio.column) == columns.index(ratio.of) + 1 for ratio in RATIOS)
 
 
@@ -84,6 +114,11 @@ def test_of_two_descriptions_the_last_one_counts():
         {"low_column": "../x"},
         {"repeat": "sometimes"},
         {"heading": 3},
+        {"place": "first"},
+        {"place": True},
+        {"place": math.inf},
+        {"place": math.nan},
+        {"place": 1e300},
     ],
 )
 def test_a_description_that_could_do_harm_is_one_sentence(changes):
@@ -110,7 +145,7 @@ def test_any_description_is_a_metric_or_one_error(replaced):
     except InputError:
         return
     assert formatted(1.5, metric)
-    environment = {"metrics": [DESCRIBED | replaced]}
+    environment = {"metrics": [*METRICS, DESCRIBED | replaced]}
     run = RunSummary([benchmark("fp32", 1.0), benchmark("fp16", 2.0)], environment, {})
     assert metric.column in run.frame
     assert summary_table(run.frame, run.catalogue, {}).to_markdown()
@@ -158,15 +193,15 @@ def test_a_run_with_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path):
     ],
 )
 def test_a_figure_is_formatted_as_its_metric_says(value, column, text):
-    assert formatted(value, first_edition()[column]) == text
+    assert formatted(value, CATALOGUE[column]) == text
 
 
 def test_a_metric_with_a_heading_has_a_column_in_the_tables_and_its_interval_in_the_legend():
     rows = [benchmark("fp32", 4.0, 100.0), benchmark("fp16", 2.0)]
     in_visits(rows[0])
     rows[0]["extra_info"]["words"] = {"letters": 1234}
-    catalogue = Catalogue.of({"metrics": [DESCRIBED]})
-    frame = table(rows, {"metrics": [DESCRIBED]} | with_floor(math.log(1.1)))
+    environment = {"metrics": [*METRICS, DESCRIBED]}
+    catalogue, frame = Catalogue.of(environment), table(rows, environment | with_floor(math.log(1.1)))
     summary = summary_table(frame, catalogue, {})
     assert summary["letters"].tolist() == ["1,234", "-"]
     assert summary["energy mJ"].tolist() == ["100.0 (90.9 to 110.0)", "-"]
@@ -175,11 +210,11 @@ def test_a_metric_with_a_heading_has_a_column_in_the_tables_and_its_interval_in_
     )
     assert "letters" not in terminal_table(frame, catalogue, {})
     assert terminal_table(frame, catalogue, {})["energy mJ"].tolist() == ["100.0 ± 10.0%", "-"]
-    assert interval_legend(table(rows[1:]), first_edition()) is None
+    assert interval_legend(table(rows[1:]), CATALOGUE) is None
 
 
 def test_an_interval_that_does_not_hold_its_figure_is_none():
     rows = [benchmark("fp32", 4.0)]
     rows[0]["extra_info"]["latency"].update(ci95_low_ms=4.1, ci95_high_ms=5.0)
-    low, high = known_interval(table(rows), "median_latency_ms", first_edition())
+    low, high = known_interval(table(rows), "median_latency_ms", CATALOGUE)
     assert (low.isna().all(), high.isna().all()) == (True, True)

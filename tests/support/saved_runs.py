@@ -11,6 +11,7 @@ from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.noise_floor import Floor
 from analysis.uncertainty.variance import FIGURES
 from core.case import Case
+from tests.support.described import described
 
 
 def benchmark(
@@ -80,7 +81,7 @@ def save(folder: Path, number: int, *benchmarks: dict) -> Path:
     """Save a run in a folder as pytest-benchmark does, under its number."""
     path = folder / f"{number:04}_run.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {"torch": "2"}}))
+    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": described({"torch": "2"})}))
     return path
 
 
@@ -92,7 +93,7 @@ def extra_info(saved: dict, name: str) -> dict:
 
 def summary_of(*benchmarks: dict) -> RunSummary:
     """A run that measured these and left nothing out."""
-    return RunSummary(benchmarks, {"torch": "2", "torch_threads": 2}, {})
+    return RunSummary(benchmarks, described({"torch": "2", "torch_threads": 2}), {})
 
 
 def whole_run(**more: object) -> RunSummary:

@@ -23,7 +23,13 @@ class GradeRecord(QualityRecord):
     """The mean distance of grades from the right ones."""
 
     mean_error: float = metric(
-        "", "lower", "mean distance from the right grade", repeat=SAME, heading="mean error", in_terminal=True
+        "",
+        "lower",
+        "mean distance from the right grade",
+        repeat=SAME,
+        heading="mean error",
+        in_terminal=True,
+        place=200,
     )
     error_change: float | None = metric("", "lower", "mean error minus FP32's", repeat=SAME, default=None)
 

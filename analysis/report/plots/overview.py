@@ -107,8 +107,9 @@ def draw(
         else:
             axes.barh(place, value, 0.7, color=colour, hatch=hatch, edgecolor="white")
         if high > low:
-            error = [[value - max(low, left)], [high - value]]
-            axes.errorbar(value, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
+            shown = max(value, left)  # a logarithmic axis has no 0: the interval of one begins at the axis's left end
+            error = [[shown - max(low, left)], [high - shown]]
+            axes.errorbar(shown, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
         write_beside(axes, max(value, high, left), place, number(value, form) + row_signs(rows.iloc[place]))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     if is_log:

@@ -32,7 +32,7 @@ class EnergyRecord(Record):
 
     section: ClassVar[str] = "energy"
     mean_power_w: float | None = metric(
-        "W", None, "mean power while the loop ran", heading="power W", form=".0f", default=None
+        "W", None, "mean power while the loop ran", heading="power W", form=".0f", place=300, default=None
     )
     energy_per_sample_mj: float | None = metric(
         "mJ",
@@ -45,13 +45,13 @@ class EnergyRecord(Record):
         form=".1f",
         default=None,
     )
-    method: str = metric("", None, "what measured the energy", column="energy_method", default="none")
+    method: str = metric("", None, "what measured the energy", column="energy_method", place=700, default="none")
     rel_u95: float | None = metric(
         "", None, "relative 95% uncertainty of this session's centre", column="energy_rel_u95", default=None
     )
     status: str = metric("", None, "ok, marked, disputed, unavailable or off", column="energy_status")
     marks: str | None = metric(
-        "", None, "what must be known of the energy to read it", column="energy_marks", default=None
+        "", None, "what must be known of the energy to read it", column="energy_marks", place=910, default=None
     )
     energy_per_token_mj: float | None = metric(
         "mJ", "lower", "energy of one token, for workloads that count tokens", default=None
@@ -65,27 +65,35 @@ class EnergyRecord(Record):
         low_column="energy_net_ci95_low_mj",
         high_column="energy_net_ci95_high_mj",
         heading="net energy mJ",
+        place=710,
         form=".1f",
         default=None,
     )
     net_ci95_low_mj: float | None = metric(
-        "mJ", None, "lower end of its 95% interval", column="energy_net_ci95_low_mj", default=None
+        "mJ", None, "lower end of its 95% interval", column="energy_net_ci95_low_mj", place=910, default=None
     )
     net_ci95_high_mj: float | None = metric(
         "mJ", None, "upper end of its 95% interval", column="energy_net_ci95_high_mj", default=None
     )
     net_reason: str | None = None
-    idle_power_w: float | None = metric("W", None, "power with the models loaded and no loop running", default=None)
+    idle_power_w: float | None = metric(
+        "W", None, "power with the models loaded and no loop running", place=720, default=None
+    )
     idle_power_before_w: float | None = None
     idle_power_after_w: float | None = None
     idle_temperature_c: int | None = None
     loop_ms: float | None = metric(
-        "ms", "lower", "time from one round to the next while energy was metered", column="loop_ms", default=None
+        "ms",
+        "lower",
+        "time from one round to the next while energy was metered",
+        column="loop_ms",
+        place=910,
+        default=None,
     )
     gap_share: float | None = metric(
         "", "lower", "share of that time in which no forward ran", column="loop_gap_share", default=None
     )
-    samples_per_joule: float | None = metric("samples/J", "higher", "samples for one joule", default=None)
+    samples_per_joule: float | None = metric("samples/J", "higher", "samples for one joule", place=730, default=None)
     tokens_per_joule: float | None = metric("tokens/J", "higher", "text tokens for one joule", default=None)
     energy_delay_product_mj_ms: float | None = metric("mJ ms", "lower", "energy times time", default=None)
     cross_check_rel: float | None = metric("", None, "integrated power against the counter", default=None)

@@ -43,7 +43,7 @@ class VisitLatency(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyRecord(Record):
-    """Times in ms. The order of the fields is that of the tables."""
+    """Times in ms. Tables show the metrics by their places; one without a place follows the one before it."""
 
     section: ClassVar[str] = "latency"
     median_ms: float = metric(
@@ -55,9 +55,10 @@ class LatencyRecord(Record):
         heading="median ms",
         in_terminal=True,
         form=".3f",
+        place=100,
     )
     full_median_ms: float | None = metric(
-        "ms", "lower", "median of the rounds whose masks are all ones, so that no mask is prepared"
+        "ms", "lower", "median of the rounds whose masks are all ones, so that no mask is prepared", place=900
     )
     padded_median_ms: float | None = metric("ms", "lower", "median of the other rounds")
     full_share: float = metric("", None, "share of the dataset's batches whose masks are all ones")
@@ -67,6 +68,7 @@ class LatencyRecord(Record):
         "lower",
         "mean time of a forward, weighted in the same way",
         column="mean_latency_ms",
+        place=110,
         heading="mean ms",
         form=".3f",
     )
@@ -94,6 +96,7 @@ class LatencyRecord(Record):
         None,
         "lower end of the 95% interval of this session's centre",
         column="median_ci95_low_ms",
+        place=400,
     )
     ci95_high_ms: float | None = metric(
         "ms",

@@ -28,7 +28,7 @@ class RooflineRecord(Record):
 
     section: ClassVar[str] = "latency"
     kernel_time_ms: float | None = metric(
-        "ms", "lower", "summed time of the kernels of one forward, weighted like the median"
+        "ms", "lower", "summed time of the kernels of one forward, weighted like the median", place=420
     )
     kernels: int | None = metric("", None, "kernels of one forward of the more frequent variant")
     full_kernel_time_ms: float | None
