@@ -93,13 +93,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def modules_of(package: str) -> Iterator[ModuleType]:
     """Import and give the modules in a package's folder and in the folders below it, by their names."""
-    for found in sorted(pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."), key=by_name):
-        yield importlib.import_module(found.name)
-
-
-def by_name(found: pkgutil.ModuleInfo) -> str:
-    """Return the name of a module that was found."""
-    return found.name
+    folder = importlib.import_module(package).__path__
+    for name in sorted(found.name for found in pkgutil.walk_packages(folder, f"{package}.")):
+        yield importlib.import_module(name)
 
 
 def own_values(module: ModuleType) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.files import write
-from docs.reference import classification, coverage, generation, other_tools, precisions, results, variance
+from docs.reference import classification, coverage, generation, kinds, other_tools, precisions, results, variance
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))))
@@ -39,6 +39,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
         *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),
         coverage.eager_ratios,
+        kinds.kinds,
     )
 }
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n)(?:(?!<!-- figures).)*?(\n<!-- end of figures -->)", re.DOTALL)

@@ -147,7 +147,9 @@ def of_the_same(sessions: list[Run]) -> tuple[str, str]:
     sentences = [
         line
         for run in sessions
-        for line in recommendations(table(run.benchmarks, run.environment), run.catalogue, tasks_of(run.environment))
+        for line in recommendations(
+            table(run.benchmarks, run.environment), run.catalogue, tasks_of(run.environment), run.executions
+        )
     ]
     wrong = sum(not line.startswith("Stay with fp32-graph") for line in sentences)
     return f"{sum(ratios)} of {len(ratios)} ratios", f"{wrong} of {len(sentences)} sentences"

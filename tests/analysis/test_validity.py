@@ -207,7 +207,6 @@ def test_a_snapshot_reads_everything_in_its_unit(library):
         "BOARD_LIMIT_ns": 15,
         "RELIABILITY_ns": 25,
     }
-    assert nvml.sm_clock_mhz(CUDA) == 1980
 
 
 @pytest.fixture
@@ -263,7 +262,6 @@ def test_a_gpu_lost_in_mid_run_is_unknown_with_nvmls_reason(library):
     assert found["status"] == "unknown"
     assert "NVML_ERROR_GPU_IS_LOST" in found["unknown"]["sm_clock_mhz"]
     assert found["sm_clock_mhz"] is None
-    assert nvml.sm_clock_mhz(CUDA) is None
 
 
 @pytest.mark.usefixtures("quiet_machine")

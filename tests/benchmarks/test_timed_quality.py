@@ -28,6 +28,7 @@ def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
     settings = SimpleNamespace(device=CPU)
     return SimpleNamespace(
+        execution=EXECUTIONS[execution],
         settings=settings,
         case=case,
         cases=(case, *others),

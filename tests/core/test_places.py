@@ -19,7 +19,7 @@ from core.metrics import CATALOGUE_KEY, Catalogue, Metric
 from core.metrics.records import Record, catalogue, metric
 from core.tasks import TASKS_KEY, as_json
 from fixtures.tasks import TASKS
-from tests.analysis.test_results import benchmark
+from tests.support.saved_runs import benchmark
 
 
 @dataclass(frozen=True, kw_only=True)

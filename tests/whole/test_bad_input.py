@@ -19,7 +19,7 @@ USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
     [
         (
             "--precisions=fp32,fp7",
-            "--precisions names 'fp7'; expected some of auto, all, fp32, *, fp8*.",
+            "--precisions names 'fp7' (did you mean fp8*; expected some of auto, all, fp32, *, fp8*.",
         ),
         ("--precisions=fp32,,bf16", "*: error: argument --precisions: has nothing between two commas in 'fp32,,bf16'*"),
         ("--precisions=,", "*: error: argument --precisions: is empty; expected names separated by commas"),
