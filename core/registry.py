@@ -43,17 +43,17 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
     def __init__(self, noun: str, package: str, is_thing: Callable[[Any], bool], *, first: Iterable[str] = ()) -> None:
         self.noun = noun
-        self._files: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         found: dict[str, Thing] = {}
         for module in modules_of(package):
             for thing in filter(is_thing, own_values(module)):
                 file = Path(inspect.getfile(module))
                 if thing.name in found:
                     raise ValueError(
-                        f"two {noun}s are named {thing.name!r}, in {self._files[thing.name]} and in {file}; expected "
+                        f"two {noun}s are named {thing.name!r}, in {files[thing.name]} and in {file}; expected "
                         "another name for one of them"
                     )
-                found[thing.name], self._files[thing.name] = thing, file
+                found[thing.name], files[thing.name] = thing, file
         leading = [name for name in first if name in found]
         self._things = {name: found[name] for name in dict.fromkeys([*leading, *found])}
 
@@ -74,10 +74,6 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
                 f"There is no {self.noun} {name[:80]!r}{did_you_mean(name, self)}; expected one of {', '.join(self)}."
             )
         return self._things[name]
-
-    def file_of(self, name: str) -> Path:
-        """Return the file in which a thing was found. Raises `KeyError`."""
-        return self._files[name]
 
 
 def of_type(kind: type[Any]) -> Callable[[Any], bool]:
