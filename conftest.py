@@ -37,7 +37,7 @@ PLUGINS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/settings.py."""
+    """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/options.py."""
     group = parser.getgroup("gpt2-precision", "precision benchmark")
     add = group.addoption
     add(

@@ -18,8 +18,8 @@ from data_prep.datasets import DATASETS, DatasetSpec
 from fixtures.device.nvml import NvmlError
 from fixtures.executions import EXECUTIONS
 from fixtures.families import FAMILIES
+from fixtures.options import parse_device
 from fixtures.precisions import PRECISIONS, unavailable_reason
-from fixtures.settings import parse_device
 from fixtures.tasks import TASKS
 from fixtures.workloads import WORKLOADS
 

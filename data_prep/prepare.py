@@ -19,6 +19,7 @@ from core.folders import is_folder, refuse_foreign_files
 from core.guards import LIMITS, is_name
 from data_prep import text
 from data_prep.datasets import DatasetSpec
+from data_prep.datasets.spec import Text
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
     FILE_NAMES,
@@ -52,7 +53,7 @@ def prepare(
 
 def real_source(
     spec: DatasetSpec, protocol: Protocol, stand_in_mode: str
-) -> tuple[text.Text, transformers.PreTrainedTokenizerBase] | None:
+) -> tuple[Text, transformers.PreTrainedTokenizerBase] | None:
     """Return the real text and tokenizer, or None where only generated ones are available and allowed.
 
     They may replace only the published text and tokenizer: anything requested by name is either found or an error.
@@ -81,7 +82,7 @@ def write(
     spec: DatasetSpec,
     protocol: Protocol,
     folder: Path,
-    source: text.Text,
+    source: Text,
     tokenizer: transformers.PreTrainedTokenizerBase,
     *,
     is_stand_in: bool,
@@ -131,7 +132,7 @@ def require_names(spec: DatasetSpec, description: Mapping[str, Any]) -> None:
 def metadata(
     spec: DatasetSpec,
     protocol: Protocol,
-    source: text.Text,
+    source: Text,
     tokenizer: transformers.PreTrainedTokenizerBase,
     tensors: Mapping[str, torch.Tensor],
     *,

@@ -9,7 +9,7 @@ import datasets
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from data_prep.text import Text
+from data_prep.datasets.spec import Text
 
 ROWS = 1940
 #: Rows that fill all 128 positions, and the spread of the shorter ones, as WikiText-2 has them (mean 102 tokens a row).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -11,22 +10,12 @@ from huggingface_hub import HfApi, is_offline_mode
 from yaml import YAMLError
 
 from core.errors import InputError, first_line
-from data_prep.datasets.spec import DatasetSpec
+from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.hub import HUB_ERRORS
 from data_prep.protocol import Protocol
 
 #: What the columns of a text may hold: text, or the numbers of classes.
 COLUMN_DTYPES = {"text": ("string", "large_string"), "class": ("int64", "int32", "int8")}
-
-
-@dataclass(frozen=True)
-class Text:
-    """Rows of text (a dataset with its specification's columns), a short name for tables, and where they came from."""
-
-    rows: datasets.Dataset
-    name: str
-    source: str
-    revision: str | None
 
 
 def from_hub(spec: DatasetSpec, protocol: Protocol) -> Text:

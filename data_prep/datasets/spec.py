@@ -15,7 +15,15 @@ if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown 
     import torch
     import transformers
 
-    from data_prep.text import Text
+
+@dataclass(frozen=True)
+class Text:
+    """Rows of text (a dataset with its specification's columns), a short name for tables, and where they came from."""
+
+    rows: datasets.Dataset
+    name: str
+    source: str
+    revision: str | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
-from data_prep.datasets.spec import DatasetSpec
+from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from data_prep.text import Text
 
 SENTENCE, LABEL = "sentence", "label"
 CLASSES = 2
@@ -133,7 +132,6 @@ def stand_in(seed: int) -> tuple[Text, PreTrainedTokenizerBase]:
     from transformers import PreTrainedTokenizerFast
 
     from data_prep.stand_in import distinct_words
-    from data_prep.text import Text
 
     generator = random.Random(seed)  # noqa: S311
     words = distinct_words(generator)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.datasets.spec import DatasetSpec
+from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from data_prep.text import Text
 
 VOCABULARY_SIZE = 50_257
 PADDING_ID = 50_256

@@ -33,6 +33,19 @@ def modules() -> dict[str, ast.Module]:
     return parsed
 
 
+#: The rooms of what is measured, each importing from those before it alone.
+MEASURED = (
+    ("device", "families", "settings"),
+    ("dataset", "precisions"),
+    ("models",),
+    ("workloads",),
+    ("executions",),
+    ("tasks",),
+    ("options",),
+    ("plugin",),
+)
+
+
 def runtime_nodes(tree: ast.AST):
     """Every node but those that only a type checker reads."""
     for node in ast.iter_child_nodes(tree):
@@ -54,6 +67,13 @@ def imports(name: str, tree: ast.Module, names: set[str]) -> set[str]:
     return (imported & names) - {name}
 
 
+def all_imports(name: str, tree: ast.Module) -> set[str]:
+    """The project's modules that a module imports, those that only a type checker reads among them."""
+    typed = {node for part in ast.walk(tree) if isinstance(part, ast.If) for node in ast.walk(part)}
+    shown = ast.Module([*tree.body, *(node for node in typed if isinstance(node, (ast.Import, ast.ImportFrom)))], [])
+    return imports(name, shown, set(PARSED))
+
+
 PARSED = modules()
 GRAPH = {name: imports(name, tree, set(PARSED)) for name, tree in PARSED.items()}
 
@@ -66,6 +86,19 @@ def test_no_package_imports_from_a_higher_floor():
     for name, imported in GRAPH.items():
         package = name.partition(".")[0]
         assert {other.partition(".")[0] for other in imported} <= FLOORS[package] | {package}, name
+
+
+def test_no_room_of_what_is_measured_imports_from_a_higher_one():
+    heights = {room: height for height, rooms in enumerate(MEASURED) for room in rooms}
+    for name, tree in PARSED.items():
+        package, _, rest = name.partition(".")
+        if package != "fixtures" or not rest:
+            continue
+        room = rest.partition(".")[0]
+        for other in all_imports(name, tree):
+            other_room = other.partition(".")[2].partition(".")[0]
+            if other.startswith("fixtures.") and other_room != room:
+                assert heights[other_room] < heights[room], f"{name} imports {other}"
 
 
 def test_no_module_imports_itself_through_others():
