@@ -26,7 +26,12 @@ def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
         add_help=adds_help,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    options.add_argument("--task", choices=tuple(DEFAULTS), default=DEFAULT_TASK, help="what the dataset is for")
+    options.add_argument(
+        "--task",
+        choices=tuple(DEFAULTS),
+        default=argparse.SUPPRESS,
+        help=f"what the dataset is for (default: {DEFAULT_TASK})",
+    )
     options.add_argument(
         "--name",
         metavar="NAME",
@@ -37,9 +42,20 @@ def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
 
 
 def chosen_dataset(arguments: Sequence[str] | None = None) -> DatasetSpec:
-    """Return the dataset that the command line names. Raises `InputError` where there is none of that name."""
-    named = task_option().parse_known_args(arguments)[0]
-    return DATASETS.named(named.name) if "name" in named else DEFAULTS[named.task]
+    """Return the dataset that the command line names, by its name or its task.
+
+    Raises `InputError` where there is none of that name, or where it is of another task than the one named.
+    """
+    named = vars(task_option().parse_known_args(arguments)[0])
+    if "name" not in named:
+        return DEFAULTS[named.get("task", DEFAULT_TASK)]
+    chosen = DATASETS.named(named["name"])
+    if named.get("task", chosen.task) != chosen.task:
+        raise InputError(
+            f"--name is {chosen.name}, a dataset of the task {chosen.task}, and --task is {named['task']}; leave one "
+            "of them out."
+        )
+    return chosen
 
 
 def parser(spec: DatasetSpec) -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ import torch
 
 from core.errors import InputError
 from data_prep import hub, stand_in, text
-from data_prep.__main__ import main
+from data_prep.__main__ import chosen_dataset, main
 from data_prep.datasets.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256, write_dataset
 from data_prep.prepare import prepare
@@ -257,3 +257,31 @@ def test_a_hub_that_never_answers_is_given_up_in_three_seconds(monkeypatch, offl
     monkeypatch.setattr("data_prep.hub.ask", lambda endpoint: given_up.wait(60))
     assert "no answer from" in hub.unreachable_reason()
     given_up.set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "wikitext-2"),
+        (["--task", "classification"], "sst2"),
+        (["--name", "sst2"], "sst2"),
+        (["--name=sst2", "--task=classification"], "sst2"),
+    ],
+)
+def test_a_dataset_is_named_by_itself_or_by_its_task(arguments, name):
+    assert chosen_dataset(arguments).name == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--name", "wikitext2"],
+            r"no dataset .wikitext2. \(did you mean wikitext-2\?\); expected one of wikitext-2",
+        ),
+        (["--name=sst2", "--task=language_modeling"], "of the task classification, and --task is language_modeling"),
+    ],
+)
+def test_a_name_that_fits_no_dataset_or_another_task_is_one_sentence(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        chosen_dataset(arguments)
