@@ -81,7 +81,7 @@ def run(
     """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
     if case.id not in session.runs:
         workload, traits = WORKLOADS[case.workload], EXECUTIONS[case.execution].traits
-        unavailable = workload.unfit_reason(case, traits) or workload.unavailable_reason(checkpoints[case.task], case)
+        unavailable = workload.unavailable_reason(checkpoints[case.task], case) or workload.unfit_reason(case, traits)
         if unavailable is not None:
             pytest.skip(unavailable)
         session.runs[case.id] = BenchmarkRun(

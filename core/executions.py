@@ -35,7 +35,7 @@ class ExecutionTraits:
         """Read those of a saved run. Raises `InputError` where they are not such."""
         known: dict[str, Any] = {}
         if isinstance(entry, Mapping):
-            known = {field.name: entry.get(field.name) for field in fields(cls)}
+            known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
         flags = [part for name, part in known.items() if name.startswith("is_")]
         is_sound = is_name(known.get("words")) and type(known.get("rank")) is int and abs(known["rank"]) < LIMITS.rank
         if not is_sound or not all(type(flag) is bool for flag in flags):
@@ -83,8 +83,8 @@ class Executions(Mapping[str, ExecutionTraits]):
         described = environment.get(EXECUTIONS_KEY)
         if described is None:
             return USUAL
-        if not isinstance(described, Mapping) or len(described) > LIMITS.metrics:
-            raise InputError(f"The run's executions are {ascii(described)[:80]}; expected a mapping.")
+        if not isinstance(described, Mapping) or len(described) > LIMITS.metrics or not all(map(is_name, described)):
+            raise InputError(f"The run's executions are {ascii(described)[:80]}; expected a mapping by their names.")
         return cls({str(name): ExecutionTraits.from_json(entry) for name, entry in described.items()})
 
     @classmethod

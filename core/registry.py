@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
@@ -35,10 +35,11 @@ Thing = TypeVar("Thing", bound=Named)
 class Registry(Mapping[str, Thing], Generic[Thing]):
     """The things of one kind by their names, in the order of their files, those in `first` before the others.
 
-    `package` is the folder of the kind: whatever a module in it, or in a folder below it, defines at its top level and
+    `package` is the folder of the kind: whatever a module in it, or in a folder below it, gives a name of its own and
     `is_thing` accepts is in the registry. What a module imports from another one is not its own.
 
-    Raises `ValueError` where two things have one name, naming both files.
+    Raises `ValueError` where two things have one name, naming both files, and where a thing would not be found: it has
+    no name in its module, or its folder is no package.
     """
 
     def __init__(self, noun: str, package: str, is_thing: Callable[[Any], bool], *, first: Iterable[str] = ()) -> None:
@@ -46,12 +47,12 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         files: dict[str, Path] = {}
         found: dict[str, Thing] = {}
         for module in modules_of(package):
-            for thing in filter(is_thing, own_values(module)):
-                file = Path(inspect.getfile(module))
-                if thing.name in found:
+            file = Path(inspect.getfile(module))
+            for thing in things_of(module, noun, is_thing):
+                if found.get(thing.name, thing) is not thing:
                     raise ValueError(
-                        f"two {noun}s are named {thing.name!r}, in {files[thing.name]} and in {file}; expected "
-                        "another name for one of them"
+                        f"two {noun}s are named {thing.name!r}, in {files[thing.name]} and in {file}; expected another "
+                        "name for one of them"
                     )
                 found[thing.name], files[thing.name] = thing, file
         leading = [name for name in first if name in found]
@@ -88,22 +89,40 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def modules_of(package: str) -> Iterator[ModuleType]:
-    """Import and give the modules in a package's folder and in the folders below it, by their names."""
-    folder = importlib.import_module(package).__path__
-    for name in sorted(found.name for found in pkgutil.walk_packages(folder, f"{package}.")):
-        yield importlib.import_module(name)
+    """Import and give the modules in a package's folder and in the folders below it, by their names.
+
+    Raises `ValueError` where a file would be passed over, because its folder has no `__init__.py`.
+    """
+    parent = importlib.import_module(package)
+    names = sorted(found.name for found in pkgutil.walk_packages(parent.__path__, f"{package}."))
+    modules = [importlib.import_module(name) for name in names]
+    found = {Path(inspect.getfile(module)) for module in (parent, *modules)}
+    for folder in parent.__path__:
+        for passed_over in sorted({*Path(folder).rglob("*.py")} - found):
+            raise ValueError(f"{passed_over} is not found: its folder has no __init__.py; expected one")
+    yield from modules
 
 
-def own_values(module: ModuleType) -> Iterator[Any]:
-    """Give the values that a module's top level assigns to a name, and the classes that it defines, in its order."""
-    for node in ast.parse(inspect.getsource(module)).body:
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
-        elif isinstance(node, ast.ClassDef):
-            yield getattr(module, node.name)
-        for target in targets:
-            if isinstance(target, ast.Name):
-                yield getattr(module, target.id)
+def things_of(module: ModuleType, noun: str, is_thing: Callable[[Any], bool]) -> list[Any]:
+    """Return the things to which a module gives a name, each once.
+
+    Raises `ValueError` where one is hidden in a container.
+    """
+    imported = imported_names(module)
+    things: dict[int, Any] = {}
+    for name, value in vars(module).items():
+        if name in imported or name.startswith("__"):
+            continue
+        inside = value.values() if isinstance(value, dict) else value
+        if isinstance(inside, (tuple, list, set, frozenset, ValuesView)) and any(map(is_thing, inside)):
+            raise ValueError(f"{inspect.getfile(module)} has a {noun} inside {name}; expected a name for each")
+        if is_thing(value):
+            things[id(value)] = value
+    return list(things.values())
+
+
+def imported_names(module: ModuleType) -> set[str]:
+    """Return the names that a module's import statements bind, wherever they stand in it."""
+    statements = ast.walk(ast.parse(inspect.getsource(module)))
+    aliases = [alias for node in statements if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names]
+    return {alias.asname or alias.name.partition(".")[0] for alias in aliases}

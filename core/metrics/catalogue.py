@@ -20,7 +20,7 @@ from core.metrics.columns import (
     Metric,
     with_repeat,
 )
-from core.metrics.known import READ_BY_NAME, REPEATS
+from core.metrics.known import PLACES, READ_BY_NAME, REPEATS
 
 #: The key of `machine_info` with a run's metrics.
 CATALOGUE_KEY = "metrics"
@@ -43,15 +43,16 @@ class Catalogue:
     def of(cls, environment: Mapping[str, Any]) -> Catalogue:
         """Return the metrics that a run's environment describes; none where it describes none.
 
-        A metric that does not say how its repeats differ has what `REPEATS` says of its column. Raises `InputError`
-        where the list cannot be read, and where it makes text of a number that is read by name, or a number of text.
+        A metric that does not say how its repeats differ, or where it stands, has what `REPEATS` and `PLACES` say of
+        its column. Raises `InputError` where the list cannot be read, and where it makes text of a number that is read
+        by name, or a number of text.
         """
         own = cls.from_json(environment.get(CATALOGUE_KEY, []))
         for metric in own.metrics:
             if metric.is_number != READ_BY_NAME.get(metric.column, metric.is_number):
                 kind = "a number" if READ_BY_NAME[metric.column] else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        return cls(tuple(map(with_known_repeat, own.metrics)))
+        return cls(tuple(in_order(with_known_repeat(with_known_place(metric)) for metric in own.metrics)))
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:
@@ -98,6 +99,11 @@ class Catalogue:
 def with_known_repeat(column: ColumnType) -> ColumnType:
     """Return a column with the interval of a repeat; one that says nothing of repeats has what is known of it."""
     return with_repeat(replace(column, repeat=column.repeat or REPEATS.get(column.column)))
+
+
+def with_known_place(metric: Metric) -> Metric:
+    """Return a metric with its place; one that says none has what is known of it."""
+    return metric if metric.place is not None else replace(metric, place=PLACES.get(metric.column))
 
 
 def in_order(metrics: Iterable[Metric]) -> list[Metric]:

@@ -47,3 +47,53 @@ REPEATS: Mapping[str, str] = {
     "nonfinite_logits": SAME,
     "avg_loss_nats": SAME,
 }
+#: Where columns stand (`Metric.place`), for runs whose metrics do not say it: the order that tables have had since.
+_COLUMNS_BY_PLACE: Mapping[float, str] = {
+    100: "median_latency_ms",
+    110: "mean_latency_ms std_latency_ms throughput tokens_per_sec",
+    200: "perplexity accuracy",
+    210: (
+        "kl_vs_fp32_ci95_low_nats kl_vs_fp32_ci95_high_nats top1_agreement_ci95_low top1_agreement_ci95_high "
+        "scored_vs_timed_kl_nats kl_vs_fp32_median_nats delta_probability_mean delta_probability_mean_ci95_low "
+        "delta_probability_mean_ci95_high delta_probability_rms top1_tied_share accuracy_ci95_low "
+        "accuracy_ci95_high error_rate correct delta_accuracy_points delta_accuracy_ci95_low_points "
+        "delta_accuracy_ci95_high_points flips_to_wrong flips_to_right mcnemar_p"
+    ),
+    300: "mean_power_w energy_per_sample_mj",
+    310: "model_size_mb",
+    400: (
+        "median_ci95_low_ms median_ci95_high_ms p95_latency_ms p99_latency_ms rounds warmup_rounds converged "
+        "noise_rel outlier_share"
+    ),
+    410: "preparation_s",
+    420: "kernel_time_ms kernels roofline_fraction limit_ms",
+    430: "casts",
+    440: "sm_clock_mhz temperature_c",
+    500: "strided_perplexity strided_word_perplexity",
+    510: "delta_perplexity_vs_fp32 delta_perplexity_ci95_low delta_perplexity_ci95_high delta_perplexity_rel",
+    520: "quality_verdict kl_vs_fp32_nats",
+    530: "kl_vs_fp32_p99_nats",
+    540: "kl_vs_fp32_max_nats top1_agreement_vs_fp32",
+    560: "nonfinite_logits",
+    570: "avg_loss_nats",
+    580: "targets",
+    590: "quality_meaningful",
+    600: "quality_reason",
+    700: "energy_method energy_rel_u95 energy_status",
+    710: "energy_net_mj",
+    720: "idle_power_w",
+    730: "samples_per_joule tokens_per_joule energy_delay_product_mj_ms cross_check_rel energy_reason",
+    800: "checkpoint_size_mb peak_memory_mb",
+    810: "device",
+    820: "native",
+    830: "stand_in",
+    900: "full_median_ms padded_median_ms full_share",
+    910: "energy_marks energy_per_token_mj energy_net_ci95_low_mj energy_net_ci95_high_mj loop_ms loop_gap_share",
+    920: "cpu_steal_share",
+    930: (
+        "generated_same_as_eager same_text_as_fp32 same_text_ci95_low same_text_ci95_high first_difference "
+        "decode_kl_vs_fp32_nats decode_top1_vs_fp32"
+    ),
+    940: "compilation_s",
+}
+PLACES: Mapping[str, float] = {column: place for place, names in _COLUMNS_BY_PLACE.items() for column in names.split()}

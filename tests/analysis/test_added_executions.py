@@ -103,6 +103,7 @@ def add_up(runs: list[Run]) -> float:
         {"eager": {"words": "", "rank": 0, "is_reference": True, "is_replayed": False, "is_compiled": False}},
         {"eager": {"words": "w", "rank": "0", "is_reference": True, "is_replayed": False, "is_compiled": False}},
         {"eager": {"words": "w", "rank": 10**9, "is_reference": True, "is_replayed": False, "is_compiled": False}},
+        {"a\nb": {"words": "w", "rank": 0}},
         {"eager": {"words": "w", "rank": 0, "is_reference": 1, "is_replayed": False, "is_compiled": False}},
         {"eager": {"words": "w\x1b[2J", "rank": 0, "is_reference": True, "is_replayed": False, "is_compiled": False}},
     ],
@@ -110,6 +111,11 @@ def add_up(runs: list[Run]) -> float:
 def test_what_is_no_description_is_one_sentence(described):
     with pytest.raises(InputError, match="expected"):
         Executions.of({EXECUTIONS_KEY: described})
+
+
+def test_a_run_that_says_less_of_an_execution_is_read():
+    read = Executions.of({EXECUTIONS_KEY: {"earlier": {"words": "w", "rank": 1, "of_a_later_suite": "?"}}})["earlier"]
+    assert read == ExecutionTraits(words="w", rank=1)
 
 
 def test_executions_stand_by_their_rank_and_the_reference_is_found():

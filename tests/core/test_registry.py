@@ -54,6 +54,36 @@ def test_whatever_a_file_defines_is_found_in_the_order_of_the_files(toolbox):
         found["hammer"]
 
 
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('AXE, SAW = Tool("axe"), Tool("saw")', ["axe", "saw"]),
+        ('if True:\n    AXE = Tool("axe")', ["axe"]),
+        ('AXE = Tool("axe")\nDEFAULT = AXE', ["axe"]),
+        ('AXE = Tool("axe")\nAXE = Tool("hatchet")', ["hatchet"]),
+        ('size: int\nAXE = Tool("axe")\nSPARE = Tool("spare")\ndel SPARE', ["axe"]),
+    ],
+)
+def test_however_a_file_names_it_a_thing_is_found_once(toolbox, source, names):
+    assert list(toolbox({"tools.py": source})) == names
+
+
+@pytest.mark.parametrize("source", ['TOOLS = (Tool("axe"),)', 'TOOLS = [Tool("axe")]', 'TOOLS = {"axe": Tool("axe")}'])
+def test_a_thing_inside_a_container_is_refused_instead_of_passed_over(toolbox, source):
+    with pytest.raises(ValueError, match=r"tools\.py has a tool inside TOOLS; expected a name for each"):
+        toolbox({"tools.py": source})
+
+
+def test_a_folder_that_is_no_package_is_refused_instead_of_passed_over(toolbox):
+    with pytest.raises(ValueError, match=r"saw\.py is not found: its folder has no __init__\.py"):
+        toolbox({"saws/saw.py": 'SAW = Tool("saw")'})
+
+
+def test_one_thing_in_two_files_is_one(toolbox):
+    files = {"axe.py": 'AXE = Tool("axe")', "shed.py": "from . import axe\nMINE = axe.AXE"}
+    assert list(toolbox(files)) == ["axe"]
+
+
 def test_those_named_first_stand_first_and_a_folder_below_is_looked_through(toolbox):
     files = {"axe.py": 'AXE = Tool("axe")', "saw/__init__.py": "", "saw/blade.py": 'SAW = Tool("saw")'}
     assert list(toolbox(files, first=("saw", "no longer there"))) == ["saw", "axe"]
