@@ -12,7 +12,7 @@ from analysis.report.plots import PLOTS
 from benchmarks.instruments import INSTRUMENTS, in_order
 from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
-from benchmarks.session import SecondsRecord
+from benchmarks.seconds import SecondsRecord
 from core.metrics.records import metrics_of
 from data_prep.datasets import DATASETS, DatasetSpec
 from fixtures.device.nvml import NvmlError
@@ -86,7 +86,9 @@ def described(dataset: DatasetSpec) -> str:
 def metered(source: MeterSource, device: torch.device) -> Line:
     """Return a meter's line; it is opened to find out whether it answers."""
     if device.type not in source.devices:
-        return Line(source.name, source.description, f"it tells the energy of a {' or '.join(source.devices)}")
+        return Line(
+            source.name, source.description, f"for {' and '.join(device.upper() for device in source.devices)} alone"
+        )
     try:
         source.open(device, Policies().energy)
     except (NvmlError, MeterError) as error:

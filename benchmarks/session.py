@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from analysis.runs.journal import CASES_KEY
 from analysis.runs.saved import Run
@@ -22,33 +22,16 @@ from benchmarks.machine.environment import environment, essentials
 from benchmarks.machine.readings import snapshot
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.run import BenchmarkRun
+from benchmarks.seconds import SecondsRecord
 from core.case import Case
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
-from core.metrics.records import Record, catalogue, metric
+from core.metrics.records import Record, catalogue
 from core.tasks import TASKS_KEY, as_json
 from fixtures.dataset.location import sequence_length
 from fixtures.executions import TRAITS
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecondsRecord(Record):
-    """Where the time of a case went; null where nothing was done."""
-
-    section: ClassVar[str] = "seconds"
-    compilation: float | None = metric(
-        "s", "lower", "compilation, before the first visit", column="compilation_s", place=940, default=None
-    )
-    preparation: float | None = metric(
-        "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", place=410, default=None
-    )
-    warm_up: float | None = None
-    rounds: float | None = None
-    closing: float | None = None
-    quality: float | None = None
-    limits: float | None = None
 
 
 @dataclass

@@ -12,7 +12,8 @@ import pandas as pd
 from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
-from core.case import is_own
+from core.case import case_of, is_own
+from core.executions import EXECUTIONS_KEY
 from core.guards import finite_number
 from core.metrics import CATALOGUE_KEY, NAME, READ_BY_NAME, REPEAT_COLUMNS, lookup
 from core.tasks import UNDESCRIBED_TASK
@@ -42,6 +43,14 @@ ENVIRONMENT = {
 }
 
 
+def run_of(source: str, benchmarks: Sequence[dict[str, Any]]) -> Run:
+    """Return the run that benchmarks are of, with what they say of their executions."""
+    traits = {case_of(item).execution: lookup(item, "extra_info.execution_traits") for item in benchmarks}
+    said = {execution: entry for execution, entry in traits.items() if entry is not None}
+    environment = ENVIRONMENT | ({EXECUTIONS_KEY: said} if said else {})
+    return Run(Path(source), tuple(benchmarks), environment)
+
+
 def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
     """Return a table of the benchmarks that `pytest-benchmark compare` shows, those of one name below each other.
 
@@ -53,10 +62,7 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
         return None
     sources = list(dict.fromkeys(str(item.get("source", "")) for item in own))
     frame = tables(
-        [
-            Run(Path(source), tuple(item for item in own if str(item.get("source", "")) == source), ENVIRONMENT)
-            for source in sources
-        ]
+        [run_of(source, [item for item in own if str(item.get("source", "")) == source]) for source in sources]
     )
     in_order = sorted(own, key=lambda item: sources.index(str(item.get("source", ""))))
     headlines = [headline(item) for item in in_order]

@@ -52,14 +52,13 @@ VALIDITY = {
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
 }
-#: Where the words of a run's executions stand among the others.
-EXECUTIONS = "executions"
+#: Behind which of them the words of a run's executions stand.
+BEFORE_EXECUTIONS = "forward"
 #: For readers to whom the names in the table are new.
 WORDS = {
     "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
     "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
     "forward": "One pass of the model over a batch; its time is the latency.",
-    EXECUTIONS: "",
     "launch-bound": "The device waits for the CPU to start (launch) the next operation, so faster arithmetic saves "
     "little time. Small batches in eager execution often are.",
     "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
@@ -115,7 +114,9 @@ def words_of(run: RunSummary) -> dict[str, str]:
     of_executions = {name: traits.words for name, traits in run.executions.items() if traits.words}
     words: dict[str, str] = {}
     for name, text in WORDS.items():
-        words |= of_executions if name == EXECUTIONS else {name: text}
+        words[name] = text
+        if name == BEFORE_EXECUTIONS:
+            words |= {execution: said for execution, said in of_executions.items() if execution not in WORDS}
     return words
 
 

@@ -65,7 +65,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     for entry in (*figures, *RATIOS):
         if entry.repeat in REPEAT_COLUMNS:  # of visits that made no figure there is no interval either
             frame.loc[frame[entry.column].isna(), list(REPEAT_COLUMNS[entry.repeat])] = None
-    add_launch_bound_share(frame, Executions.joined(run.executions for run in runs))
+    add_launch_bound_share(frame, [run.executions for run in runs])
     headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
     begun = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
     leading = [name for name in begun if name in frame]
@@ -133,12 +133,18 @@ def paired_column(ratio: Ratio) -> str:
     return f"{ratio.column} by visits"
 
 
-def add_launch_bound_share(frame: pd.DataFrame, executions: Executions) -> None:
-    """Add the share of an eager forward that the graph saves by not launching kernels, to the rows of both."""
+def add_launch_bound_share(frame: pd.DataFrame, executions: Sequence[Executions]) -> None:
+    """Add the share of an eager forward that the graph saves by not launching kernels, to the rows of both.
+
+    `executions` are those of each run, which says itself what its executions are.
+    """
     median = positive(frame["median_latency_ms"])
-    both = executions.reference, executions.replayed_reference or ""
-    eager, graph = (of_partner(frame, median, execution=execution) for execution in both)
-    frame[LAUNCH_BOUND.column] = (1 - graph / eager).where(frame["execution"].isin(both))
+    frame[LAUNCH_BOUND.column] = float("nan")
+    for number, of_run in enumerate(executions):
+        both = of_run.reference, of_run.replayed_reference or ""
+        eager, graph = (of_partner(frame, median, execution=execution) for execution in both)
+        is_either = (frame["run"] == number) & frame["execution"].isin(both)
+        frame.loc[is_either, LAUNCH_BOUND.column] = (1 - graph / eager)[is_either]
 
 
 def known_interval(frame: pd.DataFrame, column: str, catalogue: Catalogue) -> tuple[pd.Series[float], pd.Series[float]]:

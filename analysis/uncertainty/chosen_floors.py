@@ -105,7 +105,7 @@ def assumed_floor(device: str, execution: str, figure: str, executions: Executio
     if device == "cuda" and executions[execution].is_replayed:
         for path in sorted(SHIPPED.glob("*h100*.json")):
             shipped = read_floor(path)
-            of_others = [shipped.of(name, figure, None) for name in USUAL if USUAL[name].is_replayed]
+            of_others = [shipped.of(name, figure, None, USUAL) for name in USUAL if USUAL[name].is_replayed]
             widest = max(filter(None, of_others), key=lambda floor: floor.session, default=None)
             floor = shipped.of(execution, figure, None, executions) or widest
             if floor is not None:

@@ -18,7 +18,7 @@ from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import is_own
 from core.errors import InputError
-from core.executions import USUAL, Executions
+from core.executions import Executions
 from core.files import write
 from core.guards import finite_number, sanitized
 from core.metrics import lookup
@@ -102,7 +102,7 @@ class NoiseFloor:
     conditions: Conditions
     series: tuple[Series, ...]
 
-    def of(self, execution: str, figure: str, host: str | None, executions: Executions = USUAL) -> Floor | None:
+    def of(self, execution: str, figure: str, host: str | None, executions: Executions) -> Floor | None:
         """Return a figure's floor, pooled over the series, and where the host moves the figure over its own alone.
 
         It hardly moves those of executions that are replayed on a GPU.
@@ -148,7 +148,7 @@ def conditions_of(run: Run) -> Conditions:
     first = first_own(run)
     essentials, procedure = lookup(first, "environment"), first.get("procedure")
     return Conditions.of(
-        essentials if isinstance(essentials, Mapping) else {}, procedure if type(procedure) is int else 1
+        essentials if isinstance(essentials, Mapping) else {}, procedure if type(procedure) is int else 0
     )
 
 

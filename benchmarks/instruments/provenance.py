@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.instruments.base import InVisit
@@ -49,6 +49,7 @@ class ProvenanceRecord(Record):
     integrity: Mapping[str, Any]
     #: pytest-benchmark's compare sees no machine_info.
     environment: Mapping[str, Any]
+    execution_traits: Mapping[str, Any]
 
 
 class Provenance(InVisit):
@@ -85,4 +86,5 @@ class Provenance(InVisit):
             provenance=sources,
             integrity={"checks": dataset.checks, "dataset_sha256": dataset.sha256},
             environment=essentials(run.settings.device),
+            execution_traits=asdict(run.execution.traits),
         )

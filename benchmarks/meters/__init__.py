@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 
 from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reading
@@ -19,15 +21,45 @@ def sources_for(device: torch.device) -> list[MeterSource]:
     return sorted((one for one in METERS.values() if device.type in one.devices), key=lambda one: one.rank)
 
 
-def open_meter(device: torch.device, policy: EnergyPolicy) -> Meter:
-    """Return the best meter of a device that answers; on a CPU it is the whole machine's.
+def open_meter(device: torch.device, policy: EnergyPolicy) -> tuple[Meter, str | None]:
+    """Return the best meter of a device that answers, and why better ones do not, or None; on a CPU the machine's.
 
-    Raises what the last one raised, `NvmlError` or `MeterError`, where none answers.
+    Raises `MeterError` with all reasons where none answers, or what they raised where they all say the same.
     """
-    reason: Exception = MeterError("NO_METER", f"there is no meter for a {device.type}")
+    passed_over: dict[str, NvmlError | MeterError] = {}
     for source in sources_for(device):
         try:
-            return source.open(device, policy)
+            meter = source.open(device, policy)
         except (NvmlError, MeterError) as error:
-            reason = error  # the next one may answer; if none does, this is the caller's
-    raise reason
+            passed_over[source.name] = error
+            continue
+        if meter.method != source.name:
+            raise ValueError(f"the meter {source.name} says that its method is {meter.method}; expected its name")
+        return meter, reasons(passed_over) or None
+    if not passed_over:
+        raise MeterError("NO_METER", f"there is no meter for a {device.type}")
+    last = list(passed_over.values())[-1]
+    if len({str(error) for error in passed_over.values()}) == 1:
+        raise last
+    raise MeterError(last.code, reasons(passed_over))
+
+
+def reasons(passed_over: Mapping[str, Exception]) -> str:
+    """Return why meters do not answer, by their names, as text."""
+    return "; ".join(f"{name}: {error}" for name, error in passed_over.items())
+
+
+def require_ranks(sources: Iterable[MeterSource]) -> None:
+    """Raise `ValueError` where two meters of one type of device have one rank: which is the better is not said."""
+    holders: dict[tuple[str, int], str] = {}
+    for source in sources:
+        for place in ((device, source.rank) for device in source.devices):
+            if place in holders:
+                raise ValueError(
+                    f"the meters {holders[place]} and {source.name} both have the rank {source.rank} for a {place[0]}; "
+                    "expected another for one of them"
+                )
+            holders[place] = source.name
+
+
+require_ranks(METERS.values())

@@ -27,7 +27,7 @@ class Rapl:
             raise MeterError(
                 "NO_RAPL", f"no CPU package under {folder} (virtual machines and most non-x86 machines have none)"
             )
-        self._ranges_uj = [int((path / "max_energy_range_uj").read_text()) for path in self._domains]
+        self._ranges_uj = self._read("max_energy_range_uj")
         self._read_uj()
 
     def second_meter(self) -> Meter | None:
@@ -53,13 +53,19 @@ class Rapl:
         return Reading(start_s, end_s, energy_uj / 1000, round(elapsed_s / 0.001), 0.001 / 6**0.5 / elapsed_s)
 
     def _read_uj(self) -> list[int]:
+        return self._read("energy_uj")
+
+    def _read(self, name: str) -> list[int]:
+        """Return what a file of each package holds. Raises `MeterError`."""
         try:
-            return [int((path / "energy_uj").read_text()) for path in self._domains]
+            return [int((path / name).read_text()) for path in self._domains]
         except PermissionError as error:
             raise MeterError(
                 "NO_PERMISSION",
                 f"{error.filename} may be read by root alone; grant it with `sudo chmod a+r {POWERCAP}/*/energy_uj`",
             ) from error
+        except (OSError, ValueError) as error:
+            raise MeterError("NO_RAPL", f"a CPU package has no readable {name} ({error})") from error
 
 
 def is_package(domain: Path) -> bool:

@@ -54,7 +54,7 @@ def by_other_hosts(run: Run, others: Iterable[list[Run]]) -> Floors:
     """Return the floors that sessions of other hosts make, for eager execution too."""
     series = [replace(series_of(of_host), host="") for of_host in others]
     floor = NoiseFloor(conditions_of(run), tuple(series))
-    found = {key: floor.of(*key, "") for key in product(EXECUTIONS, FIGURES)}
+    found = {key: floor.of(*key, "", run.executions) for key in product(EXECUTIONS, FIGURES)}
     return Floors({key: one for key, one in found.items() if one is not None})
 
 

@@ -98,7 +98,7 @@ def test_any_json_is_a_floor_or_one_error(tmp_path_factory, value):
         floor = read_floor(path)
     except InputError:
         return
-    assert floor.of("eager", "latency", "") is None
+    assert floor.of("eager", "latency", "", USUAL) is None
     assert Floors.from_json(value) is None or isinstance(value, dict)
 
 
@@ -142,8 +142,8 @@ def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
     on_a_cpu = Conditions("CPU", None, "2.11", 2)
     spread = Floor(0.01, 0.01, 5, "")
     file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {("compiled", "latency"): spread}),))
-    assert file.of("compiled", "latency", "host").session == pytest.approx(0.01)
-    assert file.of("compiled", "latency", "another host") is None
+    assert file.of("compiled", "latency", "host", USUAL).session == pytest.approx(0.01)
+    assert file.of("compiled", "latency", "another host", USUAL) is None
 
 
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():

@@ -18,6 +18,7 @@ from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Seri
 from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
+from core.executions import USUAL
 from tests.support.described import table
 from tests.support.saved_runs import benchmark, extra_info, in_visits, save, with_floor
 
@@ -206,14 +207,14 @@ def test_series_are_pooled_by_their_degrees_of_freedom_and_eager_stays_on_its_ho
 
     conditions = Conditions("a GPU", "580.1", "2.11", 2)
     found = NoiseFloor(conditions, (series("a", 0.01, 9), series("b", 0.02, 4)))
-    pooled = found.of("graph", "latency", "c")
+    pooled = found.of("graph", "latency", "c", USUAL)
     assert pooled.session == pytest.approx(math.sqrt((9 * 0.0001 + 4 * 0.0004) / 13))
     assert pooled.degrees_of_freedom == 13
     assert pooled.visits == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
     assert pooled.source.endswith("15 sessions of a GPU on 2 hosts")
-    assert found.of("eager", "latency", "a").session == 0.01
-    assert found.of("eager", "latency", "c") is None
-    assert found.of("graph", "energy", "a") is None
+    assert found.of("eager", "latency", "a", USUAL).session == 0.01
+    assert found.of("eager", "latency", "c", USUAL) is None
+    assert found.of("graph", "energy", "a", USUAL) is None
 
 
 def test_a_session_writes_what_a_repeat_will_find(run_suite, saved_run):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.meters import METERS, MeterError, MeterSource, open_meter, sources_for
+from benchmarks.meters import METERS, MeterError, MeterSource, open_meter, require_ranks, sources_for
 from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.power_sensor import average_power, instant_power
 from benchmarks.meters.rapl import Rapl
@@ -50,7 +50,7 @@ def clock(monkeypatch):
 def test_meters_are_chosen_by_asking_in_the_order_of_their_worth(monkeypatch):
     def chosen(**functions: object) -> str:
         monkeypatch.setattr("benchmarks.meters.board.open_gpu", lambda _: gpu(**functions))
-        return open_meter(CUDA, POLICY).method
+        return open_meter(CUDA, POLICY)[0].method
 
     assert chosen() == "nvml_energy_counter"
     assert chosen(nvmlDeviceGetTotalEnergyConsumption=3) == "power_integration_instant"
@@ -71,11 +71,41 @@ def test_a_meter_beside_the_board_comes_first_where_it_answers_and_costs_nothing
         return external
 
     register(monkeypatch, METERS, MeterSource("wall_plug", "a meter in the wall", 0, ("cuda", "cpu"), opened))
-    assert open_meter(CUDA, POLICY) is external
-    assert open_meter(torch.device("cpu"), POLICY) is external
+    assert open_meter(CUDA, POLICY) == (external, None)
+    assert open_meter(torch.device("cpu"), POLICY) == (external, None)
     plugged[0] = False
-    assert open_meter(CUDA, POLICY).method == "nvml_energy_counter"
+    meter, passed_over = open_meter(CUDA, POLICY)
+    assert meter.method == "nvml_energy_counter"
+    assert passed_over == "wall_plug: the meter does not answer"
     assert next(source.name for source in sources_for(CUDA)) == "wall_plug"
+
+
+def test_where_no_meter_answers_all_their_reasons_are_given(monkeypatch):
+    def fails(device: torch.device, policy: EnergyPolicy) -> object:
+        raise MeterError("NOT_PLUGGED", "nothing is plugged in")
+
+    def lost(_: torch.device) -> Gpu:
+        raise NvmlError("NVML_ERROR_DRIVER_NOT_LOADED", "no driver")
+
+    monkeypatch.setattr("benchmarks.meters.board.open_gpu", lost)
+    with pytest.raises(NvmlError, match="no driver"):  # three meters with one reason
+        open_meter(CUDA, POLICY)
+    register(monkeypatch, METERS, MeterSource("wall_plug", "a meter in the wall", 0, ("cuda",), fails))
+    with pytest.raises(
+        MeterError, match=r"wall_plug: nothing is plugged in; nvml_energy_counter: .*no driver"
+    ) as caught:
+        open_meter(CUDA, POLICY)
+    assert caught.value.code == "NVML_ERROR_DRIVER_NOT_LOADED"
+
+
+def test_a_source_that_is_half_thought_through_is_refused(monkeypatch):
+    named = MeterSource("wall_plug", "a meter in the wall", 0, ("cuda",), lambda *_: SimpleNamespace(method="plug"))
+    register(monkeypatch, METERS, named)
+    with pytest.raises(ValueError, match="the meter wall_plug says that its method is plug"):
+        open_meter(CUDA, POLICY)
+    same_rank = MeterSource("another", "another meter", 10, ("cpu", "cuda"), lambda *_: None)
+    with pytest.raises(ValueError, match="nvml_energy_counter and another both have the rank 10 for a cuda"):
+        require_ranks([METERS["nvml_energy_counter"], same_rank])
 
 
 def test_a_device_without_any_meter_is_one_sentence():

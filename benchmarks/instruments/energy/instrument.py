@@ -39,6 +39,8 @@ class Energy(InVisit):
         super().__init__(policies)
         self._policy = policies.energy
         self._meter: Meter | MeterError | NvmlError | None = None
+        #: Why better meters did not answer.
+        self._passed_over: str | None = None
         self._idle_before: Reading | None = None
         self._idle_after: Reading | None = None
         self._idle_temperature_c: int | None = None
@@ -59,7 +61,7 @@ class Energy(InVisit):
         if self._meter is not None:
             return
         try:
-            self._meter = open_meter(run.settings.device, self._policy)
+            self._meter, self._passed_over = open_meter(run.settings.device, self._policy)
         except (NvmlError, MeterError) as error:
             self._meter = error
             self._require(run, str(error))
@@ -163,6 +165,7 @@ class Energy(InVisit):
             **meter_facts(self._meter),  # type: ignore[arg-type]  # windows have been metered
             status=status,
             marks="; ".join(found) or None,
+            passed_over=self._passed_over,
             idle_power_before_w=None if self._idle_before is None else self._idle_before.power_w,
             idle_power_after_w=None if self._idle_after is None else self._idle_after.power_w,
             idle_temperature_c=self._idle_temperature_c,

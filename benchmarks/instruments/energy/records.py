@@ -101,6 +101,7 @@ class EnergyRecord(Record):
     reason: str | None = metric("", None, "why there is no energy", column="energy_reason", default=None)
     code: str | None = None
     scope: str | None = None
+    passed_over: str | None = None
     windows: int = 0
     window_s: float | None = None
     power_series: Sequence[tuple[float, float]] = ()

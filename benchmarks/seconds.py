@@ -1,0 +1,26 @@
+"""Where the time of a case went, phase by phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.metrics.records import Record, metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondsRecord(Record):
+    """Where the time of a case went; null where nothing was done."""
+
+    section: ClassVar[str] = "seconds"
+    compilation: float | None = metric(
+        "s", "lower", "compilation, before the first visit", column="compilation_s", place=940, default=None
+    )
+    preparation: float | None = metric(
+        "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", place=410, default=None
+    )
+    warm_up: float | None = None
+    rounds: float | None = None
+    closing: float | None = None
+    quality: float | None = None
+    limits: float | None = None
