@@ -226,7 +226,7 @@ def test_power_that_rises_from_visit_to_visit_is_marked_as_a_drift(bench):
 class KnownMeter:
     """A meter that always shows the same power; the second one shows another."""
 
-    method, scope, read_cost_s, tick_period_s = "known", "all", None, 0.001
+    method, scope, read_cost_s, tick_period_s = "rapl_powercap", "all", None, 0.001
     needs_long_window = False
 
     def __init__(self, power_w: float, second: KnownMeter | None = None) -> None:
