@@ -44,9 +44,13 @@ MUTATED = (
     "benchmarks/order.py",
     "benchmarks/steady_state.py",
     "benchmarks/instruments/**/*.py",
+    "benchmarks/machine/*.py",
+    "benchmarks/meters/*.py",
+    "benchmarks/kernels.py",
     "data_prep/*.py",
     "data_prep/datasets/*.py",
     "fixtures/executions/*.py",
+    "fixtures/families/*.py",
     "fixtures/precisions/*.py",
     "fixtures/dataset/integrity.py",
 )
@@ -98,7 +102,8 @@ class ImportGraph:
     """Which test files import a module."""
 
     def __init__(self) -> None:
-        paths = [path for floor in FLOORS for path in (REPOSITORY / floor).rglob("*.py")]
+        folders = (*FLOORS, "tests/support")  # what tests share imports for them
+        paths = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
         modules = {name_of(path.relative_to(REPOSITORY)): imports(path.read_text()) for path in paths}
         self._importers: dict[str, set[str]] = defaultdict(set)
         for name, imported in modules.items():

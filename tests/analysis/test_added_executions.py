@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from analysis.comparison.side_by_side import run_of
 from analysis.report.page import words_of
 from analysis.report.plots import PLOTS
 from analysis.report.summary import RunSummary
@@ -16,6 +19,8 @@ from analysis.uncertainty.chosen_floors import find_floors
 from analysis.uncertainty.noise_floor import add_series, conditions_of
 from core.errors import InputError
 from core.executions import EXECUTIONS_KEY, UNKNOWN, USUAL, Executions, ExecutionTraits
+from tests.support.described import described
+from tests.support.saved_runs import benchmark
 from tests.support.tiny import REPOSITORY
 
 FOLDER = REPOSITORY / "results" / "reference" / "h100" / "precisions"
@@ -95,8 +100,37 @@ def add_up(runs: list[Run]) -> float:
     return float(latencies.std() / latencies.mean())
 
 
+def test_each_of_several_runs_says_itself_what_its_executions_are():
+    """Whichever comes first: a run without traits has eager and graph, one that describes others has its own."""
+    with_graph = [benchmark("fp32", 8.0), benchmark("fp32", 2.0, execution="graph")]
+    own = Executions({"called": replace(USUAL["eager"], rank=1), "recorded": replace(USUAL["graph"], rank=2)})
+    with_others = [benchmark("fp32", 8.0, execution="called"), benchmark("fp32", 4.0, execution="recorded")]
+    runs = [
+        Run(Path("a"), tuple(with_graph), described()),
+        Run(Path("b"), tuple(with_others), described({EXECUTIONS_KEY: own.as_json()})),
+    ]
+    for several in (runs, runs[::-1]):
+        shares = tables(several).set_index("execution")["launch_bound_share"]
+        assert shares.to_dict() == {"eager": 0.75, "graph": 0.75, "called": 0.5, "recorded": 0.5}
+
+
+def test_pytest_benchmarks_comparison_knows_it_from_the_benchmark(tmp_path):
+    run = renamed(FOLDER / "0001.json", tmp_path, Executions({"autotuned": AUTOTUNED}))
+    items = [item | {"source": "0001"} for item in run.benchmarks]
+    for item in items:
+        item["extra_info"]["execution_traits"] = asdict(AUTOTUNED)
+    assert run_of("0001", items).executions["autotuned"] == AUTOTUNED
+    assert run_of("0001", list(run_without_traits(items))).executions["compiled"] == USUAL["compiled"]
+
+
+def run_without_traits(items: list[dict]) -> Iterator[dict]:
+    """The benchmarks as a run before executions had traits holds them."""
+    for item in items:
+        yield item | {"extra_info": {name: part for name, part in item["extra_info"].items() if "traits" not in name}}
+
+
 @pytest.mark.parametrize(
-    "described",
+    "described_as",
     [
         [],
         {"eager": None},
@@ -108,9 +142,9 @@ def add_up(runs: list[Run]) -> float:
         {"eager": {"words": "w\x1b[2J", "rank": 0, "is_reference": True, "is_replayed": False, "is_compiled": False}},
     ],
 )
-def test_what_is_no_description_is_one_sentence(described):
+def test_what_is_no_description_is_one_sentence(described_as):
     with pytest.raises(InputError, match="expected"):
-        Executions.of({EXECUTIONS_KEY: described})
+        Executions.of({EXECUTIONS_KEY: described_as})
 
 
 def test_a_run_that_says_less_of_an_execution_is_read():

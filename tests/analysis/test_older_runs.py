@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +16,12 @@ from analysis.__main__ import main
 from analysis.comparison.comparability import differences
 from analysis.comparison.side_by_side import side_by_side
 from analysis.report.plots import FORMATS, PLOTS, plots_of
+from analysis.report.summary import RunSummary
 from analysis.report.writer import PAGE_NAME
 from analysis.runs.saved import from_pytest_benchmark, load
 from core.errors import InputError
 from core.metrics import CATALOGUE_KEY
+from core.metrics.known import PLACES
 from core.tasks import TASKS_KEY, tasks_of
 from tests.support.tiny import REPOSITORY
 
@@ -45,7 +49,9 @@ def test_a_run_that_describes_no_task_and_no_repeats_is_read():
     run = load(REFERENCE[0])
     assert [words.headline for words in tasks_of(run.environment).values()] == ["perplexity"]
     assert {run.catalogue[name].repeat for name in ("median_latency_ms", "model_size_mb")} == {"latency", "same"}
-    assert [metric.column for metric in run.catalogue.metrics] == [one["column"] for one in machine[CATALOGUE_KEY]]
+    columns = [metric.column for metric in run.catalogue.metrics]
+    assert sorted(columns) == sorted(one["column"] for one in machine[CATALOGUE_KEY])
+    assert columns == sorted(columns, key=lambda column: PLACES.get(column, math.inf))
 
 
 def test_a_report_of_it_has_every_file_and_knows_data_weights_and_dtypes(tmp_path, monkeypatch):
@@ -182,3 +188,14 @@ def test_a_session_compared_with_another_warns_of_the_conditions_that_differ(run
         ]
     )
     assert "the attention implementation differs: sdpa in this run; \ufffd[2J in the run of " in result.stdout.str()
+
+
+@pytest.mark.parametrize("series", ["h100/default", "h100/classification", "h100/generation", "cpu/default"])
+def test_its_table_has_the_columns_that_it_had_in_their_order(series, tmp_path):
+    folder = REPOSITORY / "results" / "reference" / series
+    run = load(folder / "0001.json")
+    (kept,) = folder.glob("*_results.csv")
+    frame = RunSummary(run.benchmarks, run.environment, {}).frame
+    unsaid = ["case", *(column.column for column in run.catalogue.undescribed)]
+    with kept.open() as file:
+        assert list(frame.drop(columns=unsaid)) == next(csv.reader(file))

@@ -7,6 +7,8 @@ import importlib
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.listing import listing
 from core.executions import USUAL
 from tests.support.tiny import REPOSITORY
@@ -99,6 +101,29 @@ def test_no_room_of_what_is_measured_imports_from_a_higher_one():
             other_room = other.partition(".")[2].partition(".")[0]
             if other.startswith("fixtures.") and other_room != room:
                 assert heights[other_room] < heights[room], f"{name} imports {other}"
+
+
+#: What a room must not load, wherever in it: the third-party packages that it leaves to others.
+LEFT_TO_OTHERS = {
+    "core": {"torch", "transformers", "pytest"},
+    "analysis": {"torch", "transformers", "pytest"},
+    "data_prep": {"pytest"},
+    "benchmarks.instruments": {"pytest", "_pytest", "pluggy", "pytest_benchmark"},
+    "benchmarks.meters": {"pytest", "_pytest", "pluggy", "pytest_benchmark"},
+}
+#: pytest-benchmark's command line calls it, and it asks pytest-benchmark how a name is shown.
+LET_IN = {"analysis.comparison.side_by_side"}
+
+
+@pytest.mark.parametrize("room", LEFT_TO_OTHERS)
+def test_a_room_loads_none_of_the_packages_that_it_leaves_to_others(room):
+    for name, tree in PARSED.items():
+        if f"{name}.".startswith(f"{room}.") and name not in LET_IN:
+            nodes = list(runtime_nodes(tree))
+            packages = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+            packages |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+            loaded = {package.partition(".")[0] for package in packages}
+            assert not loaded & LEFT_TO_OTHERS[room], name
 
 
 def test_no_module_imports_itself_through_others():
