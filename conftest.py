@@ -8,14 +8,15 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core import options
-from core.errors import InputError
+from core.errors import DeclarationError, InputError
 from core.tasks import DEFAULT_TASK
 from data_prep.endpoint import require_endpoint
 from data_prep.protocol import LONGEST_SEQUENCE
@@ -173,33 +174,36 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print what there is where that is asked for; measure nothing then."""
     if not config.option.list_kinds:
         return None
-    from benchmarks.listing import listing
-
-    try:
-        print(listing(config.option.device))
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from error
+    with as_usage_errors():
+        print(importlib.import_module("benchmarks.listing").listing(config.option.device))
     return 0
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Load the plugins: not by `pytest_plugins`, which `pytest-benchmark compare` would load too, and torch with it."""
+@contextmanager
+def as_usage_errors() -> Iterator[None]:
+    """Turn what is wrong with options, with the installation or with something that was added into one sentence."""
     try:
-        require_endpoint()
-    except InputError as error:
+        yield
+    except (InputError, DeclarationError) as error:
         raise pytest.UsageError(str(error)) from error
-    collecting = gc.isenabled()
-    gc.disable()  # imports leave hardly any garbage, and looking for it takes a fifth of their time
-    try:
-        for name in PLUGINS:
-            config.pluginmanager.register(importlib.import_module(name), name)
     except ModuleNotFoundError as error:
         if error.name is None or Path(__file__).with_name(error.name.partition(".")[0]).exists():
             raise
         raise pytest.UsageError(
             f"The package {error.name} is not installed for {sys.executable}; install all that the suite needs with "
-            "`python -m pip install -c constraints.txt -e '.[dev]'`."
+            "`python -m pip install -c constraints.txt -e '.[dev,quantization]'`."
         ) from error
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the plugins: not by `pytest_plugins`, which `pytest-benchmark compare` would load too, and torch with it."""
+    collecting = gc.isenabled()
+    gc.disable()  # imports leave hardly any garbage, and looking for it takes a fifth of their time
+    try:
+        with as_usage_errors():
+            require_endpoint()
+            for name in PLUGINS:
+                config.pluginmanager.register(importlib.import_module(name), name)
     finally:
         if collecting:
             gc.enable()

@@ -13,7 +13,7 @@ from benchmarks.instruments import INSTRUMENTS, in_order
 from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
 from benchmarks.seconds import SecondsRecord
-from core.metrics.records import metrics_of
+from core.metrics.records import catalogue
 from data_prep.datasets import DATASETS, DatasetSpec
 from fixtures.device.nvml import NvmlError
 from fixtures.executions import EXECUTIONS
@@ -100,7 +100,6 @@ def metrics() -> Iterator[Line]:
     """Give a line for each metric of any task, with its unit and direction."""
     instruments = [instrument(Policies()) for instrument in in_order(INSTRUMENTS)]
     records = [record for instrument in instruments for record in instrument.records(list(TASKS.values()))]
-    found = {metric.column: metric for record in [*records, SecondsRecord] for metric in metrics_of(record)}
-    for metric in found.values():
-        facts = ", ".join(filter(None, (metric.unit, metric.better and f"{metric.better} is better")))
-        yield Line(metric.column, f"{metric.description}{f' ({facts})' if facts else ''}")
+    for metric in catalogue([*records, SecondsRecord]):
+        facts = ", ".join(filter(None, (metric["unit"], metric["better"] and f"{metric['better']} is better")))
+        yield Line(metric["column"], f"{metric['description']}{f' ({facts})' if facts else ''}")

@@ -26,7 +26,7 @@ from benchmarks.seconds import SecondsRecord
 from core.case import Case
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
-from core.metrics.records import Record, catalogue
+from core.metrics.records import Record, catalogue, require_values
 from core.tasks import TASKS_KEY, as_json
 from fixtures.dataset.location import sequence_length
 from fixtures.executions import TRAITS
@@ -230,6 +230,7 @@ def _beside(instruments: Iterable[InVisit], run: BenchmarkRun) -> None:
 
 def add(extra_info: dict[str, Any], record: Record) -> None:
     """Write a record to a case's `extra_info`. Raises `ValueError` where one of its fields is there already."""
+    require_values(record)
     section = extra_info.setdefault(record.section, {}) if record.section else extra_info
     written = record.as_json()
     repeated = section.keys() & written.keys()

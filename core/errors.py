@@ -8,6 +8,13 @@ class InputError(Exception):
     """
 
 
+class DeclarationError(ValueError):
+    """Something that was added to the suite contradicts itself or what is there already.
+
+    The message is one sentence: what is wrong, where, and what is expected.
+    """
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, which the hub's clients write over many, or its type's name."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -7,12 +7,16 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
-from core.errors import InputError
+from core.errors import DeclarationError, InputError
+
+#: What a thing may be called: options take lists of names, and names make up those of files and benchmarks.
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 
 class Named(Protocol):
@@ -36,13 +40,22 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     """The things of one kind by their names, in the order of their files, those in `first` before the others.
 
     `package` is the folder of the kind: whatever a module in it, or in a folder below it, gives a name of its own and
-    `is_thing` accepts is in the registry. What a module imports from another one is not its own.
+    `is_thing` accepts is in the registry. What a module imports from another one is not its own. Names in `reserved`
+    mean something else where a name is expected.
 
-    Raises `ValueError` where two things have one name, naming both files, and where a thing would not be found: it has
-    no name in its module, or its folder is no package.
+    Raises `DeclarationError` where two things have one name, naming both files, where an option could not name one, and
+    where one would not be found: it has no name in its module, or its folder is no package.
     """
 
-    def __init__(self, noun: str, package: str, is_thing: Callable[[Any], bool], *, first: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        noun: str,
+        package: str,
+        is_thing: Callable[[Any], bool],
+        *,
+        first: Iterable[str] = (),
+        reserved: Sequence[str] = (),
+    ) -> None:
         self.noun = noun
         files: dict[str, Path] = {}
         found: dict[str, Thing] = {}
@@ -50,9 +63,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             file = Path(inspect.getfile(module))
             for thing in things_of(module, noun, is_thing):
                 if found.get(thing.name, thing) is not thing:
-                    raise ValueError(
-                        f"two {noun}s are named {thing.name!r}, in {files[thing.name]} and in {file}; expected another "
-                        "name for one of them"
+                    raise DeclarationError(
+                        f"the {noun} {thing.name!r} is there twice, in {files[thing.name]} and in {file}; expected "
+                        "another name for one of them"
+                    )
+                if not NAME.fullmatch(thing.name) or thing.name in reserved:
+                    raise DeclarationError(
+                        f"a {noun} in {file} is named {thing.name!r}; expected lower-case letters, digits, _ and -"
+                        + (f", and not {' or '.join(reserved)}" if reserved else "")
                     )
                 found[thing.name], files[thing.name] = thing, file
         leading = [name for name in first if name in found]
@@ -91,7 +109,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def modules_of(package: str) -> Iterator[ModuleType]:
     """Import and give the modules in a package's folder and in the folders below it, by their names.
 
-    Raises `ValueError` where a file would be passed over, because its folder has no `__init__.py`.
+    Raises `DeclarationError` where a file would be passed over, because its folder has no `__init__.py`.
     """
     parent = importlib.import_module(package)
     names = sorted(found.name for found in pkgutil.walk_packages(parent.__path__, f"{package}."))
@@ -99,14 +117,14 @@ def modules_of(package: str) -> Iterator[ModuleType]:
     found = {Path(inspect.getfile(module)) for module in (parent, *modules)}
     for folder in parent.__path__:
         for passed_over in sorted({*Path(folder).rglob("*.py")} - found):
-            raise ValueError(f"{passed_over} is not found: its folder has no __init__.py; expected one")
+            raise DeclarationError(f"{passed_over} is not found: its folder has no __init__.py; expected one")
     yield from modules
 
 
 def things_of(module: ModuleType, noun: str, is_thing: Callable[[Any], bool]) -> list[Any]:
     """Return the things to which a module gives a name, each once.
 
-    Raises `ValueError` where one is hidden in a container.
+    Raises `DeclarationError` where one is hidden in a container.
     """
     imported = imported_names(module)
     things: dict[int, Any] = {}
@@ -115,7 +133,7 @@ def things_of(module: ModuleType, noun: str, is_thing: Callable[[Any], bool]) ->
             continue
         inside = value.values() if isinstance(value, dict) else value
         if isinstance(inside, (tuple, list, set, frozenset, ValuesView)) and any(map(is_thing, inside)):
-            raise ValueError(f"{inspect.getfile(module)} has a {noun} inside {name}; expected a name for each")
+            raise DeclarationError(f"{inspect.getfile(module)} has a {noun} inside {name}; expected a name for each")
         if is_thing(value):
             things[id(value)] = value
     return list(things.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, is_instrument
+from core.errors import DeclarationError
 from core.registry import Registry
 
 __all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_order"]
@@ -24,7 +25,15 @@ ORDER = (
 
 
 def in_order(instruments: Registry[type[Instrument]]) -> tuple[type[Instrument], ...]:
-    """Return the instruments in the order in which they measure."""
+    """Return the instruments in the order in which they measure.
+
+    Raises `DeclarationError` where one would never be asked to.
+    """
+    for instrument in instruments.values():
+        if not issubclass(instrument, (InVisit, AfterVisits)):
+            raise DeclarationError(
+                f"the instrument {instrument.name} is neither an InVisit nor an AfterVisits; expected one of them"
+            )
     places = {name: place for place, name in enumerate(ORDER)}
 
     def place(instrument: type[Instrument]) -> tuple[bool, int]:

@@ -42,8 +42,8 @@ class Instrument:
 class InVisit(Instrument):
     """Measures in each visit. `measure` derives the case's record from the visits made so far, one at least.
 
-    It is called after each visit, and once more at the end; `run.visits` holds what `visited` returned each time, and
-    `run.durations_s` the seconds of all timed rounds.
+    It is called after each visit, and once more at the end; `run.done` holds the records of the visits that were made,
+    with what `visited` returned each time, and `run.durations_s` the seconds of all timed rounds.
     """
 
     def prepared(self, run: BenchmarkRun) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reading
 from benchmarks.policies import EnergyPolicy
+from core.errors import DeclarationError
 from core.registry import Registry, of_type
 from fixtures.device.nvml import NvmlError
 
@@ -34,7 +35,7 @@ def open_meter(device: torch.device, policy: EnergyPolicy) -> tuple[Meter, str |
             passed_over[source.name] = error
             continue
         if meter.method != source.name:
-            raise ValueError(f"the meter {source.name} says that its method is {meter.method}; expected its name")
+            raise DeclarationError(f"the meter {source.name} says that its method is {meter.method}; expected its name")
         return meter, reasons(passed_over) or None
     if not passed_over:
         raise MeterError("NO_METER", f"there is no meter for a {device.type}")
@@ -55,7 +56,7 @@ def require_ranks(sources: Iterable[MeterSource]) -> None:
     for source in sources:
         for place in ((device, source.rank) for device in source.devices):
             if place in holders:
-                raise ValueError(
+                raise DeclarationError(
                     f"the meters {holders[place]} and {source.name} both have the rank {source.rank} for a {place[0]}; "
                     "expected another for one of them"
                 )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from core.errors import InputError
+from core.errors import DeclarationError, InputError
 from core.metrics.catalogue import in_order
 from core.metrics.columns import Direction, Metric
 
@@ -101,7 +101,7 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
 
     Metrics of one place, and those without one, are in the order of declaration.
 
-    Raises `ValueError` where two have one column or one heading, and where one could not be read again.
+    Raises `DeclarationError` where two have one column or one heading, and where one could not be read again.
     """
     described: list[Metric] = []
     inherited = set[tuple[type, str]]()
@@ -110,11 +110,21 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
     for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
-            raise ValueError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
-    entries = [asdict(found) for found in in_order(described)]
-    for entry in entries:
+            raise DeclarationError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
+    for found in described:
         try:
-            Metric.from_json(entry)
+            Metric.from_json(asdict(found))
         except InputError as error:  # a mistake of whoever declared it, not of a user
-            raise ValueError(f"the metric {entry['path']} cannot be read from a saved run: {error}") from error
-    return entries
+            raise DeclarationError(f"the metric {found.path} cannot be read from a saved run: {error}") from error
+    return [asdict(found) for found in in_order(described)]
+
+
+def require_values(record: Record) -> None:
+    """Raise `DeclarationError` where a metric of a record holds what a saved run cannot, such as a tensor."""
+    for part in dataclasses.fields(record):
+        value = getattr(record, part.name)
+        if METRIC in part.metadata and not isinstance(value, (bool, int, float, str, type(None))):
+            raise DeclarationError(
+                f"{type(record).__name__}.{part.name} is a {type(value).__module__}.{type(value).__name__}; expected a "
+                "number, text, true, false or None of Python's own"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.errors import DeclarationError
 from core.registry import Registry, of_type
 from data_prep.datasets.spec import DatasetSpec
 
@@ -11,13 +12,13 @@ __all__ = ["DATASETS", "DEFAULTS", "DatasetSpec"]
 
 
 def by_task(datasets: Iterable[DatasetSpec]) -> dict[str, DatasetSpec]:
-    """Return the default dataset of each task. Raises `ValueError` where a task has none, or more than one."""
+    """Return the default dataset of each task. Raises `DeclarationError` where a task has none, or more than one."""
     specs = list(datasets)
     defaults = {}
     for task in dict.fromkeys(spec.task for spec in specs):
         names = [spec.name for spec in specs if spec.task == task and spec.is_default]
         if len(names) != 1:
-            raise ValueError(
+            raise DeclarationError(
                 f"the task {task} has {len(names)} default datasets ({', '.join(names)}); expected one with is_default"
             )
         defaults[task] = next(spec for spec in specs if spec.name == names[0])

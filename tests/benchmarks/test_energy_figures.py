@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks.instruments.energy.figures import MeteredWindow, drift, figures, marks, net_energy, relative_u95
 from benchmarks.instruments.energy.instrument import metered_window, power_series
 from benchmarks.loop import Rounds
-from benchmarks.meters import Reading
+from benchmarks.meters import MeterError, Reading
 from benchmarks.policies import EnergyPolicy
 
 #: Student's t of three degrees of freedom for an interval of 95%, from its table.
@@ -275,3 +275,10 @@ def test_marks_give_their_figures():
     assert "± 10.0%" in scatter
     assert "-12.0%" in drifted
     assert "25% of the time" in gaps
+
+
+def test_a_window_in_which_no_round_ran_is_no_energy():
+    rounds = Rounds([], 0, start_s=[1.0], end_s=[2.0])
+    with pytest.raises(MeterError, match="no round ran in the meter's window") as caught:
+        metered_window(Reading(0.2, 0.4, 5.0, 2, 0.0), rounds, batch_size=1)
+    assert caught.value.code == "NO_ROUNDS"

@@ -8,6 +8,7 @@ import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,11 +18,12 @@ from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.runs.saved import load
-from benchmarks.instruments import INSTRUMENTS, numerics
-from benchmarks.instruments.base import AfterVisits, InVisit
+from benchmarks.instruments import INSTRUMENTS, in_order, numerics
+from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
 from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
 from benchmarks.session import add
+from core.errors import DeclarationError
 from core.metrics.records import Record, catalogue, metric
 from fixtures.tasks.language_modeling import task as language_modeling
 from tests.support.registries import register
@@ -215,3 +217,18 @@ def test_ids_that_differ_from_names_lose_no_visit(run_suite, saved_run, tmp_path
     assert "was not run" not in (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
     (saved,) = saved_run()["benchmarks"]
     assert len(saved["extra_info"]["visits"]) == 2
+
+
+def test_an_instrument_that_would_never_run_is_refused(monkeypatch):
+    class Neither(Instrument):
+        name = "neither"
+
+    register(monkeypatch, INSTRUMENTS, Neither)
+    with pytest.raises(DeclarationError, match="neither is neither an InVisit nor an AfterVisits"):
+        in_order(INSTRUMENTS)
+
+
+@pytest.mark.parametrize("value", [torch.tensor(3), np.int64(3), [3]])
+def test_a_figure_that_no_saved_run_can_hold_is_refused(value):
+    with pytest.raises(DeclarationError, match=r"Words\.letters is a .*; expected a number, text, true, false or None"):
+        add({}, Words(letters=value))

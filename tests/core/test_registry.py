@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from core.errors import InputError
+from core.errors import DeclarationError, InputError
 from core.registry import Registry, did_you_mean, of_type
 
 KIND = """
@@ -98,8 +98,14 @@ def test_what_a_file_imports_is_the_other_files(toolbox):
 
 
 def test_a_second_name_is_refused_with_both_files(toolbox):
-    with pytest.raises(ValueError, match=r"two tools are named 'axe', in .*axe\.py and in .*hatchet\.py; expected"):
+    with pytest.raises(ValueError, match=r"the tool 'axe' is there twice, in .*axe\.py and in .*hatchet\.py; expected"):
         toolbox({"axe.py": 'AXE = Tool("axe")', "hatchet.py": 'HATCHET = Tool("axe")'})
+
+
+@pytest.mark.parametrize("name", ["two words", "x,y", "Axe", "", "all"])
+def test_a_name_that_no_option_could_take_is_refused(toolbox, name):
+    with pytest.raises(DeclarationError, match=r"axe\.py is named .*; expected lower-case letters, digits, _ and -"):
+        toolbox({"axe.py": f"AXE = Tool({name!r})"}, reserved=("auto", "all"))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(toolbox):

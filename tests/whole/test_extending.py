@@ -183,20 +183,21 @@ def test_a_dataset_is_prepared_by_its_name_and_takes_no_place_of_another(tree):
 @pytest.mark.parametrize(
     ("file", "copied_to", "sentence"),
     [
-        ("fixtures/precisions/floating.py", "fixtures/precisions/my_own.py", "two precisions are named 'fp32'"),
-        ("fixtures/workloads/prefill.py", "fixtures/workloads/zprefill.py", "two workloads are named 'prefill'"),
-        ("data_prep/datasets/wikitext2.py", "data_prep/datasets/atext.py", "two datasets are named 'wikitext-2'"),
-        ("benchmarks/meters/rapl.py", "benchmarks/meters/zrapl.py", "two meters are named 'rapl_powercap'"),
-        ("benchmarks/instruments/size.py", "benchmarks/instruments/a_size.py", "two instruments are named 'size'"),
+        ("fixtures/precisions/floating.py", "fixtures/precisions/my_own.py", "the precision 'fp32' is there twice"),
+        ("fixtures/workloads/prefill.py", "fixtures/workloads/zprefill.py", "the workload 'prefill' is there twice"),
+        ("data_prep/datasets/wikitext2.py", "data_prep/datasets/atext.py", "the dataset 'wikitext-2' is there twice"),
+        ("benchmarks/meters/rapl.py", "benchmarks/meters/zrapl.py", "the meter 'rapl_powercap' is there twice"),
+        ("benchmarks/instruments/size.py", "benchmarks/instruments/a_size.py", "the instrument 'size' is there twice"),
     ],
 )
 def test_a_second_name_is_refused_with_both_files(tree, file, copied_to, sentence):
     shutil.copy(tree / file, tree / copied_to)
     command = [sys.executable, "-m", "pytest", "benchmarks", "--list", "-pno:cacheprovider"]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
     shown = done.stdout + done.stderr
     assert sentence in shown
+    assert "Traceback" not in shown
     assert file in shown
     assert copied_to in shown
 

@@ -92,16 +92,15 @@ class Energy(InVisit):
         window, rounds = self._window, run.rounds
         loop_ms = 1000 * (rounds.end_s[-1] - rounds.start_s[0]) / len(rounds)
         gap_share = rounds.gap_share(rounds.start_s[0], rounds.end_s[-1])
-        if isinstance(window, Reading):
-            try:
-                require_undisturbed(run.before, run.after, self._policy)
-            except MeterError as error:
-                window = error
-        if window is None:
-            window = MeterError("NO_WINDOW", "no window was metered in this visit")
-        if isinstance(window, (MeterError, NvmlError)):
-            return VisitEnergy(loop_ms=loop_ms, gap_share=gap_share, energy_reason=str(window), energy_code=window.code)
-        metered = metered_window(window, rounds, run.case.batch_size)
+        try:
+            if window is None:
+                raise MeterError("NO_WINDOW", "no window was metered in this visit")
+            if isinstance(window, (MeterError, NvmlError)):
+                raise window
+            require_undisturbed(run.before, run.after, self._policy)
+            metered = metered_window(window, rounds, run.case.batch_size)
+        except (MeterError, NvmlError) as error:
+            return VisitEnergy(loop_ms=loop_ms, gap_share=gap_share, energy_reason=str(error), energy_code=error.code)
         return VisitEnergy(
             energy_mj=metered.energy_mj,
             loop_ms=metered.loop_ms,
@@ -193,7 +192,12 @@ class Energy(InVisit):
                 return error
 
         rounds, reading = run_beside(run.loop, read)
-        return metered_window(reading, rounds, run.case.batch_size) if isinstance(reading, Reading) else reading
+        if not isinstance(reading, Reading):
+            return reading
+        try:
+            return metered_window(reading, rounds, run.case.batch_size)
+        except MeterError as error:
+            return error
 
     def _require(self, run: BenchmarkRun, reason: str) -> None:
         if run.settings.energy == "require":
@@ -201,8 +205,13 @@ class Energy(InVisit):
 
 
 def metered_window(window: Reading, rounds: Rounds, batch_size: int) -> MeteredWindow:
-    """Join a meter's reading with the rounds that ran in exactly that time."""
+    """Join a meter's reading with the rounds that ran in exactly that time.
+
+    Raises `MeterError` where none did.
+    """
     count, window_s = rounds.between(window.start_s, window.end_s), window.end_s - window.start_s
+    if not count > 0:
+        raise MeterError("NO_ROUNDS", f"no round ran in the meter's window of {window_s:.3g} s; expected one at least")
     return MeteredWindow(
         energy_mj=window.energy_mj / count / batch_size,
         loop_ms=1000 * window_s / count,
