@@ -116,7 +116,7 @@ def modules_of(package: str) -> Iterator[ModuleType]:
     modules = [importlib.import_module(name) for name in names]
     found = {Path(inspect.getfile(module)) for module in (parent, *modules)}
     for folder in parent.__path__:
-        for passed_over in sorted({*Path(folder).rglob("*.py")} - found):
+        for passed_over in sorted({*Path(folder).rglob("[!.]*.py")} - found):  # those with a dot are an editor's
             raise DeclarationError(f"{passed_over} is not found: its folder has no __init__.py; expected one")
     yield from modules
 
