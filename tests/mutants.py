@@ -59,7 +59,9 @@ OPERATORS = ("AddNot", "NumberReplacer", "Replace")
 NOT_TRIED = ("Bit", "Shift", "Lt_Is", "Gt_Is", "tE_Is", "Eq_Is", "Operator_Is_Eq", "Operator_IsNot_NotEq")
 #: A decimal number is a threshold or a unit; one more or less would be far off, and any test would notice.
 FACTOR = 1.5
-NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis", "datasets", "build")
+NOT_COPIED = (".git", ".tox", ".venv", "__pycache__", "*_cache", ".hypothesis")
+#: At the top of the repository alone: a room may have a folder of that name.
+OUTPUTS = ("datasets", "build")
 #: A mutant with which one test takes longer is noticed; the longest takes a fifth of it on two cores.
 LONGEST_TEST_S = 100
 LEAST_KILLED = 0.9
@@ -124,6 +126,12 @@ class ImportGraph:
                 return tests
             names = sorted(importers)
         return []
+
+
+def not_copied(folder: str, names: list[str]) -> set[str]:
+    """Return which of the names in a folder of the repository a copy can do without."""
+    ignored = shutil.ignore_patterns(*NOT_COPIED)(folder, names)
+    return ignored | (set(OUTPUTS) & set(names) if Path(folder) == REPOSITORY else set())
 
 
 def unevaluated(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -240,9 +248,7 @@ def main() -> int:
         mutants = [mutant(generator.choice(changes)) for changes in drawn]
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
-            copies.put(
-                shutil.copytree(REPOSITORY, Path(place) / str(number), ignore=shutil.ignore_patterns(*NOT_COPIED))
-            )
+            copies.put(shutil.copytree(REPOSITORY, Path(place) / str(number), ignore=not_copied))
         if not passes(Path(place) / "0", "tests", "-n", str(workers)):
             print((Path(place) / "0" / LOG).read_text(), file=sys.stderr)
             print("error: The tests fail without a mutant; run `pytest tests` and fix them first.", file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants import MUTATED, ImportGraph, imports, named_by, unevaluated
+from tests.mutants import MUTATED, REPOSITORY, ImportGraph, imports, named_by, not_copied, unevaluated
 
 
 @pytest.mark.parametrize("pattern", MUTATED)
@@ -48,3 +48,9 @@ def test_the_files_that_import_a_module_are_its_tests_and_otherwise_those_of_its
 def test_what_is_not_evaluated_is_left_as_it_is(source, text):
     lines = source.splitlines()
     assert [lines[line - 1][begin:end] for (line, begin), (_, end) in unevaluated(source)] == text
+
+
+def test_a_copy_leaves_out_what_runs_write_and_no_room_of_that_name():
+    names = ["datasets", "build", "core", "__pycache__", ".mypy_cache"]
+    assert not_copied(str(REPOSITORY), names) == {"datasets", "build", "__pycache__", ".mypy_cache"}
+    assert not_copied(str(REPOSITORY / "data_prep"), names) == {"__pycache__", ".mypy_cache"}
