@@ -51,7 +51,7 @@ def reasons(passed_over: Mapping[str, Exception]) -> str:
 
 
 def require_ranks(sources: Iterable[MeterSource]) -> None:
-    """Raise `DeclarationError` where two meters of one type of device have one rank: which is the better is not said."""
+    """Raise `DeclarationError` where two meters of one type of device have one rank, and neither is the better."""
     holders: dict[tuple[str, int], str] = {}
     for source in sources:
         for place in ((device, source.rank) for device in source.devices):
