@@ -87,11 +87,6 @@ class Executions(Mapping[str, ExecutionTraits]):
             raise InputError(f"The run's executions are {ascii(described)[:80]}; expected a mapping by their names.")
         return cls({str(name): ExecutionTraits.from_json(entry) for name, entry in described.items()})
 
-    @classmethod
-    def joined(cls, several: Iterable[Executions]) -> Executions:
-        """Return those of several runs; what several describe is as the last one describes it."""
-        return cls({name: traits for one in several for name, traits in one.items()})
-
     def __getitem__(self, name: str) -> ExecutionTraits:
         return self._traits.get(name, UNKNOWN)
 

@@ -156,6 +156,6 @@ def test_executions_stand_by_their_rank_and_the_reference_is_found():
     assert USUAL.by_rank(["eager", "compiled", "graph", "eager"]) == ["compiled", "graph", "eager"]
     assert USUAL.by_rank(["nobody's", "eager"]) == ["eager", "nobody's"]
     assert (USUAL.reference, USUAL.replayed_reference) == ("eager", "graph")
-    both = Executions.joined([USUAL, Executions({"autotuned": AUTOTUNED})])
+    both = Executions({**USUAL, "autotuned": AUTOTUNED})
     assert list(both) == ["eager", "graph", "compiled", "autotuned"]
     assert Executions.of({EXECUTIONS_KEY: both.as_json()}).as_json() == both.as_json()

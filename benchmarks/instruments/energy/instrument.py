@@ -92,15 +92,16 @@ class Energy(InVisit):
         window, rounds = self._window, run.rounds
         loop_ms = 1000 * (rounds.end_s[-1] - rounds.start_s[0]) / len(rounds)
         gap_share = rounds.gap_share(rounds.start_s[0], rounds.end_s[-1])
-        try:
-            if window is None:
-                raise MeterError("NO_WINDOW", "no window was metered in this visit")
-            if isinstance(window, (MeterError, NvmlError)):
-                raise window
-            require_undisturbed(run.before, run.after, self._policy)
-            metered = metered_window(window, rounds, run.case.batch_size)
-        except (MeterError, NvmlError) as error:
-            return VisitEnergy(loop_ms=loop_ms, gap_share=gap_share, energy_reason=str(error), energy_code=error.code)
+        if window is None:
+            window = MeterError("NO_WINDOW", "no window was metered in this visit")
+        if isinstance(window, Reading):
+            try:
+                require_undisturbed(run.before, run.after, self._policy)
+                metered = metered_window(window, rounds, run.case.batch_size)
+            except MeterError as error:
+                window = error
+        if not isinstance(window, Reading):
+            return VisitEnergy(loop_ms=loop_ms, gap_share=gap_share, energy_reason=str(window), energy_code=window.code)
         return VisitEnergy(
             energy_mj=metered.energy_mj,
             loop_ms=metered.loop_ms,
