@@ -2,63 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
 from analysis.report.sentences import Sentence, listed
 from analysis.report.text_tables import WIDEST
 from analysis.runs.validity import Judgement
-from core.case import BASELINE, Case, case_of
+from core.case import BASELINE, Case, case_of, is_own
 from core.executions import Executions
 from core.guards import finite_number
 from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 
 #: Above this share of launches in an eager forward, the dtype of its kernels hardly matters.
 LAUNCH_BOUND_SHARE = 0.5
+#: As a run names the dtypes of its parameters.
+DTYPES_OF_16_BITS = {"torch.float16", "torch.bfloat16"}
+Row: TypeAlias = Mapping[str, Any]
 
 
-def explanations(frame: pd.DataFrame, executions: Executions) -> list[str]:
-    """Return one sentence for each shape on FP16 in eager execution, where FP16 and FP32 ran in eager and graph."""
-    eager, graph = executions.reference, executions.replayed_reference or ""
-    rows: dict[Case, Mapping[str, Any]] = {row["case"]: row for row in frame.to_dict("records")}  # type: ignore[misc]
+class Launches(NamedTuple):
+    """One precision's rows of a table: started operation by operation, and replayed with a single start."""
+
+    eager: Row
+    graph: Row
+
+
+def explanations(frame: pd.DataFrame, benchmarks: Sequence[Mapping[str, Any]], executions: Executions) -> list[str]:
+    """Return a sentence for each 16-bit precision and shape where it and FP32 ran in eager execution and in a graph.
+
+    `frame` is the table of `benchmarks`, each of which says what its weights were stored in.
+    """
+    rows: dict[Case, Row] = {row["case"]: row for row in frame.to_dict("records")}  # type: ignore[misc]
+    of_16_bits = {case_of(benchmark) for benchmark in benchmarks if is_own(benchmark) and is_of_16_bits(benchmark)}
     sentences = []
     for case in rows:
-        if (case.precision, case.execution) != ("fp16", eager):
-            continue
-        partners = [
-            rows.get(case.partner(precision=precision, execution=execution))
-            for execution in (eager, graph)
-            for precision in (BASELINE, "fp16")
-        ]
-        measured = [row for row in partners if row is not None and row["median_latency_ms"] > 0]
-        if len(measured) == len(partners):
-            several = {
-                name: len({getattr(other, name) for other in rows}) > 1 for name in ("task", "workload", "shape")
-            }
-            named = [getattr(case, name).replace("_", " ") for name in ("task", "workload") if several[name]]
-            where = (f" for {', '.join(named)}" if named else "") + (f" at {case.shape}" if several["shape"] else "")
-            sentences.append(explanation(measured, where))
+        if case in of_16_bits and case.execution == executions.reference:
+            own = launches_of(case, rows, executions)
+            baseline = launches_of(case.partner(precision=BASELINE), rows, executions)
+            if own is not None and baseline is not None:
+                sentences.append(explanation(case.precision.upper(), own, baseline, where(case, rows)))
     return sentences
 
 
-def explanation(rows: Sequence[Mapping[str, Any]], where: str) -> str:
-    """Return the sentence for one task and shape, which `where` names if there are several.
+def is_of_16_bits(benchmark: Mapping[str, Any]) -> bool:
+    """Tell whether every parameter of the model was found in one and the same 16-bit dtype."""
+    dtypes = lookup(benchmark["extra_info"], "numerics.parameter_dtypes")
+    return isinstance(dtypes, Mapping) and len(dtypes) == 1 and dtypes.keys() <= DTYPES_OF_16_BITS
 
-    `rows`: FP32 and FP16 in eager execution, then both in a CUDA graph.
-    """
-    eager_fp32, eager_fp16, graph_fp32, graph_fp16 = rows
-    is_judged = "invalid" not in (eager_fp32["paired_validity"], eager_fp16["paired_validity"])
-    why = f" on this machine: {cause(eager_fp16)}" if is_judged else ""
+
+def launches_of(case: Case, rows: Mapping[Case, Row], executions: Executions) -> Launches | None:
+    """Return the rows of a case's precision in both executions, or None where either has no latency."""
+    names = executions.reference, executions.replayed_reference or ""
+    measured = [rows.get(case.partner(execution=name)) for name in names]
+    found = [row for row in measured if row is not None and row["median_latency_ms"] > 0]
+    return Launches(*found) if len(found) == len(names) else None
+
+
+def where(case: Case, rows: Iterable[Case]) -> str:
+    """Return what tells a case's task, workload and shape from those of others, beginning with a space, or nothing."""
+    several = {name: len({getattr(other, name) for other in rows}) > 1 for name in ("task", "workload", "shape")}
+    named = [getattr(case, name).replace("_", " ") for name in ("task", "workload") if several[name]]
+    return (f" for {', '.join(named)}" if named else "") + (f" at {case.shape}" if several["shape"] else "")
+
+
+def explanation(name: str, own: Launches, baseline: Launches, where: str) -> str:
+    """Return the sentence for one precision, task and shape; `where` names the last two if there are several."""
+    is_judged = "invalid" not in (baseline.eager["paired_validity"], own.eager["paired_validity"])
+    why = f" on this machine: {cause(name, own.eager)}" if is_judged else ""
     return (
-        f"FP16 in eager{where} is {latency_comparison(eager_fp32, eager_fp16)}{why}. "
-        f"In a CUDA graph it is {latency_comparison(graph_fp32, graph_fp16)}."
+        f"{name} in eager{where} is {latency_comparison(baseline.eager, own.eager)}{why}. "
+        f"In a CUDA graph it is {latency_comparison(baseline.graph, own.graph)}."
     )
 
 
-def cause(eager: Mapping[str, Any]) -> str:
-    """Return whether launches or kernels decide how long an eager FP16 forward takes."""
+def cause(name: str, eager: Row) -> str:
+    """Return whether launches or kernels decide how long an eager forward in a precision takes."""
     share, kernels = eager["launch_bound_share"], ""
     if not pd.isna(eager["kernel_time_ms"]):
         kernels = f", and the profiler finds {eager['kernel_time_ms']:.2f} ms of kernels in it"
@@ -66,13 +86,13 @@ def cause(eager: Mapping[str, Any]) -> str:
         return f"no time is seen to go into launches{kernels}"
     if share > LAUNCH_BOUND_SHARE:
         return (
-            f"{share:.0%} of an eager FP16 forward is waiting for launches (graph against eager{kernels}), and "
+            f"{share:.0%} of an eager {name} forward is waiting for launches (graph against eager{kernels}), and "
             "precision changes the kernels, not the waiting"
         )
-    return f"launches are only {share:.0%} of an eager FP16 forward{kernels}, and the kernels decide"
+    return f"launches are only {share:.0%} of an eager {name} forward{kernels}, and the kernels decide"
 
 
-def latency_comparison(baseline: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def latency_comparison(baseline: Row, row: Row) -> str:
     """Return how a row's latency compares with FP32's, in words: faster or slower only where its interval says so."""
     ratio = row["speedup_vs_fp32"]
     low, high = (row[column] for column in REPEAT_COLUMNS["speedup"])

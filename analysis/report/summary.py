@@ -128,7 +128,7 @@ class RunSummary:
     @cached_property
     def explanations(self) -> list[str]:
         """The sentences that say why 16 bits are or are not faster here."""
-        return explanations(self.frame, self.executions)
+        return explanations(self.frame, self.benchmarks, self.executions)
 
     @cached_property
     def gains_and_costs(self) -> list[str]:

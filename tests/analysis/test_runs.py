@@ -168,9 +168,13 @@ def test_the_command_line_prints_tables_and_errors(storage, monkeypatch, capsys,
         assert capsys.readouterr().err.startswith("error: file cannot be written (")
 
 
+STORED = {"fp32": "torch.float32", "fp16": "torch.float16", "bf16": "torch.bfloat16"}
+
+
 def executed(precision: str, execution: str, median_ms: float, **latency: object) -> dict:
     made = in_visits(benchmark(precision, median_ms, execution=execution))
     made["extra_info"]["latency"].update(latency)
+    made["extra_info"]["numerics"] = {"parameter_dtypes": {STORED[precision]: 148}}
     return made
 
 
@@ -181,7 +185,7 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
         executed("fp16", "eager", 7.5, kernel_time_ms=0.8),
         executed("fp16", "graph", 1.0),
     ]
-    (sentence,) = explanations(table(rows), USUAL)
+    (sentence,) = explanations(table(rows), rows, USUAL)
     assert sentence.startswith(
         "FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x; a repeat finds 0.89 to 0.98) on this "
         "machine: 87% of"
@@ -191,11 +195,31 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
         "In a CUDA graph it is faster than FP32 (1.000 against 3.000 ms, 3.00x; a repeat finds 2.86 to 3.15)."
         in sentence
     )
-    assert explanations(table(rows[:3]), USUAL) == []
+    assert explanations(table(rows[:3]), rows[:3], USUAL) == []
     rows[0]["extra_info"]["validity"]["status"] = "invalid"
-    assert explanations(table(rows), USUAL)[0].startswith(
+    assert explanations(table(rows), rows, USUAL)[0].startswith(
         "FP16 in eager is not judged against FP32, for a measurement is invalid (7.500 against 7.000 ms, 0.93x). In "
     )
+
+
+def test_each_precision_of_16_bits_has_its_sentence_by_what_the_run_found_stored():
+    latencies = {"fp32": (7.0, 3.0), "fp16": (7.5, 1.0), "bf16": (8.0, 4.0)}
+    rows = [
+        executed(precision, execution, median_ms)
+        for precision, both in latencies.items()
+        for execution, median_ms in zip(("eager", "graph"), both, strict=True)
+    ]
+    of_fp16, of_bf16 = explanations(table(rows), rows, USUAL)
+    assert of_fp16.startswith("FP16 in eager is slower than FP32 (7.500 against 7.000 ms")
+    assert of_bf16.startswith("BF16 in eager is slower than FP32 (8.000 against 7.000 ms")
+    assert "50% of an eager BF16 forward" in of_bf16
+    assert "In a CUDA graph it is slower than FP32 (4.000 against 3.000 ms" in of_bf16
+    for row in rows[2:]:  # FP16's name over FP32's weights, and a run that does not say what is stored
+        row["extra_info"]["numerics"] = {"parameter_dtypes": {"torch.float32": 148}}
+    assert explanations(table(rows), rows, USUAL) == []
+    for row in rows[2:]:
+        del row["extra_info"]["numerics"]
+    assert explanations(table(rows), rows, USUAL) == []
 
 
 def floors_of_both(eager: float, graph: float) -> dict:
@@ -210,7 +234,7 @@ def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():
         executed("fp16", "eager", 8.0),
         executed("fp16", "graph", 7.01),
     ]
-    (sentence,) = explanations(table(rows, floors_of_both(0.2, 0.005)), USUAL)
+    (sentence,) = explanations(table(rows, floors_of_both(0.2, 0.005)), rows, USUAL)
     assert (
         "neither clearly faster nor slower than FP32 (8.000 against 9.000 ms, 1.13x; a repeat finds 0.92 to 1.37"
         in sentence
@@ -231,7 +255,7 @@ def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():
 def test_faster_and_slower_need_an_interval_without_one(fp16_ms, words):
     rows = [executed("fp32", "eager", 9.0), executed("fp32", "graph", 3.0)]
     rows += [executed("fp16", "eager", fp16_ms), executed("fp16", "graph", 1.0)]
-    (sentence,) = explanations(table(rows, floors_of_both(math.log(1.105), 0.01)), USUAL)
+    (sentence,) = explanations(table(rows, floors_of_both(math.log(1.105), 0.01)), rows, USUAL)
     assert sentence.startswith(f"FP16 in eager is {words} FP32")
 
 
