@@ -15,11 +15,10 @@ from fixtures.dataset.location import dataset_folder, dataset_in
 from fixtures.device.unusable import unusable_gpus
 from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
 from fixtures.executions.compilation import cache_folder
-from fixtures.models.checkpoint import find_checkpoint
 from fixtures.plugin import SETTINGS
 from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings
-from fixtures.tasks import TASKS, Task
+from fixtures.tasks import TASKS, Task, checkpoint_of
 
 
 def require_shapes(settings: Settings, data: DatasetFolder, metadata: dict[str, Any]) -> None:
@@ -88,7 +87,7 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
     stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()
     require_shapes(settings, data, metadata)
     if with_model:
-        checkpoint = find_checkpoint(task.model, settings.model(task.name), settings.stand_in)
+        checkpoint = checkpoint_of(task, settings)
         lines.append(f"model: {checkpoint.name} on {settings.device}")
         stand_ins |= {SEEDED_WEIGHTS} if checkpoint.stand_in else set()
     return lines, stand_ins

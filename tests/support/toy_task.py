@@ -87,7 +87,6 @@ TASK = Task(
         architectures=("ForSequenceClassification",),
         seeded=lambda: transformers.DistilBertForSequenceClassification(transformers.DistilBertConfig(num_labels=1)),
         stand_in_folder=Path("datasets/grader_stand_in"),
-        require_config=lambda name, config: None,
         require_sound=lambda name, model, tolerance, device: None,
     ),
     scoring=GradeScoring(),

@@ -296,7 +296,7 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
         raise AssertionError("nothing is to be looked for")
 
     monkeypatch.setattr("benchmarks.plugins.header.dataset_folder", refuse)
-    monkeypatch.setattr("benchmarks.plugins.header.find_checkpoint", refuse)
+    monkeypatch.setattr("benchmarks.plugins.header.checkpoint_of", refuse)
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0
     assert "no benchmark was measured" not in result.stdout.str()
