@@ -23,7 +23,7 @@ TARGETS = sum(LENGTHS) - len(LENGTHS)
 
 def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others: Case) -> SimpleNamespace:
     tensors = tiny_tensors()
-    data = ShapedDataset(*tensors.values(), batch_size, 16, CPU)
+    data = ShapedDataset.of(*tensors.values(), batch_size, 16, CPU)
     case = Case("fp16", execution, batch_size=batch_size, sequence_length=16)
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
     settings = SimpleNamespace(device=CPU)

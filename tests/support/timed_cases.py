@@ -36,7 +36,7 @@ def dataset(full: int, padded: int, batch_size: int = 1) -> ShapedDataset:
     """So many full batches of 4 tokens a row, then so many padded ones with 3."""
     mask = torch.ones((full + padded) * batch_size, TOKENS, dtype=torch.int64)
     mask[full * batch_size :, -1] = 0
-    return ShapedDataset(torch.ones_like(mask), mask, mask, batch_size, TOKENS, CPU)
+    return ShapedDataset.of(torch.ones_like(mask), mask, mask, batch_size, TOKENS, CPU)
 
 
 def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> BenchmarkRun:
