@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from analysis.report.summary import RunSummary
 from analysis.report.table import interval_ends
 from analysis.report.text_tables import number
 from core.case import BASELINE
-from core.metrics import Column
+from core.metrics import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,21 +24,64 @@ if TYPE_CHECKING:
 
 
 class Panel(NamedTuple):
-    """A figure of every row: its column, heading, form and axis, and of what its interval is."""
+    """One figure of every row: its column, heading and form, a word for it, and what its interval is of."""
 
     column: str
     heading: str
     form: str
-    is_log: bool
     word: str
     interval: str
+    #: Whether the axis is logarithmic and rows are points on it; else they are bars from 0.
+    is_log: bool = False
+    #: Whether FP32 has no figure because it would be compared with itself.
+    is_self_reference: bool = False
+
+    def draw(self, axes: Axes, rows: pd.DataFrame, catalogue: Catalogue) -> None:
+        """Draw the figure of every row with its 95% interval, and the figure in digits at its right."""
+        tidy(axes)
+        axes.grid(axis="y", visible=False)
+        values, (lows, highs) = rows[self.column], interval_ends(rows, self.column, catalogue)
+        left, right = limits(values, highs.fillna(values), self.is_log)
+        for place, (value, low, high) in enumerate(zip(values, lows, highs, strict=True)):
+            if pd.isna(value):
+                write_beside(axes, left, place, self.words_for_none(rows.iloc[place]))
+                continue
+            self.draw_mark(axes, place, value, left)
+            if high > low:
+                draw_whisker(axes, place, (value, low, high), left)
+            write_beside(axes, max(value, high, left), place, number(value, self.form) + row_signs(rows.iloc[place]))
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        if self.is_log:
+            set_log_scale(axes)
+        axes.set_xlim(left, right)
+        axes.tick_params(axis="x", labelsize=7)
+
+    def words_for_none(self, row: pd.Series[Any]) -> str:
+        """Return what stands in the place of a missing figure."""
+        return "" if self.is_self_reference and row["precision"] == BASELINE else "no figure"
+
+    def draw_mark(self, axes: Axes, place: int, value: float, left: float) -> None:
+        """Draw a bar from 0, or a point, on a logarithmic axis at its left end where there is no place for it."""
+        colour = pick(COLOURS, place)
+        if self.is_log:
+            axes.plot(max(value, left), place, "o", color=colour, clip_on=False)
+        else:
+            axes.barh(place, value, 0.7, color=colour, hatch=pick(HATCHES, place), edgecolor="white")
 
 
 REPEAT, THIS_TEXT = "of a repeat of this session", "of the figure on text like this"
 PANELS = (
-    Panel("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", False, "speed", REPEAT),
-    Panel("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", False, "energy", REPEAT),
-    Panel("kl_vs_fp32_nats", "Divergence from FP32, nats\n(less is better)", "{:.1e}", True, "divergence", THIS_TEXT),
+    Panel("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", "speed", REPEAT),
+    Panel("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", "energy", REPEAT),
+    Panel(
+        "kl_vs_fp32_nats",
+        "Divergence from FP32, nats\n(less is better)",
+        "{:.1e}",
+        "divergence",
+        THIS_TEXT,
+        is_log=True,
+        is_self_reference=True,
+    ),
 )
 #: Inches of a row, of the titles, of the tick labels; shares of the width.
 ROW_IN, HEAD_IN, TICKS_IN, LEFT, GAP = 0.28, 0.95, 0.3, 0.13, 0.035
@@ -62,8 +105,7 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     bottom, top = foot + TICKS_IN / height_in, 1 - HEAD_IN / height_in
     for place, panel in enumerate(panels):
         axes = figure.add_axes((LEFT + place * width, bottom, width - GAP, top - bottom))
-        ends = interval_ends(rows, panel.column, run.catalogue)
-        draw(axes, rows, run.catalogue[panel.column], ends, panel.form, panel.is_log)
+        panel.draw(axes, rows, run.catalogue)
         axes.set_title(panel.heading, size=8, loc="left")
         names = [] if place else [literal(name) for name in rows["precision"]]
         axes.set_yticks(range(len(rows)) if names else [], names)
@@ -78,45 +120,20 @@ def whiskers(panels: Sequence[Panel]) -> str:
     return ", ".join(f"{interval} for {' and '.join(of)}" for interval, of in words.items())
 
 
-def draw(
-    axes: Axes,
-    rows: pd.DataFrame,
-    column: Column,
-    ends: tuple[pd.Series[float], pd.Series[float]],
-    form: str,
-    is_log: bool,
-) -> None:
-    """Draw one figure of every row with its interval: a bar from 0, or a point on a logarithmic axis.
+def draw_whisker(axes: Axes, place: int, interval: tuple[float, float, float], left: float) -> None:
+    """Draw an interval, (figure, low, high); a logarithmic axis has no 0, so there it begins at the axis's left end."""
+    value, low, high = interval
+    begin = max(value, left)
+    error = [[begin - max(low, left)], [high - begin]]
+    axes.errorbar(begin, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
 
-    A missing one says so, but for FP32's divergence from itself.
-    """
+
+def set_log_scale(axes: Axes) -> None:
+    """Make the x axis logarithmic, without labels between powers of ten."""
     from matplotlib.ticker import NullFormatter
 
-    tidy(axes)
-    axes.grid(axis="y", visible=False)
-    values = rows[column.column]
-    left, right = limits(values, ends[1].fillna(values), is_log)
-    for place, (value, low, high) in enumerate(zip(values, *ends, strict=True)):
-        if pd.isna(value):
-            is_itself = is_log and rows["precision"][place] == BASELINE
-            write_beside(axes, left, place, "" if is_itself else "no figure")
-            continue
-        colour, hatch = pick(COLOURS, place), pick(HATCHES, place)
-        if is_log:
-            axes.plot(max(value, left), place, "o", color=colour, clip_on=False)
-        else:
-            axes.barh(place, value, 0.7, color=colour, hatch=hatch, edgecolor="white")
-        if high > low:
-            shown = max(value, left)  # a logarithmic axis has no 0: the interval of one begins at the axis's left end
-            error = [[shown - max(low, left)], [high - shown]]
-            axes.errorbar(shown, place, xerr=error, fmt="none", ecolor="black", capsize=2.5, linewidth=1)
-        write_beside(axes, max(value, high, left), place, number(value, form) + row_signs(rows.iloc[place]))
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    if is_log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(left, right)
-    axes.tick_params(axis="x", labelsize=7)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def write_beside(axes: Axes, x: float, place: int, text: str) -> None:
