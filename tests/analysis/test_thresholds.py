@@ -27,17 +27,19 @@ from benchmarks.machine.readings import (
 )
 from benchmarks.meters import MeterError
 from benchmarks.meters.power_sensor import instant_power
-from benchmarks.policies import PROCEDURE, CeilingPolicy, EnergyPolicy, Policies, TimingPolicy
+from benchmarks.policies import CeilingPolicy, EnergyPolicy, TimingPolicy
 from benchmarks.steady_state import is_steady
 from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
+from fixtures.options import WARMUP_ROUNDS
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling.paired import perplexity_difference
 from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
 from tests.support.described import CATALOGUE, table
 from tests.support.fake_nvml import fake_nvml, field_value
 from tests.support.saved_runs import measured, with_floor
+from tests.support.tiny import REPOSITORY
 
 CPU = torch.device("cpu")
 
@@ -52,32 +54,47 @@ def state(time_s: float, **gpu: object) -> Snapshot:
     return replace(moment(time_s), gpu={"sm_clock_mhz": 2000, "compute_pids": [], **gpu})
 
 
-def test_the_procedure_is_the_documented_one():
-    timing, energy, ceilings = TimingPolicy(), EnergyPolicy(), CeilingPolicy()
-    assert PROCEDURE == 2
-    assert (timing.warm_up_stretch_s, timing.warm_up_cap_s, timing.shortest_s) == (0.12, 0.5, 0.5)
-    assert dict(Policies().timing) == {"cuda": timing, "cpu": TimingPolicy(0, 0, 0)}
-    assert (energy.counter.ticks, energy.counter.tick_jitter, energy.counter.early_s) == (5, 1, 0.012)
-    assert (energy.instant.window_s, energy.instant.settling_s) == (0.5, 0)
-    assert (energy.average.window_s, energy.average.settling_s) == (20, 2)
-    assert (energy.idle_s, energy.cross_check_s) == (0.3, 0.8)
-    assert (energy.fewest_ticks, energy.largest_u95) == (20, 0.3)
-    assert (energy.marked_u95, energy.marked_drift, energy.marked_gap_share) == (0.05, 0.02, 0.1)
-    assert (energy.longest_throttling, energy.largest_dispute) == (0.01, 0.05)
-    assert (dict(ceilings.matrix_side), ceilings.copied_bytes) == ({"cuda": 8192, "cpu": 1024}, 256 * 1024**2)
-    documented = {
-        "fp32": 1e-5,
-        "tf32": 2e-3,
-        "fp16": 1e-2,
-        "bf16": 0.04,
-        "mixed": 1e-2,
-        "mixed_bf16": 0.04,
-        "fp32_again": 1e-5,
-        "int8": 0.1,
-        "int8_weights": 0.04,
-        "fp8": 0.25,
-    }
-    assert {name: PRECISIONS[name].tolerance for name in documented} == documented
+TIMING, ENERGY, CEILINGS = TimingPolicy(), EnergyPolicy(), CeilingPolicy()
+MOST_TICKS = ENERGY.counter.ticks + ENERGY.counter.tick_jitter
+WORDS = {0.5: "half a second", 2: "two", 5: "five", 6: "six"}
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("latency", f"and rounds until {WORDS[TIMING.shortest_s]} is over on a GPU"),
+        ("latency", f"then rounds of {TIMING.warm_up_stretch_s} s until the two halves of them show no trend"),
+        ("latency", f"After {TIMING.warm_up_cap_s} s it ends in any case"),
+        ("latency", f"On a CPU {WORDS[WARMUP_ROUNDS['cpu']]} rounds."),
+        ("latency", f"two {CEILINGS.matrix_side['cuda']:,} x {CEILINGS.matrix_side['cuda']:,} matrices in the dtype"),
+        ("latency", f"a copy of {CEILINGS.copied_bytes // 2**20} MiB"),
+        ("energy", f"It lasts {WORDS[ENERGY.counter.ticks]} ticks or, at random, {WORDS[MOST_TICKS]}"),
+        ("energy", f"all visits but one together have at least {ENERGY.fewest_ticks} ticks"),
+        ("energy", f"one window of {ENERGY.average.window_s:g} s a case after the last visit"),
+        ("energy", f"the first {ENERGY.average.settling_s:g} s left out"),
+        ("energy", f"mean of {ENERGY.idle_s} s before the first visit of the session and {ENERGY.idle_s} s after"),
+        ("energy", f"one after the other, {ENERGY.cross_check_s} s each"),
+        ("energy", f"Beyond {ENERGY.largest_dispute:.0%} the `status` is `disputed`"),
+        ("energy", f"where the visits scatter by more than {ENERGY.marked_u95:.0%}"),
+        ("energy", f"to the last by more than {ENERGY.marked_drift:.0%} and its own interval"),
+        ("energy", f"gaps between rounds take more than {ENERGY.marked_gap_share:.0%} of the time"),
+        ("energy", f"`THROTTLED` (heat or brake over {ENERGY.longest_throttling:.0%} of a visit)"),
+        ("energy", f"`TOO_FEW_TICKS` (below {ENERGY.fewest_ticks} in all)"),
+        ("energy", f"`TOO_UNCERTAIN` (beyond {ENERGY.largest_u95:.0%})"),
+    ],
+)
+def test_the_pages_say_for_how_long_and_within_which_limits_a_session_measures(page, sentence):
+    assert sentence in words_of(page)
+
+
+def words_of(page: str) -> str:
+    """A page of the documentation, in one line."""
+    return " ".join((REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8").split())
+
+
+def test_the_pages_say_how_far_logits_may_be_apart():
+    fp32, fp16 = (f"{PRECISIONS[name].tolerance:.0e}".replace("e-0", "e-") for name in ("fp32", "fp16"))
+    assert f"(norms differ by {fp32} in FP32, {fp16} in FP16;" in words_of("latency")
 
 
 def back_to_back(durations_s: list[float]) -> Rounds:
