@@ -29,7 +29,7 @@ class TimingPolicy:
 class CounterPolicy:
     """Windows of the energy counter, in ticks of the counter and seconds."""
 
-    #: Of one visit's window, and up to `tick_jitter` more at random, so that windows keep no step with the sensor.
+    #: Length of a visit's window, up to `tick_jitter` more at random, so that windows keep no step with the sensor.
     ticks: int = 5
     tick_jitter: int = 1
     #: Without a tick for this long, the counter stands still.
@@ -64,7 +64,7 @@ class EnergyPolicy:
     average: PowerPolicy = PowerPolicy(window_s=20.0, settling_s=2.0)
     idle_s: float = 0.3
     cross_check_s: float = 0.8
-    #: Of all visits of a case together; fewer visits have longer windows for it.
+    #: All visits of a case have so many ticks together; where there are fewer visits, their windows are longer.
     fewest_ticks: int = 20
     longest_throttling: float = 0.01
     largest_u95: float = 0.3

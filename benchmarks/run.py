@@ -72,7 +72,7 @@ class BenchmarkRun:
     timed: dict[int, TimedRounds] = field(default_factory=dict)
     #: Where the time went, by phase.
     seconds: dict[str, float] = field(default_factory=dict)
-    # Of the visit in progress. Set by `prepare`:
+    # What follows belongs to the visit in progress. Set by `prepare`:
     loop: ForwardLoop = field(init=False)
     #: Set by `settle`.
     warm_up: WarmUp = field(init=False)

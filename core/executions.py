@@ -21,7 +21,7 @@ class ExecutionTraits:
 
     #: What it is, in a sentence for a reader to whom its name is new; empty where a run does not say it.
     words: str
-    #: Of several executions that were measured, the recommendation looks at the one with the highest rank.
+    #: Where several executions were measured, the recommendation looks at the one with the highest rank.
     rank: int
     #: Whether the others are checked against it: exactly one is.
     is_reference: bool = False
@@ -64,7 +64,7 @@ USUAL_EXECUTIONS = {
         is_compiled=True,
     ),
 }
-#: Of an execution that nothing is known of: nothing is recommended by it before others, nor taken from other hosts.
+#: What an execution has that a run does not describe: it is recommended last, and takes nothing from other hosts.
 UNKNOWN = ExecutionTraits(words="", rank=-1)
 
 

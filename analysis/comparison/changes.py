@@ -19,7 +19,7 @@ from core.guards import LIMITS
 from core.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
 from core.statistics.intervals import CONFIDENCE, welch
 
-#: Of a metric whose repeats nothing predicts, fewer runs a side show a tendency and no more.
+#: Where nothing predicts how repeats of a metric differ, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
 #: In place of a verdict, for the reason that goes with it.
 NO_VERDICT = "no verdict"

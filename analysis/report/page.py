@@ -22,7 +22,7 @@ from core.executions import EXECUTIONS_KEY
 from core.metrics import CATALOGUE_KEY, lookup
 
 TEMPLATES = Path(__file__).parent
-#: Of more sentences in a list the rest is folded.
+#: A list shows so many sentences, and folds those that follow.
 MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")

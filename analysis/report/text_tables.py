@@ -103,7 +103,7 @@ def with_half_width(column: Column, value: Any, low: float, high: float) -> str:
         return formatted(value, column)
     if half_width > value:  # a ratio or a time is never below 0, which "± 160%" would say
         return with_ends(column, value, low, high)
-    # Of a share in percentage points: a percentage of a percentage would be taken for those.
+    # A share has its interval in points: a percentage of a percentage would be mistaken for percentage points.
     is_share = column.is_number and column.form.endswith("%")
     text = f"{100 * half_width:.1f} points" if is_share else f"{half_width / value:.1%}"
     return f"{formatted(value, column)} ± {text}"

@@ -22,7 +22,7 @@ IDEAL = 2.77
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of ordered pairs of sessions and cases: how many there are, and in how many the interval held the other's figure.
+    """How many ordered pairs of sessions there are, case by case, and in how many an interval held the other's figure.
 
     `half_width` is the median half-width in logarithms, `relative_width` the median of it over 2.77 times the standard
     deviation of the session figures: 1 where the interval is as wide as it has to be.

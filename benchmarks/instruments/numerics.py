@@ -45,7 +45,7 @@ class NumericsRecord(Record):
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
     products: Mapping[str, int] | None
     products_reason: str | None
-    #: Of the layers' products, those of one row, which cuBLAS multiplies in FP32 without tensor cores.
+    #: How many products of the layers have one row: cuBLAS multiplies those in FP32 without tensor cores.
     single_row_products: int
     difference_from_eager: float
     same_bits_as_eager: bool

@@ -91,7 +91,7 @@ class MeterSource:
 
     name: str
     description: str
-    #: Of several that can be opened for a device, the one with the lowest rank is used.
+    #: Where several can be opened for a device, the one with the lowest rank is used.
     rank: int
     #: Types of devices whose energy it tells, such as `cuda`.
     devices: tuple[str, ...]

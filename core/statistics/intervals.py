@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, stdtr, stdtrit  # not scipy.stats, which takes ten times as long to load
 
-#: Of every interval of this module.
+#: How often each interval of this module should hold the true figure.
 CONFIDENCE = 0.95
 #: Share of the probability on either side of an interval.
 TAIL = (1 - CONFIDENCE) / 2

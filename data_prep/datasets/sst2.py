@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SENTENCE, LABEL = "sentence", "label"
 CLASSES = 2
-#: Of BERT's vocabulary, which DistilBERT has.
+#: Tokens in BERT's vocabulary, which DistilBERT has too.
 VOCABULARY_SIZE = 30_522
 PADDING_ID, UNKNOWN_ID, FIRST_ID, LAST_ID = 0, 100, 101, 102
 #: Generated sentences: as many as there are real ones, and as long, between the two special tokens.

@@ -122,7 +122,7 @@ def idle(power_w: float) -> Reading:
     return Reading(0.0, 1.0, 1000 * power_w, 10, 0.0)
 
 
-#: Of forwards of one sample in 10 ms each: 200 W for 10 ms are 2000 mJ.
+#: Each forward takes one sample and 10 ms: at 200 W these are 2000 mJ.
 FOUR = [window(2000, 200), window(2020, 202), window(1980, 198), window(2000, 200)]
 
 

@@ -154,7 +154,7 @@ def test_a_meter_is_opened_before_the_others_or_says_why_not(tree, tiny_dataset,
         options = ("--precisions=fp32", "--energy=auto", "--rounds=8")
         measured(tree, tiny_dataset, tiny_model, *options, WALL_PLUG=path)
     (benchmark,) = saved(tree)["benchmarks"]
-    # Of each visit: whether visits agree with each other is the machine's doing.
+    # Each visit is looked at alone: whether visits agree with each other is the machine's doing.
     visits = benchmark["extra_info"]["visits"]
     assert [visit["energy_code"] for visit in visits] == [None, None]
     assert [visit["power_w"] for visit in visits] == pytest.approx([80, 80], rel=0.5)

@@ -36,7 +36,7 @@ class WholeRun:
 
 @pytest.fixture(scope="module")
 def runs() -> list[WholeRun]:
-    """Of this module; empty until a test needs one."""
+    """The whole run that this module's tests share; empty until one of them needs it."""
     return []
 
 

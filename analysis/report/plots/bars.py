@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Share of a setting's place that its bars fill.
 FILLED = 0.84
 HEIGHT_IN = 3.3
-#: Of more settings bars would be too thin to read; a sweep is drawn as lines.
+#: With more settings than this, bars would be too thin to read; a sweep is drawn as lines.
 MOST_SETTINGS = 9
 #: With more characters than this above the bars, they stand upright.
 MOST_LEVEL_CHARACTERS = 80

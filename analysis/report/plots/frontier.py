@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 HEIGHT_IN, COLUMNS = 2.9, 2
-#: Of more benchmarks only those on the frontier are named: the names of all would cover each other.
+#: Where there are more benchmarks only those on the frontier are named: all names would cover each other.
 MOST_NAMED = 8
-#: Of the line from a point to its name, so many that none of its parts is as long as a letter.
+#: Points along the line from a point to its name that other names keep away from: no letter fits between two of them.
 LINE_STEPS = 20
 LOGARITHMIC_FROM = 3
 #: Below that a logarithmic axis has ticks between the powers of ten.

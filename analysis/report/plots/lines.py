@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT_IN, COLUMNS = 2.5, 2
-#: Of figures that span less than this factor a linear axis from 0 shows the ratios.
+#: Figures that span less than this factor have a linear axis from 0, which shows their ratios.
 LOGARITHMIC_FROM = 8
 #: What may be swept: the column, and what the axis is called. The first that varies is the axis.
 SWEPT = {"batch_size": "batch size", "sequence_length": "tokens"}

@@ -64,7 +64,7 @@ class Roofline(AfterVisits):
     def measure(self, run: BenchmarkRun) -> Record:
         """Return kernel time, and the distance from the limit."""
         device, policy = run.settings.device, self.policies.ceilings
-        # Of the format that most products are in: the limit of a quantized model counts its output layer as if it were.
+        # The format of most products: the output layer of a quantized model is counted as if it were in it too.
         compute = run.precision.weights if run.precision.products and run.precision.weights else run.precision.compute
         key = (compute, run.precision.float32_products)
         with run.phase("limits"):
