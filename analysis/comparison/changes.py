@@ -92,7 +92,9 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
         rows = [side[name] for side in by_name if name in side]
         case: Case = rows[0]["case"][0]
         for metric in catalogue.compared:
-            (first_runs, first), (second_runs, second) = (known(side.get(name), metric.column) for side in by_name)
+            (first_runs, first), (second_runs, second) = (
+                values_by_run(side.get(name), metric.column) for side in by_name
+            )
             is_its_own = isinstance(metric, Ratio) and case.precision == BASELINE  # 1 in any run
             if metric.better and (len(first) or len(second)) and not is_its_own:
                 numbers = (*first_runs, *(len(before) + number for number in second_runs))
@@ -134,7 +136,7 @@ def columns_by_name(side: pd.DataFrame) -> dict[str, Columns]:
     }
 
 
-def known(rows: Columns | None, column: str) -> tuple[list[int], npt.NDArray[Any]]:
+def values_by_run(rows: Columns | None, column: str) -> tuple[list[int], npt.NDArray[Any]]:
     """Return which of a side's runs have a metric of a benchmark, by their numbers, and its values there."""
     if rows is None or column not in rows:
         return [], np.empty(0)
@@ -159,8 +161,8 @@ def change(
         change_rel = expm1(float(second.mean() - first.mean()))
         interval = interval_of(metric, first, second, repeat)
     better: Direction = metric.better or "lower"
-    verdict_now = verdict(better, runs, change_rel, interval)
-    return Change(benchmark, metric.column, better, means[0], means[1], change_rel, interval, runs, verdict_now)
+    verdict = change_verdict(better, runs, change_rel, interval)
+    return Change(benchmark, metric.column, better, means[0], means[1], change_rel, interval, runs, verdict)
 
 
 def logarithms(metric: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -208,7 +210,7 @@ def expm1(logarithm: float) -> float | None:
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
-def verdict(better: str, runs: tuple[int, int], change_rel: float | None, interval: Interval | None) -> str:
+def change_verdict(better: str, runs: tuple[int, int], change_rel: float | None, interval: Interval | None) -> str:
     """Return better, worse, same or undecided; `indicative` without an interval, `missing` where a side has no run.
 
     Better or worse needs a change that is improbable where nothing changed; the same, an interval within 1%.

@@ -86,27 +86,27 @@ def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
     worse = change.worsening_interval_rel
     if worse is None or change.verdict == NO_VERDICT or worse[0] <= gate.limit_rel:
         return None
-    return f"{place}: {figures(change)}; at most {gate.limit_rel:.2%} allowed."
+    return f"{place}: {worsening_text(change)}; at most {gate.limit_rel:.2%} allowed."
 
 
 def doubt(change: Change, gate: Gate) -> str | None:
     """Return why it cannot be told whether a change passes a gate, or None where it can."""
     if change.change_rel is None or change.reason == OTHER_PROCEDURE:
         return None
-    place, worse = f"{change.benchmark} {gate.metric}", change.worsening_interval_rel
+    found, worse = f"{change.benchmark} {gate.metric}: {worsening_text(change)}", change.worsening_interval_rel
     if change.verdict == NO_VERDICT:
-        return f"{place}: {figures(change)}; {change.reason}, so whether that is beyond {gate.limit_rel:.2%} is open."
+        return f"{found}; {change.reason}, so whether that is beyond {gate.limit_rel:.2%} is open."
     if worse is None:
         return (
-            f"{place}: {figures(change)}; nothing says how far a repeat may differ, so whether that is beyond "
+            f"{found}; nothing says how far a repeat may differ, so whether that is beyond "
             f"{gate.limit_rel:.2%} is open. Compare 3 runs a side."
         )
     if worse[0] <= gate.limit_rel < worse[1]:
-        return f"{place}: {figures(change)}; {gate.limit_rel:.2%} lies within. Compare more runs."
+        return f"{found}; {gate.limit_rel:.2%} lies within. Compare more runs."
     return None
 
 
-def figures(change: Change) -> str:
+def worsening_text(change: Change) -> str:
     """Return a change as text, with its interval."""
     by, worse = change.worsening_rel or 0.0, change.worsening_interval_rel
     interval = ""

@@ -25,7 +25,7 @@ def write_history(folder: Path, runs: Sequence[Run]) -> tuple[str, list[Path]]:
 
     Raises `OSError` where the folder cannot be written.
     """
-    listed = overview(runs)
+    listed = table_of_runs(runs)
     notes = [", ".join(f"{name} {value}" for name, value in row.items()) for row in listed.to_dict("records")]
     figure = history_figure(values_over_runs(runs), len(runs), notes, stand_in=any(map(is_stand_in, runs)))
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def write_history(folder: Path, runs: Sequence[Run]) -> tuple[str, list[Path]]:
     return markdown_table(listed), paths
 
 
-def overview(runs: Sequence[Run]) -> pd.DataFrame:
+def table_of_runs(runs: Sequence[Run]) -> pd.DataFrame:
     """Return a row for each run: its number in the pictures, its file, when, from which commit, on what."""
     rows = []
     for number, run in enumerate(runs, start=1):

@@ -42,7 +42,7 @@ def explanations(frame: pd.DataFrame, benchmarks: Sequence[Mapping[str, Any]], e
             own = launches_of(case, rows, executions)
             baseline = launches_of(case.partner(precision=BASELINE), rows, executions)
             if own is not None and baseline is not None:
-                sentences.append(explanation(case.precision.upper(), own, baseline, where(case, rows)))
+                sentences.append(explanation(case.precision.upper(), own, baseline, words_for_place(case, rows)))
     return sentences
 
 
@@ -60,7 +60,7 @@ def launches_of(case: Case, rows: Mapping[Case, Row], executions: Executions) ->
     return Launches(*found) if len(found) == len(names) else None
 
 
-def where(case: Case, rows: Iterable[Case]) -> str:
+def words_for_place(case: Case, rows: Iterable[Case]) -> str:
     """Return what tells a case's task, workload and shape from those of others, beginning with a space, or nothing."""
     several = {name: len({getattr(other, name) for other in rows}) > 1 for name in ("task", "workload", "shape")}
     named = [getattr(case, name).replace("_", " ") for name in ("task", "workload") if several[name]]

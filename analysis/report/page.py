@@ -29,7 +29,7 @@ CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
 OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
-PROCEDURE = {
+PROCEDURE_PATHS = {
     "rounds": "latency.rounds",
     "full batches": "latency.full_share",
     "full rounds ms": "latency.full_median_ms",
@@ -47,7 +47,7 @@ PROCEDURE = {
     "difference from eager": "numerics.difference_from_eager",
     "KL scored vs timed": "quality.scored_vs_timed.kl_nats",
 }
-VALIDITY = {
+VALIDITY_PATHS = {
     "SM clock MHz": "validity.sm_clock_mhz",
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
@@ -97,7 +97,7 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         pictures=pictures(run, plots),
         courses=COURSES,
         conditions_share=f"{conditions_height_in(run) / WIDTH_IN:.2%}",
-        procedures=table_of_paths(run, PROCEDURE),
+        procedures=table_of_paths(run, PROCEDURE_PATHS),
         validity=validity_table(run),
         metrics=metric_table(run),
         provenance=key_value_table(first.get("provenance")),
@@ -144,7 +144,7 @@ def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:
     """Return a row for each benchmark and a column for each path of its `extra_info`."""
     rows = []
     for name, benchmark in zip(run.frame["name"], run.benchmarks, strict=True):
-        values = {column: as_text(lookup(benchmark["extra_info"], path)) for column, path in paths.items()}
+        values = {column: value_text(lookup(benchmark["extra_info"], path)) for column, path in paths.items()}
         rows.append({"benchmark": name, **values})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
@@ -152,7 +152,7 @@ def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:
 
 def validity_table(run: RunSummary) -> pd.DataFrame:
     """Return each benchmark's validity, the reasons, and what could not be read."""
-    table = table_of_paths(run, VALIDITY)
+    table = table_of_paths(run, VALIDITY_PATHS)
     judged = judgements(run.benchmarks)
     reasons, unreadable = [], []
     for benchmark, judgement in zip(run.benchmarks, judged, strict=True):
@@ -180,7 +180,7 @@ def metric_table(run: RunSummary) -> pd.DataFrame:
     """Return a row for each metric of the catalogue that any benchmark has, and a column for each benchmark."""
     rows = []
     for metric in run.catalogue:
-        values = [as_text(value) for value in run.frame[metric.column]]
+        values = [value_text(value) for value in run.frame[metric.column]]
         if any(value != "-" for value in values):
             described = {"metric": metric.column, "description": metric.description, "unit": metric.unit}
             rows.append(described | dict(zip(run.frame["name"], values, strict=True)))
@@ -191,7 +191,7 @@ def metric_table(run: RunSummary) -> pd.DataFrame:
 def key_value_table(value: object, columns: tuple[str, str] = ("key", "value")) -> pd.DataFrame:
     """Return a dict as a table of two columns, empty where `value` is not a dict."""
     entries = value.items() if isinstance(value, Mapping) else ()
-    table: pd.DataFrame = pd.DataFrame([(key, as_text(part)) for key, part in entries], columns=list(columns))
+    table: pd.DataFrame = pd.DataFrame([(key, value_text(part)) for key, part in entries], columns=list(columns))
     return table
 
 
@@ -211,12 +211,12 @@ def flat_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def as_text(value: Any) -> str:  # noqa: ANN401
+def value_text(value: Any) -> str:  # noqa: ANN401
     """Return any value of a run as text; a missing one is a dash."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {as_text(part)}" for key, part in value.items()) or "-"
+        return ", ".join(f"{key}: {value_text(part)}" for key, part in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(as_text, value)) or "-"
+        return ", ".join(map(value_text, value)) or "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -19,13 +19,13 @@ def published_sentences(benchmarks: Iterable[Mapping[str, Any]], tasks: Mapping[
         if case.precision != BASELINE or case.task not in tasks:
             continue
         for figure in tasks[case.task].published:
-            sentence = beside(figure, extra_info)
+            sentence = comparison_sentence(figure, extra_info)
             if sentence is not None:
                 sentences[sentence] = None
     return list(sentences)
 
 
-def beside(figure: PublishedFigure, extra_info: Mapping[str, Any]) -> str | None:
+def comparison_sentence(figure: PublishedFigure, extra_info: Mapping[str, Any]) -> str | None:
     """Return a measured figure beside a published one, or None where that protocol was not run."""
     value = finite_number(lookup(extra_info, figure.path))
     if value is None or any(lookup(extra_info, path) != wanted for path, wanted in figure.conditions.items()):

@@ -31,7 +31,7 @@ class Sentence:
         return self.cases["name"]
 
     @property
-    def without_figures(self) -> tuple[str, ...]:
+    def group_key(self) -> tuple[str, ...]:
         """What sentences have in common that differ in shape and figures alone."""
         return self.text, *(any_shape(case) for case in self.cases.values())
 
@@ -49,15 +49,15 @@ def merged(sentences: Iterable[Sentence], measured: Iterable[Case]) -> list[str]
     every = list(measured)
     groups: dict[tuple[str, ...], list[Sentence]] = {}
     for sentence in sentences:
-        groups.setdefault(sentence.without_figures, []).append(sentence)
+        groups.setdefault(sentence.group_key, []).append(sentence)
     texts = []
     for group in groups.values():
         if len(group) < FEWEST:
             texts += [str(sentence) for sentence in group]
             continue
-        shapes = {case.shape for case in every if work(case) == work(group[0].case)}
-        place = where([one.case.shape for one in group], len(shapes))
-        text = of_several(group, {key: any_shape(case) for key, case in group[0].cases.items()})
+        shapes = {case.shape for case in every if task_and_workload(case) == task_and_workload(group[0].case)}
+        place = shapes_text([one.case.shape for one in group], len(shapes))
+        text = text_with_ranges(group, {key: any_shape(case) for key, case in group[0].cases.items()})
         is_sentence = group[0].text[:1].isupper() and group[0].text[1:2].islower()  # and no name, as FP16
         texts.append(f"{place}, {text[:1].lower() + text[1:] if is_sentence else text}")
     return texts
@@ -73,11 +73,11 @@ def listed(sentences: Iterable[Sentence]) -> list[str]:
         if len(group) < FEWEST:
             texts += [str(sentence) for sentence in group]
         else:
-            texts.append(of_several(group, {"name": ", ".join(sentence.case.id for sentence in group)}))
+            texts.append(text_with_ranges(group, {"name": ", ".join(sentence.case.id for sentence in group)}))
     return texts
 
 
-def of_several(group: list[Sentence], names: Mapping[str, str]) -> str:
+def text_with_ranges(group: list[Sentence], names: Mapping[str, str]) -> str:
     """Return one sentence for several of one text, with ranges for their figures."""
     ranges = {}
     for key, (_, form) in group[0].figures.items():
@@ -87,7 +87,7 @@ def of_several(group: list[Sentence], names: Mapping[str, str]) -> str:
     return filled(group[0].text, {**names, **ranges})
 
 
-def alike(texts: Mapping[str, str]) -> list[tuple[list[str], str]]:
+def names_by_text(texts: Mapping[str, str]) -> list[tuple[list[str], str]]:
     """Return which names have which text; three and more that differ in numbers alone share one, with ranges."""
     groups: dict[str, list[str]] = {}
     for name, text in texts.items():
@@ -111,7 +111,7 @@ def with_ranges(texts: list[str]) -> str:
     return NUMBER.sub(lambda _: next(ranges), texts[0])
 
 
-def where(shapes: list[str], measured: int) -> str:
+def shapes_text(shapes: list[str], measured: int) -> str:
     """Return of which shapes a sentence speaks, of how many that were measured."""
     return (
         f"In all {measured} shapes"
@@ -120,7 +120,7 @@ def where(shapes: list[str], measured: int) -> str:
     )
 
 
-def work(case: Case) -> tuple[str, str]:
+def task_and_workload(case: Case) -> tuple[str, str]:
     """Return what cases have in common whose shapes are counted together."""
     return case.task, case.workload
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
-from analysis.report.sentences import alike
+from analysis.report.sentences import names_by_text
 from analysis.report.table import table
 from analysis.runs.saved import Run, measured_at, short_commit
 from analysis.runs.validity import judgements
@@ -206,17 +206,16 @@ def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
 def sources(extra_info: dict[str, Any]) -> list[str]:
     """Return what a benchmark's model and text are."""
     rows = "packed rows" if lookup(extra_info, "provenance.packed") is True else "rows"
+    said = partial(provenance_text, extra_info)
     return [
-        f"model {known(extra_info, 'provenance.model')} ({known(extra_info, 'provenance.parameters')} parameters, "
-        f"weights sha256 {known(extra_info, 'provenance.weights_sha256')})",
-        f"text {known(extra_info, 'provenance.dataset')} ({known(extra_info, 'provenance.num_samples')} {rows}, sha256 "
-        f"{known(extra_info, 'provenance.dataset_sha256')})",
+        f"model {said('model')} ({said('parameters')} parameters, weights sha256 {said('weights_sha256')})",
+        f"text {said('dataset')} ({said('num_samples')} {rows}, sha256 {said('dataset_sha256')})",
     ]
 
 
-def known(extra_info: dict[str, Any], path: str) -> str:
-    """Return a condition as text: digests by their beginning, large numbers in groups of three digits."""
-    value = lookup(extra_info, path)
+def provenance_text(extra_info: dict[str, Any], key: str) -> str:
+    """Return what a benchmark's provenance says, as text: digests by their beginning, thousands with commas."""
+    value = lookup(extra_info, f"provenance.{key}")
     if value is None:
         return "unknown"
     if isinstance(value, str) and len(value) == 64:
@@ -232,6 +231,6 @@ def missing_figures(frame: pd.DataFrame) -> list[str]:
             notes.append(f"no {figure} for {', '.join(group['name'])}: {reason}.")
     columns = frame["name"], frame["energy_marks"]
     marked = {name: str(marks) for name, marks in zip(*columns, strict=True) if not pd.isna(marks)}
-    for names, marks in alike(marked):
+    for names, marks in names_by_text(marked):
         notes.append(f"read the energy of {', '.join(names)} with care: {marks}.")
     return notes

@@ -41,7 +41,7 @@ def summary_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[
     marks = [row_marks(row, dominated.get(row["name"])) for _, row in frame.iterrows()]
     names = [name + (f" ({mark})" if mark else "") for name, mark in zip(frame["name"], marks, strict=True)]
     headed = [column for column in catalogue if column.heading]
-    figures = {str(column.heading): as_text(frame, column, catalogue, with_ends) for column in headed}
+    figures = {str(column.heading): figure_texts(frame, column, catalogue, with_ends) for column in headed}
     table: pd.DataFrame = pd.DataFrame({"benchmark": names, **figures})
     return table
 
@@ -49,7 +49,7 @@ def summary_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[
 def terminal_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[str, str]) -> pd.DataFrame:
     """Return the short table, for a terminal and a screen: the figures compared, and the marks in their own column."""
     headed = [column for column in catalogue if column.heading and column.in_terminal]
-    figures = {str(column.heading): as_text(frame, column, catalogue, with_half_width) for column in headed}
+    figures = {str(column.heading): figure_texts(frame, column, catalogue, with_half_width) for column in headed}
     marks = [row_marks(row, dominated.get(row["name"])) or "-" for _, row in frame.iterrows()]
     table: pd.DataFrame = pd.DataFrame({"benchmark": frame["name"].tolist(), **figures, "marks": marks})
     return table
@@ -79,7 +79,7 @@ def floor_words(frame: pd.DataFrame) -> str:
     )
 
 
-def as_text(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form: Format) -> list[str]:
+def figure_texts(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form: Format) -> list[str]:
     """Return one figure of each row."""
     values = frame[column.column]
     if not column.is_number:

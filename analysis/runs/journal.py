@@ -61,13 +61,13 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     if not kept:
         raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged.pop(WITHDRAWN_KEY, None)
-    merged["benchmarks"] = in_order(kept, lookup(merged, f"machine_info.{CASES_KEY}"))
+    merged["benchmarks"] = in_order_of_cases(kept, lookup(merged, f"machine_info.{CASES_KEY}"))
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
     return path, len(merged["benchmarks"])
 
 
-def in_order(benchmarks: list[dict[str, Any]], cases: object) -> list[dict[str, Any]]:
+def in_order_of_cases(benchmarks: list[dict[str, Any]], cases: object) -> list[dict[str, Any]]:
     """Return benchmarks in the order of a session's cases, in which they were not visited; others follow."""
     listed = cases if isinstance(cases, list) else []
     places = {name: place for place, name in enumerate(listed) if isinstance(name, str)}

@@ -93,7 +93,9 @@ def load(path: Path) -> Run:
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
-    return checked(Run(path, own_benchmarks(path, listed), environment_of(document)))
+    run = Run(path, own_benchmarks(path, listed), environment_of(document))
+    require_readable(run)
+    return run
 
 
 def own_benchmarks(path: Path, listed: Sequence[Any]) -> tuple[dict[str, Any], ...]:
@@ -121,10 +123,10 @@ def is_of_procedure_1(benchmark: object) -> bool:
     return isinstance(extra_info, dict) and {"precision", "execution"} <= extra_info.keys() and "case" not in extra_info
 
 
-def checked(run: Run) -> Run:
-    """Return a run whose cases, procedure, metrics, tasks and timings can be read.
+def require_readable(run: Run) -> None:
+    """Raise `InputError` unless cases, procedure, metrics, tasks and timings of a run can be read, each case once.
 
-    Raises `InputError` where they cannot, and where a benchmark is there more than once.
+    What works with the run afterwards need not check them again.
     """
     try:
         names = [case_of(item).id for item in run.benchmarks]
@@ -147,7 +149,6 @@ def checked(run: Run) -> Run:
             f"{run.path} holds {', '.join(repeated)} more than once; expected each benchmark once. Make several runs "
             "with `python -m benchmarks --repeats N`."
         )
-    return run
 
 
 def environment_of(document: dict[str, Any]) -> dict[str, Any]:

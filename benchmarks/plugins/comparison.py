@@ -10,7 +10,7 @@ import pytest
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
-from analysis.runs.saved import Run, checked, environment_of, from_pytest_benchmark, own_benchmarks
+from analysis.runs.saved import Run, environment_of, from_pytest_benchmark, own_benchmarks, require_readable
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.errors import InputError
@@ -38,7 +38,8 @@ class ComparisonPlugin:
         name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
         try:
             own = own_benchmarks(Path(name), from_pytest_benchmark(compared_benchmark["benchmarks"]))
-            run = checked(Run(Path(name), own, environment_of(compared_benchmark)))
+            run = Run(Path(name), own, environment_of(compared_benchmark))
+            require_readable(run)
         except InputError as error:
             self._unreadable.append(f"{name} is not compared: {error}")
         else:

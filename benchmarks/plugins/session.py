@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from analysis.runs.journal import in_order
+from analysis.runs.journal import in_order_of_cases
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
@@ -98,7 +98,7 @@ class SessionPlugin:
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Put this suite's benchmarks in the order of the cases; those of others follow."""
-        output_json["benchmarks"] = in_order(output_json["benchmarks"], list(self._session.cases))
+        output_json["benchmarks"] = in_order_of_cases(output_json["benchmarks"], list(self._session.cases))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from analysis.__main__ import main
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
-from analysis.comparison.history import overview, values_over_runs
+from analysis.comparison.history import table_of_runs, values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.side_by_side import side_by_side
@@ -137,7 +137,7 @@ def test_every_table_and_comparison_of_an_odd_run_is_made_or_refused_in_one_sent
         made += [as_markdown(*sides, compared), as_json(*sides, compared)]
         outcome = judge(compared, [Gate("median_latency_ms", 0.03)])
         assert all(isinstance(line, str) for line in (*outcome.failed, *outcome.undecided))
-    made += [overview([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
+    made += [table_of_runs([run, whole]).to_markdown(), *map(str, values_over_runs([run, whole]))]
     assert all(made)
     side_by_side([{**item, "source": "0001"} for item in run.benchmarks])
 

@@ -13,11 +13,11 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from analysis.comparison.history import overview, values_over_runs, write_history
+from analysis.comparison.history import table_of_runs, values_over_runs, write_history
 from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier, undominated
-from analysis.report.plots.overview import overview as overview_of_run
+from analysis.report.plots.overview import overview
 from analysis.report.plots.plot import Plot
 from analysis.report.plots.time_series import axis_limits
 from analysis.report.writer import write_report
@@ -125,7 +125,7 @@ def test_the_scale_of_divergence_can_be_read(divergences):
     for item, divergence in zip(made[1:], divergences, strict=True):
         ends = {"kl_vs_fp32_ci95_low_nats": 0.9 * divergence, "kl_vs_fp32_ci95_high_nats": 1.1 * divergence}
         item["extra_info"]["quality"] |= {"kl_vs_fp32_nats": divergence} | ends
-    figure = overview_of_run(summary_of(*made), "t")
+    figure = overview(summary_of(*made), "t")
     assert figure is not None
     assert covering(figure) == []
     axes = figure.axes[-1]
@@ -270,13 +270,13 @@ def test_history_has_a_row_a_run_and_leaves_out_what_nobody_has(tmp_path):
     ]  # as in the other pictures
     assert "energy_per_sample_mj" not in values
     assert values["median_latency_ms"].index.tolist() == [1, 2]  # the numbers of the overview
-    listed = overview(runs)
+    listed = table_of_runs(runs)
     assert listed["#"].tolist() == ["1", "2"]
     assert listed["commit"].tolist() == ["cccccccc", "cccccccc"]
     assert listed["device_name"].tolist() == ["unknown", "unknown"]
     runs[0].benchmarks[0]["extra_info"]["environment"] = {"device_name": "H100", "driver": None}
-    assert overview(runs)["device_name"].tolist() == ["H100", "unknown"]
-    assert overview(runs)["driver"].tolist() == ["unknown", "unknown"]
+    assert table_of_runs(runs)["device_name"].tolist() == ["H100", "unknown"]
+    assert table_of_runs(runs)["driver"].tolist() == ["unknown", "unknown"]
 
 
 def test_history_writes_a_picture_that_names_the_commits(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.comparison.history import overview
+from analysis.comparison.history import table_of_runs
 from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
@@ -107,7 +107,7 @@ def test_a_run_has_one_commit_and_one_time_wherever_they_are_shown(tmp_path, mac
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"benchmarks": [benchmark("fp32", 1.0)], "machine_info": machine_info, **others}))
     run = load(path)
-    (row,) = overview([run]).to_dict("records")
+    (row,) = table_of_runs([run]).to_dict("records")
     assert (row["commit"], row["measured"]) == (commit, time)
     (condition,) = [line for line in RunSummary(run.benchmarks, run.environment, {}).conditions if "commit" in line]
     shown_time = "at an unknown time" if time == "unknown" else time

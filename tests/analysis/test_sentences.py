@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.report.sentences import Sentence, alike, listed, merged
+from analysis.report.sentences import Sentence, listed, merged, names_by_text
 from core.case import Case
 
 
@@ -89,9 +89,9 @@ def test_texts_that_differ_in_numbers_alone_become_one_with_ranges():
         "b": "they scatter by ± 10.1% (95%)",
         "c": "they scatter by ± 8.0% (95%)",
     }
-    assert alike(texts | {"d": "it rose by +2%"}) == [
+    assert names_by_text(texts | {"d": "it rose by +2%"}) == [
         (["a", "b", "c"], "they scatter by ± 8.0 to 10.1% (95%)"),
         (["d"], "it rose by +2%"),
     ]
-    assert alike({"a": "by 1%", "b": "by 2%"}) == [(["a"], "by 1%"), (["b"], "by 2%")]
-    assert alike({"a": "by 1%", "b": "by 1%"}) == [(["a", "b"], "by 1%")]
+    assert names_by_text({"a": "by 1%", "b": "by 2%"}) == [(["a"], "by 1%"), (["b"], "by 2%")]
+    assert names_by_text({"a": "by 1%", "b": "by 1%"}) == [(["a", "b"], "by 1%")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.report.plots.plot import ENERGY, REPEAT, SIZE, SPEED, Plot
+from analysis.report.plots.plot import ENERGY, REPEAT_WHISKER, SIZE, SPEED, Plot
 from analysis.report.plots.style import (
     COLOURS,
     HATCHES,
@@ -137,7 +137,7 @@ LATENCY_PLOT = Plot(
     "Median latency of a forward",
     partial(bars, column="median_latency_ms", form="{:.3f}"),
     SPEED,
-    f"How long the model takes for one batch: lower is better. {REPEAT}",
+    f"How long the model takes for one batch: lower is better. {REPEAT_WHISKER}",
 )
 SPEEDUP_PLOT = Plot(
     "speedup",
@@ -152,7 +152,7 @@ ENERGY_PLOT = Plot(
     "Energy per sample",
     partial(bars, column="energy_per_sample_mj", form="{:.4g}"),
     ENERGY,
-    f"What one sample costs in energy, the device's idle power included: lower is better. {REPEAT}",
+    f"What one sample costs in energy, the device's idle power included: lower is better. {REPEAT_WHISKER}",
 )
 THROUGHPUT_PLOT = Plot(
     "throughput",

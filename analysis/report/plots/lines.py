@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.report.plots.bars import metric_caption, missing_values, sign_legend
-from analysis.report.plots.plot import ENERGY, REPEATS, SPEED, Plot
+from analysis.report.plots.plot import ENERGY, REPEAT_WHISKERS, SPEED, Plot
 from analysis.report.plots.style import (
     COLOURS,
     LEGEND_LINE_IN,
@@ -119,7 +119,7 @@ SWEEP_LATENCY_PLOT = Plot(
     partial(lines, column="median_latency_ms"),
     SPEED,
     "How the time for a batch grows with the batch or its rows: lower is better. Where a line is level, the device "
-    f"had room for more. {REPEATS}",
+    f"had room for more. {REPEAT_WHISKERS}",
 )
 SWEEP_SPEEDUP_PLOT = Plot(
     "sweep_speedup",
@@ -127,7 +127,7 @@ SWEEP_SPEEDUP_PLOT = Plot(
     partial(lines, column="speedup_vs_fp32"),
     SPEED,
     "How many times as fast as FP32 at each size: higher is better, and below 1 is slower than FP32. A line that "
-    f"rises says that the precision gains more from larger batches or rows. {REPEATS}",
+    f"rises says that the precision gains more from larger batches or rows. {REPEAT_WHISKERS}",
 )
 SWEEP_ENERGY_PLOT = Plot(
     "sweep_energy",
@@ -135,7 +135,7 @@ SWEEP_ENERGY_PLOT = Plot(
     partial(lines, column="energy_per_sample_mj"),
     ENERGY,
     "What one sample costs in energy at each size: lower is better. In a larger batch more samples share the "
-    f"device's idle power. {REPEATS}",
+    f"device's idle power. {REPEAT_WHISKERS}",
 )
 SWEEP_THROUGHPUT_PLOT = Plot(
     "sweep_throughput",

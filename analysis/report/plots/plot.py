@@ -24,8 +24,8 @@ OVERVIEW, SPEED, ENERGY, QUALITY, SIZE, TRADE_OFFS, COURSES = SECTIONS = (
     "Trade-offs",
     "Course of the measurement",
 )
-REPEAT = "The whisker is where another session on this machine would find the figure 19 times in 20."
-REPEATS = "Whiskers are 95% intervals of a repeat."
+REPEAT_WHISKER = "The whisker is where another session on this machine would find the figure 19 times in 20."
+REPEAT_WHISKERS = "Whiskers are 95% intervals of a repeat."
 BEST_CORNER = (
     "A point is one benchmark, and the best are at the lower left. The grey line joins those that no other beats in "
     "both figures; whiskers are 95% intervals."
