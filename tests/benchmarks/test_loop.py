@@ -21,7 +21,7 @@ from benchmarks.loop import ClockError, ForwardLoop, Rounds
 from benchmarks.run import BenchmarkRun
 from fixtures.dataset.batches import FULL, PADDED, Batch
 from fixtures.executions import EXECUTIONS, Forward
-from fixtures.executions.eager import called
+from fixtures.executions.eager import eager_forward
 from fixtures.workloads import Step
 from fixtures.workloads import forward as forward_workload
 from tests.support.timed_cases import batches, case_in_progress
@@ -37,7 +37,7 @@ OWN_FOLDERS = {REPOSITORY / "benchmarks", REPOSITORY / "fixtures"}
 def calling(logits: Callable[..., Any]) -> Forward:
     """A forward that calls a function with the batch in place."""
     step = Step(logits, forward_workload.inputs, forward_workload.changing)
-    return called(step, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
+    return eager_forward(step, [Batch(torch.zeros(1), torch.zeros(1), text_tokens=0)])
 
 
 def until(count: int) -> Callable[[int], bool]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from fixtures.device.nvml import THROTTLE_REASONS
 
-POLICIES = {"POWER": 0, "THERMAL": 1, "BOARD_LIMIT": 3, "RELIABILITY": 5}
+VIOLATION_POLICIES = {"POWER": 0, "THERMAL": 1, "BOARD_LIMIT": 3, "RELIABILITY": 5}
 
 
 class FakeNVMLError(Exception):
@@ -52,7 +52,7 @@ def fake_nvml(**functions):
         "nvmlDeviceGetViolationStatus": lambda handle, policy: SimpleNamespace(violationTime=0),
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda handle: 0,
         "nvmlDeviceGetComputeRunningProcesses": lambda handle: [],
-        **{f"NVML_PERF_POLICY_{name}": number for name, number in POLICIES.items()},
+        **{f"NVML_PERF_POLICY_{name}": number for name, number in VIOLATION_POLICIES.items()},
         **{f"nvmlClocksThrottleReason{name}": 4 << bit for bit, name in enumerate(THROTTLE_REASONS)},
     }
     for name, function in {**library, **functions}.items():
