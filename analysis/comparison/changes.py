@@ -114,7 +114,7 @@ def is_steady(rows: Iterable[Columns], metric: Column) -> bool:
 
 
 def drift_reason(rows: Iterable[Columns]) -> str:
-    """Return what keeps a benchmark's runs from a verdict."""
+    """Return the states of validity, of any run of either side, for which latency and energy get no verdict."""
     states = {str(state) for side in rows for state in side["validity"]} & {"invalid", "unknown"}
     return f"a run's measurement is {' or '.join(sorted(states))}"
 

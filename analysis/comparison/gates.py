@@ -107,7 +107,7 @@ def doubt(change: Change, gate: Gate) -> str | None:
 
 
 def worsening_text(change: Change) -> str:
-    """Return a change as text, with its interval."""
+    """Return the figures before and after, by how much the later is worse, and the interval of that, in percent."""
     by, worse = change.worsening_rel or 0.0, change.worsening_interval_rel
     interval = ""
     if worse is not None and change.interval is not None and worse[0] < worse[1]:

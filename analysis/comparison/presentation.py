@@ -85,7 +85,7 @@ def change_as_text(change: Change) -> dict[str, str]:
 
 
 def as_json(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Change]) -> str:
-    """Return the whole comparison as JSON."""
+    """Return the comparison as a JSON document: paths of both sides, warnings and changes."""
     document: dict[str, Any] = {
         "before": [str(run.path) for run in before],
         "after": [str(run.path) for run in after],
@@ -96,7 +96,7 @@ def as_json(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Chang
 
 
 def as_json_change(change: Change) -> dict[str, Any]:
-    """Return one change as JSON holds it."""
+    """Return a change by the names of its fields; its interval is a mapping, or None."""
     document = asdict(change)
     document["interval"] = None if change.interval is None else change.interval._asdict()
     return document

@@ -121,7 +121,7 @@ def words_of(run: RunSummary) -> dict[str, str]:
 
 
 def asset(name: str) -> Markup:
-    """Return a file of the page's own, which nothing of a run is in, as it is."""
+    """Return one of the page's own files, which is not escaped: nothing in it comes from a run."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704
 
 

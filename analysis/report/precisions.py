@@ -48,7 +48,7 @@ def precision_sentences(
 
 
 def sentence_of(case: Case, fastest: Case, parts: Sequence[Part]) -> Sentence:
-    """Return the sentence that is made of parts."""
+    """Return the sentence on a case of what its parts say, each a text with its figures, separated by commas."""
     text = f"{{name}}: {', '.join(text for text, _ in parts)}."
     figures = {key: figure for _, of_part in parts for key, figure in of_part.items()}
     return Sentence(text, {"name": case} | ({"fastest": fastest} if "{fastest}" in text else {}), figures)
@@ -68,7 +68,7 @@ def speed(row: pd.Series[Any], low: float, high: float) -> Part:
 
 
 def size(row: pd.Series[Any]) -> Part | None:
-    """Return a row's size as a share of FP32's."""
+    """Return a row's size as a percentage of FP32's, the same size within 1%; None where either is missing."""
     share = 1 - row["size_reduction_vs_fp32"]
     if pd.isna(share):
         return None

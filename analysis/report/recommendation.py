@@ -62,7 +62,7 @@ def comparable_rows(frame: pd.DataFrame, executions: Executions) -> Iterator[pd.
 
 
 def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogue, words: TaskWords | None) -> Sentence:
-    """Return the sentence for one setting."""
+    """Return what to use in one setting: the fastest other precision, if clearly faster than FP32, or FP32."""
     low, high = known_interval(others, "speedup_vs_fp32", catalogue)
     clearly_faster = others[low > 1]
     candidates = clearly_faster if len(clearly_faster) else others

@@ -42,7 +42,10 @@ def replies(frame: pd.DataFrame, length: ReplyLength, tariff: Tariff | None) -> 
 def reply(
     case: Case, prefill: pd.Series[Any], decode: pd.Series[Any], generated: int, tariff: Tariff | None
 ) -> dict[str, str]:
-    """Return one row as text; what is not known is a dash."""
+    """Return the row for replies of so many tokens: the prefill makes the first, a decode step each further one.
+
+    Cells are text; what is not known is a dash.
+    """
 
     def total(column: str) -> float:
         return float(prefill[column] + (generated - 1) * decode[column])
@@ -68,7 +71,7 @@ def reply(
 
 
 def with_interval(value: float, low: float, high: float, form: str) -> str:
-    """Return a figure and its interval as text."""
+    """Return a figure and, where it is known, its interval as `value (low to high)`; a dash for NaN."""
     if pd.isna(value):
         return "-"
     return f"{value:{form}}" + ("" if pd.isna(low) else f" ({low:{form}} to {high:{form}})")

@@ -32,7 +32,7 @@ class Sentence:
 
     @property
     def group_key(self) -> tuple[str, ...]:
-        """What sentences have in common that differ in shape and figures alone."""
+        """The same for sentences that differ in shape and figures alone, which are merged into one."""
         return self.text, *(any_shape(case) for case in self.cases.values())
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ def text_with_ranges(group: list[Sentence], names: Mapping[str, str]) -> str:
 
 
 def names_by_text(texts: Mapping[str, str]) -> list[tuple[list[str], str]]:
-    """Return which names have which text; three and more that differ in numbers alone share one, with ranges."""
+    """Return each text with the names that have it; texts that differ in numbers alone become one, from three on."""
     groups: dict[str, list[str]] = {}
     for name, text in texts.items():
         groups.setdefault(NUMBER.sub("0", text), []).append(name)
@@ -121,7 +121,7 @@ def shapes_text(shapes: list[str], measured: int) -> str:
 
 
 def task_and_workload(case: Case) -> tuple[str, str]:
-    """Return what cases have in common whose shapes are counted together."""
+    """Return what cases share whose shapes are counted together."""
     return case.task, case.workload
 
 

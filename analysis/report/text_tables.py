@@ -80,7 +80,7 @@ def floor_words(frame: pd.DataFrame) -> str:
 
 
 def figure_texts(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form: Format) -> list[str]:
-    """Return one figure of each row."""
+    """Return a column of the table: each row's figure as text, its interval written as `form` does."""
     values = frame[column.column]
     if not column.is_number:
         return [formatted(value, column) for value in values]
@@ -110,7 +110,7 @@ def with_half_width(column: Column, value: Any, low: float, high: float) -> str:
 
 
 def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
-    """Return what a reader has to know of a row before its figures."""
+    """Return the marks of a row, separated by commas: what a reader has to know before its figures."""
     marks = []
     if row["stand_in"]:
         marks.append("stand-in")

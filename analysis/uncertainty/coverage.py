@@ -35,7 +35,7 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """The share that was held."""
+        """The share of pairs in which the interval held the other's figure, from 0 to 1."""
         return self.held / self.pairs
 
 

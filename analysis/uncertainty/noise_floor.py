@@ -46,7 +46,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a floor belongs to; None where it is not known."""
+    """The device, driver, PyTorch and procedure that a floor was measured with; None for what is not known."""
 
     device: str | None
     driver: str | None
@@ -67,7 +67,7 @@ class Conditions:
 
     @property
     def slug(self) -> str:
-        """A name for a file."""
+        """The conditions as the name of a file: lower-case letters, digits, dots and underscores."""
         return re.sub(r"[^a-z0-9.]+", "_", "_".join(str(part) for part in asdict(self).values()).lower())
 
 
@@ -144,7 +144,7 @@ def series_of(runs: Sequence[Run]) -> Series:
 
 
 def conditions_of(run: Run) -> Conditions:
-    """Return what a run's floor would belong to."""
+    """Return the conditions of a run, those of its first benchmark: a floor is used for runs of its own alone."""
     first = first_own(run)
     essentials, procedure = lookup(first, "environment"), first.get("procedure")
     return Conditions.of(
@@ -164,7 +164,7 @@ def first_own(run: Run) -> Mapping[str, Any]:
 
 
 def host_name(node: object, essentials: Mapping[str, Any]) -> str:
-    """Return what tells a host from others."""
+    """Return node name, CPU model and UUID of the board, those that are known, separated by commas."""
     parts = (node, essentials.get("cpu_model"), essentials.get("device_uuid"))
     return ", ".join(part for part in parts if isinstance(part, str))
 
@@ -200,7 +200,7 @@ def _series(document: Mapping[str, Any]) -> Series:
 
 
 def spread_of(document: Mapping[str, Any], source: str, assumed: bool = False) -> Floor:
-    """Read a spread. Raises `ValueError`."""
+    """Read how sessions of one execution's figure differ, standard deviations in logarithms. Raises `ValueError`."""
     session, freedom = finite_number(document["session"]), finite_number(document["degrees_of_freedom"])
     visits = finite_number(document["visits"])
     freedom = math.inf if assumed and freedom is None else freedom

@@ -64,7 +64,7 @@ def conditions_height_in(run: RunSummary) -> float:
 
 
 def wrapped(lines: Sequence[str]) -> list[str]:
-    """Return lines as they stand at the foot of a picture."""
+    """Return lines broken to the width of a picture's foot."""
     return [literal(part) for line in lines for part in textwrap.wrap(line, FOOT_CHARACTERS)]
 
 
@@ -120,5 +120,5 @@ def numbered(values: Iterable[Any]) -> dict[Any, int]:
 
 
 def pick(choices: Sequence[str], number: int) -> str:
-    """Return the choice of a number; after the last they begin again."""
+    """Return `choices[number]`; numbers beyond the last begin again at the first."""
     return choices[number % len(choices)]
