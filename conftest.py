@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -138,7 +138,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--allow-emulated", action="store_true", help="run precisions that the hardware lacks, marked")
     add(
         "--stand-in",
-        choices=("auto", "always", "never"),
+        choices=get_args(options.StandInMode),
         default="auto",
         help="generated text and seeded weights (default: %(default)s: where the hub cannot be reached)",
     )
@@ -150,7 +150,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add(
         "--quality-protocol",
-        choices=("padded", "strided"),
+        choices=get_args(options.QualityProtocol),
         default="padded",
         help="strided: score the whole text as well, as published figures do (default: %(default)s)",
     )
@@ -165,7 +165,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --benchmark-compare: fail where the interval of a metric's worsening lies beyond, such as "
         "perplexity:0.5%% (repeatable)",
     )
-    add("--energy", choices=("auto", "require", "off"), default="auto", help="default: %(default)s")
+    add("--energy", choices=get_args(options.EnergyMode), default="auto", help="default: %(default)s")
     add("--order-seed", type=options.whole_number(0), metavar="N", help="of the order of visits (default: drawn)")
     add("--results-dir", type=options.folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
 

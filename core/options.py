@@ -7,7 +7,12 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+#: The values of --stand-in, --quality-protocol and --energy.
+StandInMode: TypeAlias = Literal["auto", "always", "never"]
+QualityProtocol: TypeAlias = Literal["padded", "strided"]
+EnergyMode: TypeAlias = Literal["auto", "require", "off"]
 #: The name of a task, before a value that is for it.
 TASK = re.compile(r"[a-z_]+")
 #: The largest number that an option takes; a larger one is a typing error.

@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from tabulate import tabulate
 
 from core.errors import InputError
-from core.options import not_empty, whole_number
+from core.options import StandInMode, not_empty, whole_number
 from core.tasks import DEFAULT_TASK
 from data_prep.datasets import DATASETS, DEFAULTS, DatasetSpec
 from data_prep.endpoint import require_endpoint
@@ -99,7 +100,7 @@ def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
     options.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=default.seed, help="seed of the shuffle")
     options.add_argument(
         "--stand-in",
-        choices=("auto", "always", "never"),
+        choices=get_args(StandInMode),
         default="auto",
         help="generated data: where the hub cannot be reached, in any case, or not at all",
     )

@@ -17,6 +17,7 @@ import transformers
 from core.errors import InputError
 from core.folders import is_folder, refuse_foreign_files
 from core.guards import LIMITS, is_name
+from core.options import StandInMode
 from data_prep import text
 from data_prep.datasets import DatasetSpec
 from data_prep.datasets.spec import Text
@@ -34,7 +35,7 @@ from data_prep.protocol import Protocol
 
 
 def prepare(
-    spec: DatasetSpec, protocol: Protocol | None = None, output: Path | None = None, stand_in_mode: str = "auto"
+    spec: DatasetSpec, protocol: Protocol | None = None, output: Path | None = None, stand_in_mode: StandInMode = "auto"
 ) -> Path:
     """Write the dataset that `protocol` describes, the published one without it, and return its folder.
 
@@ -52,7 +53,7 @@ def prepare(
 
 
 def real_source(
-    spec: DatasetSpec, protocol: Protocol, stand_in_mode: str
+    spec: DatasetSpec, protocol: Protocol, stand_in_mode: StandInMode
 ) -> tuple[Text, transformers.PreTrainedTokenizerBase] | None:
     """Return the real text and tokenizer, or None where only generated ones are available and allowed.
 
