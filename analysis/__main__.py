@@ -124,10 +124,12 @@ def argument(parse: Callable[[str], Value]) -> Callable[[str], Value]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the commands and their options."""
+    """Return the parser of the command line, with a parser for each command."""
     runs_help = "paths, numbers such as 0001, or globs"
-    options = argparse.ArgumentParser(prog="python -m analysis", description="Tables and comparisons of saved runs.")
-    commands = options.add_subparsers(required=True)
+    command_line = argparse.ArgumentParser(
+        prog="python -m analysis", description="Tables and comparisons of saved runs."
+    )
+    commands = command_line.add_subparsers(required=True)
     for command in (report, noise, variance, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         if command is recover:
@@ -141,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
             add_report_options(added)
         if command is compare:
             add_compare_options(added, runs_help)
-    return options
+    return command_line
 
 
 def add_report_options(command: argparse.ArgumentParser) -> None:

@@ -21,25 +21,25 @@ from data_prep.protocol import LONGEST_SEQUENCE, Protocol
 
 
 def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
-    """Return the option that decides what the defaults of the others are."""
-    options = argparse.ArgumentParser(
+    """Return a parser of --task and --name alone, which decide what the defaults of the other options are."""
+    command_line = argparse.ArgumentParser(
         prog="python -m data_prep",
         add_help=adds_help,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    options.add_argument(
+    command_line.add_argument(
         "--task",
         choices=tuple(DEFAULTS),
         default=argparse.SUPPRESS,
         help=f"what the dataset is for (default: {DEFAULT_TASK})",
     )
-    options.add_argument(
+    command_line.add_argument(
         "--name",
         metavar="NAME",
         default=argparse.SUPPRESS,
         help=f"one of {', '.join(DATASETS)} (default: the task's own)",
     )
-    return options
+    return command_line
 
 
 def chosen_dataset(arguments: Sequence[str] | None = None) -> DatasetSpec:
@@ -60,51 +60,55 @@ def chosen_dataset(arguments: Sequence[str] | None = None) -> DatasetSpec:
 
 
 def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
-    """Return the command line's options; their defaults are the published protocol."""
+    """Return the parser of all options; their defaults are the dataset's published protocol."""
     default = spec.protocol
-    options = task_option(adds_help=True)
-    options.description = f"Tokenize {spec.description} into four files."
-    options.add_argument(
+    command_line = task_option(adds_help=True)
+    command_line.description = f"Tokenize {spec.description} into four files."
+    command_line.add_argument(
         "--output",
         type=Path,
         default=argparse.SUPPRESS,
         help=f"folder to write (default: {spec.folder}, generated data: {spec.stand_in_folder})",
     )
-    options.add_argument("--dataset", type=not_empty, default=default.dataset, help="dataset on the hub")
-    options.add_argument("--config", type=not_empty, default=default.config, help="its configuration")
-    options.add_argument("--split", type=not_empty, default=default.split, help="its split")
-    options.add_argument("--text-file", type=Path, metavar="FILE", help=f"read a {spec.text_file} instead of the hub")
-    options.add_argument(
+    command_line.add_argument("--dataset", type=not_empty, default=default.dataset, help="dataset on the hub")
+    command_line.add_argument("--config", type=not_empty, default=default.config, help="its configuration")
+    command_line.add_argument("--split", type=not_empty, default=default.split, help="its split")
+    command_line.add_argument(
+        "--text-file", type=Path, metavar="FILE", help=f"read a {spec.text_file} instead of the hub"
+    )
+    command_line.add_argument(
         "--tokenizer",
         type=not_empty,
         default=default.tokenizer,
         metavar="ID_OR_DIR",
         help="tokenizer on the hub or folder",
     )
-    options.add_argument(
+    command_line.add_argument(
         "--max-length",
         type=whole_number(2, LONGEST_SEQUENCE),
         default=default.max_length,
         help="tokens a sequence",
     )
     if "packed" in spec.options:
-        options.add_argument(
+        command_line.add_argument(
             "--packed",
             action="store_true",
             help="rows of --max-length tokens without padding: the paragraphs in their order, joined and cut",
         )
     if "min_chars" in spec.options:
-        options.add_argument(
+        command_line.add_argument(
             "--min-chars", type=whole_number(0, 10**9), default=default.min_chars, help="rows must be longer"
         )
-    options.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=default.seed, help="seed of the shuffle")
-    options.add_argument(
+    command_line.add_argument(
+        "--seed", type=whole_number(0, 2**32 - 1), default=default.seed, help="seed of the shuffle"
+    )
+    command_line.add_argument(
         "--stand-in",
         choices=get_args(StandInMode),
         default="auto",
         help="generated data: where the hub cannot be reached, in any case, or not at all",
     )
-    return options
+    return command_line
 
 
 def table(folder: Path, *, is_measured_by_default: bool) -> str:
