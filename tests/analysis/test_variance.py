@@ -15,8 +15,8 @@ from analysis.runs.saved import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from core.case import Case
 from core.errors import InputError
-from docs.reference import figures
-from docs.variance import checks, coverage
+from reference.figures import __main__ as figures
+from reference.variance import checks, coverage
 from tests.support.saved_runs import benchmark, save
 from tests.support.tiny import REPOSITORY
 

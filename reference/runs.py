@@ -16,7 +16,7 @@ from analysis.runs.saved import Run, load
 from core.case import case_of
 from core.errors import InputError
 from core.metrics import lookup
-from docs.variance.coverage import REFERENCE, sessions_in
+from reference.variance.coverage import REFERENCE, sessions_in
 
 DEFAULT = ("fp32", "fp16", "mixed")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "mixed", "mixed_bf16", "int8", "int8_weights", "fp8")
@@ -31,7 +31,7 @@ def saved(path: str) -> tuple[Run, ...]:
     place = REFERENCE / path
     runs = sessions_in(place) if place.is_dir() else [load(place.with_suffix(".json"))]
     if not runs:
-        raise InputError(f"{place} has no saved run; expected one at least: `python -m docs.reference.measure`.")
+        raise InputError(f"{place} has no saved run; expected one at least: `python -m reference.measure`.")
     return tuple(runs)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from docs.reference.runs import grid
 from fixtures.executions import EXECUTIONS
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks import TASKS
 from fixtures.workloads import WORKLOADS
+from reference.runs import grid
 
 
 def kinds() -> str:

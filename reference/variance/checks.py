@@ -1,4 +1,4 @@
-"""What sessions say of order, temperature, other options, intervals: `python -m docs.variance.checks FOLDER`.
+"""What sessions say of order, temperature, other options, intervals: `python -m reference.variance.checks FOLDER`.
 
 FOLDER holds sessions of one board at the default options as saved runs, in `rounds/` their single rounds, and in other
 folders sessions at other options. Prints Markdown.

@@ -1,4 +1,4 @@
-"""How often the interval of a repeat holds another session's figure: `python -m docs.variance.coverage`.
+"""How often the interval of a repeat holds another session's figure: `python -m reference.variance.coverage`.
 
 Reads the committed sessions. Every ordered pair of sessions of one host is judged by a noise floor of other sessions:
 of the host's own without those two and other hosts', or of another host's alone. Prints Markdown.

@@ -1,4 +1,4 @@
-"""Measure the reference again: `python -m docs.reference.measure h100 default --sessions 10 [pytest options]`.
+"""Measure the reference again: `python -m reference.measure h100 default --sessions 10 [pytest options]`.
 
 Every session is a fresh process. Its saved run becomes `results/reference/MACHINE/SERIES/0001.json`, its single rounds
 `rounds/0001.npz` beside it. A session that was finished is kept: the same command goes on where the last one stopped.
@@ -20,7 +20,7 @@ from typing import Any
 
 from core.files import write
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 REFERENCE = REPOSITORY / "results" / "reference"
 
 
@@ -44,7 +44,7 @@ SERIES = {
 def main() -> int:
     """Measure the missing sessions of a series and write its report; return the exit code of what failed, else 0."""
     parser = argparse.ArgumentParser(
-        prog="python -m docs.reference.measure", description=(__doc__ or "").split(":")[0], allow_abbrev=False
+        prog="python -m reference.measure", description=(__doc__ or "").split(":")[0], allow_abbrev=False
     )
     parser.add_argument("machine", help="a name for the folder, as h100, h200, cpu")
     parser.add_argument("series", choices=SERIES)

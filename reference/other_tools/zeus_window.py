@@ -1,6 +1,6 @@
 """Energy and time of a hand-written loop with Zeus 0.16 around it.
 
-`python docs/other_tools/zeus_window.py MODEL_FOLDER DATASET_FOLDER`
+`python reference/other_tools/zeus_window.py MODEL_FOLDER DATASET_FOLDER`
 
 (pip install zeus==0.16.0.) Eager, and a CUDA graph captured by hand, over full rows of 128 tokens: one window of
 `begin_window` and `end_window`, as its documentation shows, for each repeat. Without a GPU it prints the 0 that Zeus
@@ -23,7 +23,7 @@ REPEATS, SECONDS = 3, 2.0
 
 def captured(forward: Callable[[], object]) -> Callable[[], object]:
     """Return the replay of a forward."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):

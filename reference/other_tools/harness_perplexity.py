@@ -1,6 +1,6 @@
 """Score the prepared tokens with lm-evaluation-harness, as this suite scores them.
 
-`python docs/other_tools/harness_perplexity.py MODEL_FOLDER DATASET_FOLDER TOKENIZER_FOLDER`
+`python reference/other_tools/harness_perplexity.py MODEL_FOLDER DATASET_FOLDER TOKENIZER_FOLDER`
 (pip install lm-eval==0.4.13 accelerate).
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs.reference.runs import (
+from reference.runs import (
     DEFAULT,
     command_seconds,
     drift_check,

@@ -1,6 +1,6 @@
 """An imitation of the procedure that this suite replaces: padding scored as text, `nvidia-smi` polled, Python timed.
 
-`python docs/other_tools/notebook.py MODEL_FOLDER DATASET_FOLDER`. Do not quote its figures; that is the point of it.
+`python reference/other_tools/notebook.py MODEL_FOLDER DATASET_FOLDER`. Do not quote its figures: that is its point.
 """
 
 from __future__ import annotations

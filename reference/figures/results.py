@@ -6,9 +6,8 @@ import statistics
 
 from analysis.report.text_tables import markdown_table, terminal_table
 from analysis.runs.saved import load
-from docs.reference.runs import (
+from reference.runs import (
     DEFAULT,
-    REFERENCE,
     command_seconds,
     complete,
     details,
@@ -23,6 +22,7 @@ from docs.reference.runs import (
     spread,
     values,
 )
+from reference.variance.coverage import REFERENCE
 
 
 def terminal() -> str:

@@ -11,9 +11,9 @@ from analysis.report.text_tables import markdown_table
 from analysis.runs.saved import Run
 from analysis.uncertainty.variance import FIGURES, components
 from core.errors import InputError
-from docs.reference.runs import COUNTS, DEFAULT, details, paragraph, saved, span, values
-from docs.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
-from docs.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts
+from reference.runs import COUNTS, DEFAULT, details, paragraph, saved, span, values
+from reference.variance.checks import interval_rows, options_lines, order_bias, temperature, visits_of_case
+from reference.variance.coverage import HOSTS, REFERENCE, sessions_of_hosts
 
 #: Of a batch: all its masks are ones, or not.
 VARIANTS = ("full", "padded")
@@ -155,7 +155,7 @@ def cross_checks() -> str:
 
 
 def cold_board() -> str:
-    """What `docs.variance.cold_board` printed."""
+    """What `reference.variance.cold_board` printed."""
     return (REFERENCE / "single" / "cold_board.md").read_text(encoding="utf-8").strip()
 
 

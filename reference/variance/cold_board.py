@@ -1,6 +1,6 @@
 """How energy, time and temperature change over a minute of one loop on a GPU that was idle before.
 
-    python -m docs.variance.cold_board --dataset-dir datasets/gpt2_tokenized_data --precision fp32 --seconds 60
+    python -m reference.variance.cold_board --dataset-dir datasets/gpt2_tokenized_data --precision fp32 --seconds 60
 
 Replays one graph without a pause; the energy counter is read on a tick. Prints Markdown, a row for each window of five
 seconds: energy of a forward, time from one to the next, temperature and clock at its end.

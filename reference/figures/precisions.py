@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from docs.reference.runs import (
+from fixtures.precisions import PRECISIONS as DEFINED
+from reference.runs import (
     COUNTS,
     PRECISIONS,
     command_seconds,
@@ -19,7 +20,6 @@ from docs.reference.runs import (
     span,
     values,
 )
-from fixtures.precisions import PRECISIONS as DEFINED
 
 #: Three sessions of every precision, compiled.
 COMPILED = "h100/precisions"

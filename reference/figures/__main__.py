@@ -1,4 +1,4 @@
-"""The figures that README.md and docs/ take from the reference runs: `python -m docs.reference.figures [--write]`.
+"""The figures that README.md and docs/ take from the reference runs: `python -m reference.figures [--write]`.
 
 A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
 function of that name in one of the modules beside this one. Without an option this says which pages differ
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.files import write
-from docs.reference import classification, coverage, generation, kinds, other_tools, precisions, results, variance
+from reference.figures import classification, coverage, generation, kinds, other_tools, precisions, results, variance
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))))
@@ -63,7 +63,7 @@ def written(page: str) -> str:
 
 def main() -> int:
     """Check or rewrite the pages; return 1 where one differs from the runs and was not rewritten."""
-    parser = argparse.ArgumentParser(prog="python -m docs.reference.figures", description=(__doc__ or "").split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m reference.figures", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--write", action="store_true", help="rewrite the pages")
     options = parser.parse_args()
     stale = []

@@ -7,7 +7,8 @@ import statistics
 from functools import cache
 
 from core.case import case_of
-from docs.reference.runs import REFERENCE, command_seconds, details, grid, paragraph, saved, span, values
+from reference.runs import command_seconds, details, grid, paragraph, saved, span, values
+from reference.variance.coverage import REFERENCE
 
 #: A figure of a tool's output with its unit; where a line gives several energies, the first is the GPU's.
 FIGURE = re.compile(r"([\d.]+) (ms|mJ|s)\b")
@@ -31,9 +32,9 @@ def printed(tool: str) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def row(words: str, fp32: dict[str, list[float]], fp16: dict[str, list[float]], *last: str) -> list[str]:
+def row(words: str, of: list[dict[str, list[float]]], *last: str) -> list[str]:
     """Return a row with times and energies of both precisions."""
-    both = [(one.get(unit, []), form) for unit, form in (("ms", "{:#.3g}"), ("mJ", "{:.0f}")) for one in (fp32, fp16)]
+    both = [(one.get(unit, []), form) for unit, form in (("ms", "{:#.3g}"), ("mJ", "{:.0f}")) for one in of]
     return [words, *(span(found, form) for found, form in both), *last]
 
 
@@ -76,13 +77,13 @@ def forward() -> str:
     eager, graph = (of_suite("default", f"{{}}-{execution}") for execution in ("eager", "graph"))
     everything = span(command_seconds("other_tools/default"), "{:.0f}")
     rows = [
-        row("the notebook's procedure, imitated", *notebook, perplexity(notebook), seconds(notebook, "a precision")),
-        row("optimum-benchmark 0.6.0, no output layer", *optimum, "-", seconds(optimum, "a precision")),
-        row("Zeus 0.16 around a bare loop, eager", *zeus_eager, "-", seconds(zeus_eager, "a window")),
-        row("this suite, eager", *eager, perplexity(eager), f"{everything}, everything"),
-        row("Zeus 0.16 around a bare loop, graph", *zeus_graph, "-", seconds(zeus_graph, "a window")),
-        row("this suite, graph", *graph, perplexity(graph), "the same run"),
-        row("lm-evaluation-harness 0.4.13", *harness, perplexity(harness), seconds(harness, "a precision")),
+        row("the notebook's procedure, imitated", notebook, perplexity(notebook), seconds(notebook, "a precision")),
+        row("optimum-benchmark 0.6.0, no output layer", optimum, "-", seconds(optimum, "a precision")),
+        row("Zeus 0.16 around a bare loop, eager", zeus_eager, "-", seconds(zeus_eager, "a window")),
+        row("this suite, eager", eager, perplexity(eager), f"{everything}, everything"),
+        row("Zeus 0.16 around a bare loop, graph", zeus_graph, "-", seconds(zeus_graph, "a window")),
+        row("this suite, graph", graph, perplexity(graph), "the same run"),
+        row("lm-evaluation-harness 0.4.13", harness, perplexity(harness), seconds(harness, "a precision")),
     ]
     head = ["", "FP32 ms", "FP16 ms", "FP32 mJ", "FP16 mJ", "FP32 perplexity", "seconds"]
     return grid(head, rows)
@@ -95,10 +96,10 @@ def tokens() -> str:
         ("prefill of 128 tokens", "prefill", "energy_per_sample_mj"),
         ("decode, a token", "decode", "energy_per_token_mj"),
     ):
-        rows.append(row(f"{words}: optimum-benchmark", *of_optimum(part)))
+        rows.append(row(f"{words}: optimum-benchmark", of_optimum(part)))
         for execution in ("eager", "graph"):
             of = of_suite("generation", f"{{}}-{part}-{execution}", energy)
-            rows.append(row(f"{words}: this suite, {execution}", *of))
+            rows.append(row(f"{words}: this suite, {execution}", of))
     return grid(["", "FP32 ms", "FP16 ms", "FP32 mJ", "FP16 mJ"], rows)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from docs.reference import measure, other_tools, runs
+from reference import measure, runs
+from reference.figures import other_tools
 
 EVERY = {"torch": "2.11", "transformers": "5.17", "procedure": 2, "cpu": {"brand_raw": "a CPU"}}
 

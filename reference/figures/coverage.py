@@ -8,9 +8,9 @@ import statistics
 from analysis.report.text_tables import markdown_table
 from analysis.uncertainty.coverage import coverage, without
 from analysis.uncertainty.variance import FIGURES
-from docs.reference.runs import COUNTS, paragraph, span, values
-from docs.reference.variance import FOLDERS, session_spread
-from docs.variance.coverage import (
+from reference.figures.variance import FOLDERS, session_spread
+from reference.runs import COUNTS, paragraph, span, values
+from reference.variance.coverage import (
     AGAIN,
     SESSIONS,
     Found,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from docs.reference.runs import DEFAULT, command_seconds, grid, listed, mean, paragraph, phase_seconds, span, values
+from reference.runs import DEFAULT, command_seconds, grid, listed, mean, paragraph, phase_seconds, span, values
 
 
 def classification() -> str:

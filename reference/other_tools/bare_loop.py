@@ -1,6 +1,6 @@
 """The suite's loop against a hand-written one, alternating round by round in one process, on a GPU.
 
-    python -m docs.other_tools.bare_loop --dataset-dir datasets/gpt2_tokenized_data --pairs 400
+    python -m reference.other_tools.bare_loop --dataset-dir datasets/gpt2_tokenized_data --pairs 400
 
 Prints, for each precision and execution, the median over pairs of (suite's round / bare round - 1) with the 95%
 interval of that median, and the two medians. Rows are padded ones: a plain capture always holds a mask.
@@ -47,7 +47,7 @@ def bare_eager(model: torch.nn.Module) -> Callable[[Batch], float]:
 def bare_graph(model: torch.nn.Module, example: Batch) -> Callable[[Batch], float]:
     """Return a round of PyTorch's own recipe for CUDA graphs: seconds of one replay."""
     ids, mask = example.input_ids.clone(), example.attention_mask.clone()
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):

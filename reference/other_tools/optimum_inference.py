@@ -1,6 +1,6 @@
 """Measure GPT-2 in FP32 and FP16 with optimum-benchmark 0.6.0: a forward, prefill and decode, with energy.
 
-`python docs/other_tools/optimum_inference.py MODEL_FOLDER [cuda|cpu]`
+`python reference/other_tools/optimum_inference.py MODEL_FOLDER [cuda|cpu]`
 
 (pip install optimum-benchmark==0.6.0 codecarbon accelerate "datasets<5" "transformers<5", in an environment of its own:
 it does not go with transformers 5.) Batch 1, 128 tokens, 64 more to generate. Its forward is that of the model without
