@@ -1,0 +1,37 @@
+"""Make archives of folders with runs: `python -m reference.pack results/runs/HOST …`.
+
+An archive holds exactly the files of its folder: `python -m reference.unpack HOST` brings those of the archive that
+there is. `results/reference/SHA256SUMS` gets its digest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from core.errors import InputError
+from reference.archives.reading import ARCHIVES
+from reference.archives.writing import pack
+
+
+def main() -> int:
+    """Pack the folders named; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m reference.pack", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of one host each, with its name")
+    parser.add_argument(
+        "--reference", type=Path, default=ARCHIVES, help="where archives are (default: results/reference)"
+    )
+    options = parser.parse_args()
+    try:
+        for folder in options.folders:
+            path = pack(folder, options.reference)
+            print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
