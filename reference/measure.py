@@ -1,8 +1,8 @@
-"""Measure the reference again: `python -m reference.measure h100 default --sessions 10 [pytest options]`.
+"""Measure the reference again: `python -m reference.measure h100_99080df7 default --sessions 10 [pytest options]`.
 
-Every session is a fresh process. Its saved run becomes `results/reference/MACHINE/SERIES/0001.json`, its single rounds
-`rounds/0001.npz` beside it. A session that was finished is kept: the same command goes on where the last one stopped.
-After the last session, table, summary, page and pictures of the first are written into the same folder.
+Every session is a fresh process. Its saved run becomes `results/runs/HOST/SERIES/0001.json`, its single rounds
+`rounds/0001.npz` beside it. A session that was finished is kept, in that folder or in the archive of the host: the same
+command goes on where the last one stopped. After the last session the host's folder is packed into its archive.
 """
 
 from __future__ import annotations
@@ -14,55 +14,64 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.errors import InputError
 from core.files import write
+from reference.archives.reading import ARCHIVES, hosts
+from reference.archives.writing import device_of, pack, require_host
+from reference.unpack import RUNS, unpack
 
 REPOSITORY = Path(__file__).parents[1]
-REFERENCE = REPOSITORY / "results" / "reference"
-
-
-@dataclass(frozen=True)
-class Series:
-    """Sessions of the same thing: the options of pytest, and the pictures that pages of `docs/` show."""
-
-    options: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
-
-
+#: Sessions of the same thing: the options of pytest.
 SERIES = {
-    "default": Series(pictures=("latency.png", "overview.png")),
-    "precisions": Series(("--precisions=all", "--executions=compiled"), ("overview.png", "frontier_energy.png")),
-    "generation": Series(("--workloads=prefill,decode",), ("latency.png",)),
-    "classification": Series(("--task=classification",), ("overview.png",)),
-    "sweep": Series(("--batch-size=1,4,16,64", "--executions=graph"), ("sweep_latency.png", "sweep_speedup.png")),
+    "default": (),
+    "precisions": ("--precisions=all", "--executions=compiled"),
+    "generation": ("--workloads=prefill,decode",),
+    "classification": ("--task=classification",),
+    "sweep": ("--batch-size=1,4,16,64", "--executions=graph"),
 }
 
 
 def main() -> int:
-    """Measure the missing sessions of a series and write its report; return the exit code of what failed, else 0."""
+    """Measure the missing sessions of a series and pack the host; return the exit code of what failed, else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m reference.measure", description=(__doc__ or "").split(":")[0], allow_abbrev=False
     )
-    parser.add_argument("machine", help="a name for the folder, as h100, h200, cpu")
+    parser.add_argument("host", help="a name for the archive: the kind of device and what tells it from others")
     parser.add_argument("series", choices=SERIES)
     parser.add_argument("--sessions", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--reference", type=Path, default=REFERENCE, help="default: results/reference")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where sessions are kept (default: results/runs)")
+    parser.add_argument("--reference", type=Path, default=ARCHIVES, help="default: results/reference")
     options, pytest_options = parser.parse_known_args()
     if options.sessions < 1:
         parser.error(f"--sessions is {options.sessions}; expected 1 or more")
-    series, folder = SERIES[options.series], options.reference / options.machine / options.series
+    try:
+        return measure_all(options, pytest_options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def measure_all(options: argparse.Namespace, pytest_options: list[str]) -> int:
+    """Measure the missing sessions of a series and pack the host; return the exit code of what failed, else 0.
+
+    Raises `InputError` where the host cannot have that name, or its archive cannot be read or written.
+    """
+    require_host(options.host)
+    if options.host in hosts(options.reference):
+        unpack(options.host, options.runs, options.reference)
     for number in range(1, options.sessions + 1):
-        kept = folder / f"{number:04d}.json"
+        kept = options.runs / options.host / options.series / f"{number:04d}.json"
         if kept.exists():
             continue
-        print(f"{options.machine} {options.series}: session {number} of {options.sessions}", flush=True)
-        code = measure(kept, [*series.options, *pytest_options])
+        print(f"{options.host} {options.series}: session {number} of {options.sessions}", flush=True)
+        code = measure(kept, [*SERIES[options.series], *pytest_options])
         if code:
             return code
-    return report(folder / "0001.json", series.pictures)
+    print(f"wrote {pack(options.runs / options.host, options.reference)}")
+    return 0
 
 
 def measure(kept: Path, pytest_options: list[str]) -> int:
@@ -83,9 +92,8 @@ def measure(kept: Path, pytest_options: list[str]) -> int:
         print(f"error: pytest ended with {code} and saved {len(saved)} run(s), expected 0 and one; see {place}.")
         return code or 1
     run = json.loads(saved[0].read_text(encoding="utf-8"))
-    first = kept.parent / "0001.json"
-    if first.exists() and (expected := identity(json.loads(first.read_text(encoding="utf-8")))) != identity(run):
-        print(f"error: the session is of {identity(run)}; expected {expected}, as {first}; see {place}.")
+    if problem := misfit(run, kept):
+        print(f"error: {problem}; see {place}.")
         return 1
     rounds = kept.parent / "rounds" / f"{kept.stem}.npz"
     rounds.parent.mkdir(parents=True, exist_ok=True)
@@ -102,29 +110,25 @@ def measure(kept: Path, pytest_options: list[str]) -> int:
     return 0
 
 
+def misfit(run: dict[str, Any], kept: Path) -> str | None:
+    """Return why a session is not one of its series, or of its host, or None: what the first sessions there are of."""
+    for first in sorted(kept.parents[1].glob("*/0001.json")):
+        expected, found = identity(json.loads(first.read_text(encoding="utf-8"))), identity(run)
+        if first.parent != kept.parent:
+            expected, found = ({"device": one["device"]} for one in (expected, found))
+        if found != expected:
+            return f"the session is of {found}; expected {expected}, as {first}"
+    return None
+
+
 def identity(run: dict[str, Any]) -> dict[str, Any]:
     """Return what the sessions of a series have in common."""
     machine = run["machine_info"]
-    gpu = machine.get("gpu") or {}
     return {
-        "device": gpu.get("uuid") or machine["cpu"].get("brand_raw"),
+        "device": device_of(machine),
         **{name: machine.get(name) for name in ("torch", "transformers", "procedure")},
         "benchmarks": [item["name"] for item in run["benchmarks"]],
     }
-
-
-def report(run: Path, pictures: tuple[str, ...]) -> int:
-    """Write table, summary, page and the pictures named of a run beside it; return the exit code."""
-    with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "analysis", "report", str(run), "--results-dir", place]
-        code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
-        if code:
-            return code
-        kept = [*Path(place).glob("*.csv"), *Path(place).glob("*.md"), Path(place) / "report.html"]
-        # A picture of what could not be measured, as energy on a CPU, is not there.
-        for path in [*kept, *(path for name in pictures if (path := Path(place) / name).exists())]:
-            shutil.copy(path, run.parent / path.name)
-    return 0
 
 
 if __name__ == "__main__":

@@ -81,10 +81,17 @@ def matching(selector: str, storage: Path) -> list[Path]:
 def load(path: Path) -> Run:
     """Read one saved run. Raises `InputError` where the file is not a run of this suite."""
     try:
-        document = sanitized(json.loads(path.read_text(encoding="utf-8")))
-        require_encodable(document)
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+    return of_bytes(path, content)
+
+
+def of_bytes(path: Path, content: bytes) -> Run:
+    """Return the saved run that a file holds. Raises `InputError` where the content is not a run of this suite."""
+    try:
+        document = sanitized(json.loads(content.decode("utf-8")))
+        require_encodable(document)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "

@@ -1,14 +1,12 @@
 """The figures that README.md and docs/ take from the reference runs: `python -m reference.figures [--write]`.
 
-A page marks where they stand by `<!-- figures: NAME -->` and `<!-- end of figures -->`; what is between is made by the
-function of that name in one of the modules beside this one. Without an option this says which pages differ
-from the runs, with `--write` it rewrites them.
+Without an option this says which pages differ from their templates with the figures of the runs, with `--write` it
+rewrites the marked parts of these pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +14,14 @@ from pathlib import Path
 from core.errors import InputError
 from core.files import write
 from reference.figures import classification, coverage, generation, kinds, other_tools, precisions, results, variance
+from reference.figures.pages import Figures, parts, written
 
 REPOSITORY = Path(__file__).parents[2]
+TEMPLATES = Path(__file__).parents[1] / "templates"
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))))
-BLOCKS: dict[str, Callable[[], str]] = {
-    block.__name__: block
-    for block in (
+FUNCTIONS: dict[str, Callable[[], Figures]] = {
+    function.__name__: function
+    for function in (
         *(results.terminal, results.default, results.other_boards, results.cpu, results.cpu_spread, results.sweep),
         *(results.eager_kernels, results.seconds, results.parts, results.scoring),
         *(precisions.precisions, precisions.nine, precisions.batch_32, precisions.compiled_differences),
@@ -42,23 +42,21 @@ BLOCKS: dict[str, Callable[[], str]] = {
         kinds.kinds,
     )
 }
-BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n)(?:(?!<!-- figures).)*?(\n<!-- end of figures -->)", re.DOTALL)
 
 
-def written(page: str) -> str:
-    """Return a page's text with every block regenerated. Raises `InputError` for an unknown or unclosed block."""
-    begun, ended = page.count("<!-- figures: "), page.count("<!-- end of figures -->")
-    if not begun == ended == len(BLOCK.findall(page)):
-        raise InputError(
-            f"A page begins {begun} blocks of figures and ends {ended}; expected each to end behind itself."
-        )
+def templates() -> dict[str, str]:
+    """Return the text of every template by the path of its page. Raises `InputError` where there is no such page."""
+    found = {path.relative_to(TEMPLATES).as_posix(): path for path in sorted(TEMPLATES.rglob("*.md"))}
+    if lost := found.keys() - PAGES:
+        raise InputError(f"{TEMPLATES} has {', '.join(sorted(lost))}; expected templates of pages that are there.")
+    return {page: path.read_text(encoding="utf-8") for page, path in found.items()}
 
-    def replaced(match: re.Match[str]) -> str:
-        if match[2] not in BLOCKS:
-            raise InputError(f"A page has the block {match[2]}; expected one of {', '.join(BLOCKS)}.")
-        return f"{match[1]}\n{BLOCKS[match[2]]()}\n{match[3]}"
 
-    return BLOCK.sub(replaced, page)
+def require_all_used(of_pages: dict[str, str]) -> None:
+    """Raise `InputError` where figures are made that no template names: a part was lost."""
+    used = {name for page, template in of_pages.items() for name in parts(template, f"The template of {page}")}
+    if unused := [name for name in FUNCTIONS if name not in used]:
+        raise InputError(f"No template has the part {', '.join(unused)}; expected one for every function.")
 
 
 def main() -> int:
@@ -67,18 +65,20 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="rewrite the pages")
     options = parser.parse_args()
     stale = []
-    for name in PAGES:
-        path = REPOSITORY / name
-        text = path.read_text(encoding="utf-8")
-        try:
-            new = written(text)
-        except InputError as error:
-            print(f"error: {name}: {error}")
-            return 1
-        if new != text and options.write:
-            write(path, new)
-        elif new != text:
-            stale.append(name)
+    try:
+        of_pages = templates()
+        require_all_used(of_pages)
+        for name in PAGES:
+            page = REPOSITORY / name
+            text = page.read_text(encoding="utf-8")
+            new = written(text, of_pages.get(name, ""), FUNCTIONS, name)
+            if new != text and options.write:
+                write(page, new)
+            elif new != text:
+                stale.append(name)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if stale:
         print(f"{', '.join(stale)}: figures differ from the runs in results/reference/; run this with --write.")
     return 1 if stale else 0

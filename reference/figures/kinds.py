@@ -8,10 +8,11 @@ from fixtures.executions import EXECUTIONS
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks import TASKS
 from fixtures.workloads import WORKLOADS
-from reference.runs import grid
+from reference.figures.pages import Figures
+from reference.texts import grid
 
 
-def kinds() -> str:
+def kinds() -> Figures:
     """The names that options take, each with what it is."""
     rows = [
         *rows_of("--precisions", ((one.name, one.description) for one in PRECISIONS.values() if not one.is_hidden)),
@@ -19,7 +20,7 @@ def kinds() -> str:
         *rows_of("--workloads", ((one.name, one.description) for one in WORKLOADS.values())),
         *rows_of("--task", ((one.name, one.description) for one in TASKS.values())),
     ]
-    return grid(["option", "name", "what it is"], rows)
+    return {"table": grid(["option", "name", "what it is"], rows)}
 
 
 def rows_of(option: str, things: Iterable[tuple[str, str]]) -> list[list[str]]:

@@ -1,40 +1,26 @@
-"""What README.md and precisions.md say of every precision: a function a block."""
+"""What README.md and precisions.md take of every precision: a function a part."""
 
 from __future__ import annotations
 
 from fixtures.precisions import PRECISIONS as DEFINED
-from reference.runs import (
-    COUNTS,
-    PRECISIONS,
-    command_seconds,
-    complete,
-    details,
-    drift_check,
-    grid,
-    listed,
-    mean,
-    paragraph,
-    ratio,
-    saved,
-    short,
-    span,
-    values,
-)
+from reference import series
+from reference.figures.pages import Figures
+from reference.runs import command_seconds, complete, details, drift_check, mean, ratio, saved, values
+from reference.series import COMPILED
+from reference.texts import COUNTS, PRECISIONS, grid, listed, short, span
 
-#: Three sessions of every precision, compiled.
-COMPILED = "h100/precisions"
 #: One session of every precision, in a graph and compiled.
-BOTH = "single/precisions"
-#: Sessions of compiled forwards on other boards.
-ELSEWHERE = ("sessions/h100_ab0873c7", "sessions/h100_9c937667_compiled")
+BOTH = series.PRECISIONS
+#: Of which some parts show four.
+CHOSEN = ("fp32", "fp16", "int8", "fp8")
 #: Linear ones of GPT-2 small, without the output layer.
 LAYERS = 48
 #: Without those that the CPU would emulate.
 CPU_PRECISIONS = ("fp32", "bf16", "mixed_bf16", "int8", "int8_weights")
 
 
-def precisions() -> str:
-    """Every precision, compiled: lowest to highest of three sessions, and what 8 bits give beside 16."""
+def precisions() -> Figures:
+    """Every precision, compiled: lowest to highest of three sessions, and what 8 bits give beside 16, of the means."""
     rows = [
         [
             precision,
@@ -45,32 +31,27 @@ def precisions() -> str:
         ]
         for precision in PRECISIONS
     ]
-    table = grid(["precision, compiled", "median ms", "speed vs FP32", "energy mJ", "size MB"], rows)
-    return f"{table}\n\n{eight_bits()}"
-
-
-def eight_bits() -> str:
-    """What 8 bits give beside 16, of the means over the sessions."""
     slower = [ratio(COMPILED, f"{name}-compiled", "fp16-compiled") - 1 for name in ("int8", "int8_weights", "fp8")]
-    fp8, int8 = savings_of_eight_bits()
     dearer = ratio(COMPILED, "int8_weights-compiled", "fp16-compiled", "energy_per_sample_mj") - 1
-    size = ratio(COMPILED, "int8-compiled", "fp32-compiled", "model_size_mb")
-    return paragraph(
-        f"Compiling and 16 bits are what pays for a model this small. 8 bits make it {size:.0%} of FP32's size, take "
-        f"{100 * min(slower):.0f} to {max(slower):.0%} longer than FP16, and save little energy or none (FP8 {fp8:.0%} "
-        f"of BF16's, INT8 {int8:.0%} of FP16's; INT8 weights take {dearer:.0%} more than FP16). "
-        "More, on H200s and CPUs too: [docs/results.md](docs/results.md)."
-    )
+    return {
+        "table": grid(["precision, compiled", "median ms", "speed vs FP32", "energy mJ", "size MB"], rows),
+        "size": f"{ratio(COMPILED, 'int8-compiled', 'fp32-compiled', 'model_size_mb'):.0%}",
+        "longer": span(slower, "{:.0%}"),
+        **savings_of_eight_bits(),
+        "int8_weights_more": f"{dearer:.0%}",
+    }
 
 
-def savings_of_eight_bits() -> tuple[float, float]:
+def savings_of_eight_bits() -> dict[str, str]:
     """Return the share of energy that FP8 saves beside BF16, and INT8 beside FP16, compiled."""
     energy = "energy_per_sample_mj"
-    fp8 = 1 - ratio(COMPILED, "fp8-compiled", "bf16-compiled", energy)
-    return fp8, 1 - ratio(COMPILED, "int8-compiled", "fp16-compiled", energy)
+    return {
+        "fp8_saves": f"{1 - ratio(COMPILED, 'fp8-compiled', 'bf16-compiled', energy):.0%}",
+        "int8_saves": f"{1 - ratio(COMPILED, 'int8-compiled', 'fp16-compiled', energy):.0%}",
+    }
 
 
-def nine() -> str:
+def nine() -> Figures:
     """Every precision on an H100: one session in a graph, three compiled, and what they predict."""
     rows = []
     for precision in PRECISIONS:
@@ -88,156 +69,131 @@ def nine() -> str:
                 *(["", ""] if precision == "fp32" else [short(divergence), f"{agreement:.2%}"]),
             ]
         )
-    head = [
-        "",
-        "graph ms",
-        "compiled ms",
-        "graph mJ",
-        "compiled mJ",
-        "size MB",
-        "divergence, nats",
-        "FP32's best token",
-    ]
-    return grid(head, rows)
+    head = ["graph ms", "compiled ms", "graph mJ", "compiled mJ", "size MB", "divergence, nats", "FP32's best token"]
+    return {"table": grid(["", *head], rows)}
 
 
-def batch_32() -> str:
+def batch_32() -> Figures:
     """Four precisions at batch 32, one session."""
-    chosen = ("fp32", "fp16", "int8", "fp8")
-    rows = [
-        [
-            execution,
-            *(
-                span(
-                    values("single/precisions_batch_32", f"{name}-{execution}-b32x128", "median_latency_ms"),
-                    "{:.3g} ms",
-                )
-                for name in chosen
-            ),
+    found = {
+        execution: [
+            values(series.PRECISIONS_BATCH_32, f"{name}-{execution}-b32x128", "median_latency_ms") for name in CHOSEN
         ]
         for execution in ("graph", "compiled")
-    ]
-    return grid(["", *chosen], rows)
+    }
+    rows = [[execution, *(span(one, "{:.3g} ms") for one in of)] for execution, of in found.items()]
+    return {"table": grid(["", *CHOSEN], rows)}
 
 
-def compiled_differences() -> str:
+def compiled_differences() -> Figures:
     """How far compiled logits are from eager ones, beside the limit."""
-
-    def largest(path: str, name: str) -> float:
-        return max(complete(details(path, f"{name}-compiled", "numerics.difference_from_eager")))
-
-    found, limits = [largest(COMPILED, name) for name in PRECISIONS], [DEFINED[name].tolerance for name in PRECISIONS]
-    margins = [limit / one for limit, one in zip(limits, found, strict=True)]
-    table = grid(
-        ["", *PRECISIONS],
-        [
-            ["compiled against eager", *map(short, found)],
-            ["limit", *(short(one).replace(".0e", "e") for one in limits)],
-        ],
+    found, limits = (
+        [largest_difference(COMPILED, name) for name in PRECISIONS],
+        [DEFINED[name].tolerance for name in PRECISIONS],
     )
-    text = paragraph(
-        f"Limits are {span(margins, '{:.0f}')} times what was measured. On a CPU with a BF16 base INT8 weights "
-        f"differed by {short(largest('cpu/precisions', 'int8_weights'))}. Trained weights were not at hand; theirs may "
-        "differ by more."
-    )
-    return f"{table}\n\n{text}"
+    rows = [
+        ["compiled against eager", *map(short, found)],
+        ["limit", *(short(one).replace(".0e", "e") for one in limits)],
+    ]
+    return {
+        "table": grid(["", *PRECISIONS], rows),
+        "margins": span((limit / one for limit, one in zip(limits, found, strict=True)), "{:.0f}"),
+        "on_cpu": short(largest_difference(series.CPU_PRECISIONS, "int8_weights")),
+    }
 
 
-def sizes() -> str:
+def largest_difference(path: str, name: str) -> float:
+    """Return how far a precision's compiled logits were from eager ones at most, over the sessions of a series."""
+    return max(complete(details(path, f"{name}-compiled", "numerics.difference_from_eager")))
+
+
+def sizes() -> Figures:
     """What the weights take in each kind of precision."""
-    kinds = ("fp32", "fp16", "int8", "int8_weights")
-    fp32, half, int8, weights = (f"{mean(COMPILED, f'{name}-compiled', 'model_size_mb'):.2f}" for name in kinds)
-    return paragraph(
-        f"**Size** is of what is stored, tied weights once, scales counted: {fp32} MB in FP32, {half} in 16 bits, "
-        f"{int8} in INT8 and FP8, {weights} with torchao's INT8 weights, which hold zero points as well. "
-        "`checkpoint_size_mb` is of the files on disk, and for a quantized model of the safetensors file that it would "
-        "be saved in."
-    )
+    kinds = {"fp32": "fp32", "half": "fp16", "int8": "int8", "int8_weights": "int8_weights"}
+    return {key: f"{mean(COMPILED, f'{name}-compiled', 'model_size_mb'):.2f}" for key, name in kinds.items()}
 
 
-def eight_bits_on_h100() -> str:
+def eight_bits_on_h100() -> Figures:
     """What 8 bits give on an H100, compiled and not."""
-    fp8, int8 = savings_of_eight_bits()
-    smaller = 1 - ratio(COMPILED, "int8-compiled", "fp16-compiled", "model_size_mb")
-    slower = ratio(BOTH, "int8-graph", "fp16-graph")
     of_fp16, *kernels = (mean(BOTH, f"{name}-graph", "kernels") for name in ("fp16", "int8", "fp8", "int8_weights"))
-    more = [f"{(one - of_fp16) / LAYERS:.0f}" for one in kernels]
-    items = (
-        "- **Eight bits do not make it faster.** Compiled, FP16 beats INT8 and FP8 at batch 1 and at 32, and BF16 at "
-        "batch 1: the layers are small, and quantizing the activations costs what the products save. FP8 takes "
-        f"{fp8:.0%} less energy than BF16, INT8 {int8:.0%} less than FP16. Both models are {smaller:.0%} smaller than "
-        "in 16 bits.",
-        f"- **Without compilation 8 bits are slower still**: each of the {LAYERS} layers runs {listed(more)} kernels "
-        f"more in INT8, FP8 and with INT8 weights, and INT8 takes {slower:.1f} times FP16's time.",
-    )
-    return "\n".join(paragraph(item, "  ") for item in items)
+    smaller = 1 - ratio(COMPILED, "int8-compiled", "fp16-compiled", "model_size_mb")
+    return {
+        **savings_of_eight_bits(),
+        "smaller": f"{smaller:.0%}",
+        "layers": LAYERS,
+        "kernels_more": listed(f"{(one - of_fp16) / LAYERS:.0f}" for one in kernels),
+        "int8_slower": f"{ratio(BOTH, 'int8-graph', 'fp16-graph'):.1f}",
+    }
 
 
-def compiling_on_h100() -> str:
+def compiling_on_h100() -> Figures:
     """What compiling gives on an H100, in one session of both executions a batch size."""
     gains = {name: ratio(BOTH, f"{name}-graph", f"{name}-compiled") for name in PRECISIONS}
-    at_32 = ratio("single/precisions_batch_32", "fp16-graph-b32x128", "fp16-compiled-b32x128")
     autocast = ("mixed", "mixed_bf16")
     dearer = [ratio(BOTH, f"{name}-compiled", f"{name}-graph", "energy_per_sample_mj") - 1 for name in autocast]
-    return paragraph(
-        "- **Compiling makes every precision faster.** In the sessions that measured both it was "
-        f"{gains['fp32']:.1f} times as fast in FP32 at batch 1, {gains['fp16']:.1f} in FP16, and {at_32:.1f} in FP16 "
-        f"at batch 32. Under autocast it gives the least ({span((gains[name] for name in autocast), '{:.1f}')} times) "
-        f"and takes {span(dearer, '{:.0%}')} more energy, because a compiled forward casts the weights each time where "
-        "the graph of an eager one holds its casts.",
-        "  ",
-    )
+    batch_32 = ratio(series.PRECISIONS_BATCH_32, "fp16-graph-b32x128", "fp16-compiled-b32x128")
+    return {
+        "fp32": f"{gains['fp32']:.1f}",
+        "fp16": f"{gains['fp16']:.1f}",
+        "fp16_batch_32": f"{batch_32:.1f}",
+        "autocast": span((gains[name] for name in autocast), "{:.1f}"),
+        "autocast_more": span(dearer, "{:.0%}"),
+    }
 
 
-def compiled_elsewhere() -> str:
+def compiled_elsewhere() -> Figures:
     """The same compiled forwards on other boards."""
-    chosen = ("fp32", "fp16", "int8", "fp8")
-    lines, apart = [], []
-    for path in ELSEWHERE:
-        latency = ", ".join(span(values(path, f"{name}-compiled", "median_latency_ms"), "{:.3f}") for name in chosen)
-        energy = ", ".join(span(values(path, f"{name}-compiled", "energy_per_sample_mj"), "{:.0f}") for name in chosen)
-        lines.append(f"- `{path}`, {len(saved(path))} sessions: {latency} ms and {energy} mJ")
-    for column in ("median_latency_ms", "energy_per_sample_mj"):
-        of_boards = [
-            [mean(path, f"{name}-compiled", column) for path in (COMPILED, *ELSEWHERE, BOTH)] for name in chosen
-        ]
-        apart.append(max(max(one) / min(one) - 1 for one in of_boards))
-    return (
-        "On other H100s, compiled, in the order fp32, fp16, int8, fp8:\n\n"
-        + "\n".join(lines)
-        + "\n\n"
-        + paragraph(
-            f"The means of the {COUNTS[len(ELSEWHERE) + 2]} boards, that of the graphs in the table among them, lie "
-            f"within {apart[0]:.1%} of each other in latency and {apart[1]:.1%} in energy: compare energies of one "
-            "board. The shipped noise floor of compiled forwards is of these sessions and the three in the table."
+    boards = [
+        {
+            "series": path,
+            "sessions": len(saved(path)),
+            **{
+                unit: ", ".join(span(values(path, f"{name}-compiled", column), form) for name in CHOSEN)
+                for unit, column, form in (
+                    ("ms", "median_latency_ms", "{:.3f}"),
+                    ("mj", "energy_per_sample_mj", "{:.0f}"),
+                )
+            },
+        }
+        for path in series.COMPILED_ELSEWHERE
+    ]
+    every = (COMPILED, *series.COMPILED_ELSEWHERE, BOTH)
+    latency, energy = (
+        max(
+            max(of) / min(of) - 1
+            for of in ([mean(path, f"{name}-compiled", column) for path in every] for name in CHOSEN)
         )
+        for column in ("median_latency_ms", "energy_per_sample_mj")
     )
+    return {"boards": boards, "count": COUNTS[len(every)], "latency": f"{latency:.1%}", "energy": f"{energy:.1%}"}
 
 
-def compilation() -> str:
+def compilation() -> Figures:
     """How long compiling takes, at first and from then on."""
     of_cases = [details(COMPILED, f"{name}-compiled", "seconds.compilation") for name in PRECISIONS]
     (first, *later), whole = zip(*of_cases, strict=True), command_seconds(COMPILED)
-    return paragraph(
-        f"Compilation took {span(first, '{:.0f}')} s a case in the first session on the machine and "
-        f"{span((one for session in later for one in session), '{:.0f}')} s with what is kept in `.compile_cache/`; "
-        f"the whole command, nine precisions, {whole[0]:.0f} s and {span(whole[1:], '{:.0f}')} s."
-    )
+    return {
+        "first_s": span(first, "{:.0f}"),
+        "later_s": span((one for session in later for one in session), "{:.0f}"),
+        "first_command_s": f"{whole[0]:.0f}",
+        "later_command_s": span(whole[1:], "{:.0f}"),
+    }
 
 
-def on_cpu() -> str:
+def on_cpu() -> Figures:
     """Every precision on two CPU cores, eager and compiled: lowest to highest of the sessions."""
-    path, executions = "cpu/precisions", ("eager", "compiled")
+    path, executions = series.CPU_PRECISIONS, ("eager", "compiled")
+    columns = (("median_latency_ms", "{:.0f}", " ms"), ("speedup_vs_fp32", "{:.1f}", "x"))
     rows = [
         [
             precision,
             *(
                 span(values(path, f"{precision}-{execution}", column), form, unit)
                 for execution in executions
-                for column, form, unit in (("median_latency_ms", "{:.0f}", " ms"), ("speedup_vs_fp32", "{:.1f}", "x"))
+                for column, form, unit in columns
             ),
         ]
         for precision in CPU_PRECISIONS
     ]
-    table = grid(["", *(head for execution in executions for head in (execution, "speed vs FP32"))], rows)
-    return "\n\n".join([table, paragraph(" ".join(drift_check(path, execution) for execution in executions))])
+    head = ["", *(head for execution in executions for head in (execution, "speed vs FP32"))]
+    return {"table": grid(head, rows), **{execution: drift_check(path, execution) for execution in executions}}

@@ -1,49 +1,37 @@
-"""What README.md, results.md and quality.md say of the default runs: a function a block."""
+"""What README.md, results.md and quality.md take of the default runs: a function a part."""
 
 from __future__ import annotations
 
 import statistics
 
 from analysis.report.text_tables import markdown_table, terminal_table
-from analysis.runs.saved import load
-from reference.runs import (
-    DEFAULT,
-    command_seconds,
-    complete,
-    details,
-    drift_check,
-    grid,
-    paragraph,
-    phase_seconds,
-    saved,
-    sessions,
-    short,
-    span,
-    spread,
-    values,
-)
-from reference.variance.coverage import REFERENCE
+from reference import series
+from reference.figures.pages import Figures
+from reference.runs import command_seconds, complete, details, drift_check, phase_seconds, saved, sessions, values
+from reference.series import CPU_DEFAULT, H100_DEFAULT, H200_DEFAULT
+from reference.texts import DEFAULT, grid, short, span, spread
+
+CPU_PRECISIONS = (*DEFAULT, "bf16", "int8")
 
 
-def terminal() -> str:
+def terminal() -> Figures:
     """The table that a terminal shows of the first default session on an H100, graphs alone."""
-    run = load(REFERENCE / "h100/default/0001.json")
-    frame = sessions("h100/default")
-    first = frame[(frame["run"] == 0) & (frame["execution"] == "graph")]
-    shown = terminal_table(first, run.catalogue, {}).drop(columns=["perplexity", "against FP32", "marks"])
-    return f"```\n{markdown_table(shown, 'simple')}\n```"
+    first, frame = saved(H100_DEFAULT)[0], sessions(H100_DEFAULT)
+    graphs = frame[(frame["run"] == 0) & (frame["execution"] == "graph")]
+    shown = terminal_table(graphs, first.catalogue, {}).drop(columns=["perplexity", "against FP32", "marks"])
+    return {"table": markdown_table(shown, "simple")}
 
 
-def default() -> str:
+def default() -> Figures:
     """The default job on an H100: lowest to highest of ten sessions, and how much they vary."""
     rows = []
     for precision in DEFAULT:
         graph = {
-            column: values("h100/default", f"{precision}-graph", column)
+            column: values(H100_DEFAULT, f"{precision}-graph", column)
             for column in ("median_latency_ms", "speedup_vs_fp32", "energy_per_sample_mj", "model_size_mb")
         }
         latency, speedup, energy, size = graph.values()
-        eager = values("h100/default", f"{precision}-eager", "median_latency_ms")
+        eager = values(H100_DEFAULT, f"{precision}-eager", "median_latency_ms")
         is_baseline = precision == "fp32"
         rows.append(
             [
@@ -56,73 +44,58 @@ def default() -> str:
             ]
         )
     head = ["benchmark", "graph median", "speed vs FP32 in the graph", "graph energy per sample", "weights"]
-    return f"{grid([*head, 'eager median'], rows)}\n\n{drift_check('h100/default', 'eager')}"
+    return {"table": grid([*head, "eager median"], rows), "drift": drift_check(H100_DEFAULT, "eager")}
 
 
-def other_boards() -> str:
-    """The same on other boards, in one sentence each."""
-    sentences = []
-    for folder, board in (
-        ("sessions/h100_0fc80ab7", "H100 0fc80ab7, ten sessions"),
-        ("sessions/h100_c846fd5f", "H100 c846fd5f, ten"),
-        ("sessions/h100_9c937667", "H100 9c937667, ten"),
-        ("sessions/h200_82042529", "H200 82042529, six"),
-        ("sessions/h200_0bd52ec9", "H200 0bd52ec9, six"),
-        ("h200/default", "H200 8576b782, five"),
-    ):
-        texts = {
-            column: ", ".join(span(values(folder, f"{precision}-graph", column), form) for precision in DEFAULT)
-            for column, form in (("median_latency_ms", "{:.3f}"), ("energy_per_sample_mj", "{:.0f}"))
+def other_boards() -> Figures:
+    """The same on the other boards: lowest to highest of each precision in a graph, by the name of the host."""
+    return {
+        host: {
+            unit: ", ".join(span(values(path, f"{precision}-graph", column), form) for precision in DEFAULT)
+            for unit, column, form in (("ms", "median_latency_ms", "{:.3f}"), ("mj", "energy_per_sample_mj", "{:.0f}"))
         }
-        sentences.append(f"- {board}: {texts['median_latency_ms']} ms and {texts['energy_per_sample_mj']} mJ.")
-    return "\n".join(sentences)
+        for host, path in series.DEFAULTS.items()
+        if path != H100_DEFAULT
+    }
 
 
-def cpu() -> str:
+def cpu() -> Figures:
     """The default job on two CPU cores: lowest to highest of five sessions."""
     rows = [
         [
             precision,
-            span(values("cpu/default", f"{precision}-eager", "median_latency_ms"), "{:.0f}", " ms"),
+            span(values(CPU_DEFAULT, f"{precision}-eager", "median_latency_ms"), "{:.0f}", " ms"),
             "1"
             if precision == "fp32"
-            else span(values("cpu/default", f"{precision}-eager", "speedup_vs_fp32"), "{:.2f}"),
-            span(values("cpu/default", f"{precision}-eager", "model_size_mb"), "{:.2f}", " MB"),
+            else span(values(CPU_DEFAULT, f"{precision}-eager", "speedup_vs_fp32"), "{:.2f}"),
+            span(values(CPU_DEFAULT, f"{precision}-eager", "model_size_mb"), "{:.2f}", " MB"),
         ]
-        for precision in ("fp32", "fp16", "mixed", "bf16", "int8")
+        for precision in CPU_PRECISIONS
     ]
     table = grid(["precision, eager", "median", "speed vs FP32", "weights"], rows)
-    return f"{table}\n\n{drift_check('cpu/default', 'eager')}"
+    return {"table": table, "drift": drift_check(CPU_DEFAULT, "eager")}
 
 
-def cpu_spread() -> str:
+def cpu_spread() -> Figures:
     """How far the medians of a case differ between the sessions on two CPU cores."""
-    found = [values("cpu/default", f"{name}-eager", "median_latency_ms") for name in (*DEFAULT, "bf16", "int8")]
-    return paragraph(
-        "FP16 is in that CPU's flags and no faster than FP32 in PyTorch. The host is shared: medians of one case "
-        f"differ by {span((max(one) / min(one) - 1 for one in found), '{:.0%}')} between sessions, and a run like that "
-        "recommends nothing."
-    )
+    found = [values(CPU_DEFAULT, f"{name}-eager", "median_latency_ms") for name in CPU_PRECISIONS]
+    return {"apart": span((max(one) / min(one) - 1 for one in found), "{:.0%}")}
 
 
-def eager_kernels() -> str:
+def eager_kernels() -> Figures:
     """What an eager forward's time is spent on, in the default sessions on an H100."""
-    path = "h100/default"
-    full, padded = (
-        span(details(path, "fp16-eager", f"latency.{variant}_kernels"), "{:.0f}") for variant in ("full", "padded")
-    )
-    fp32, fp16 = (
-        statistics.median(complete(values(path, f"{name}-eager", "kernel_time_ms"))) for name in ("fp32", "fp16")
-    )
-    return paragraph(
-        f"At batch 1 sixteen bits do not speed up an eager forward, because its time is spent on launching {full} "
-        f"kernels ({padded} where a row is padded), which themselves take {fp32:.2f} ms in FP32 and {fp16:.2f} ms in "
-        "FP16 on an H100. Autocast launches more. The host's state moves the time by more than 10% between visits: "
-        "quote the graph, or eager figures with their interval."
-    )
+    kernels = {
+        variant: span(details(H100_DEFAULT, "fp16-eager", f"latency.{variant}_kernels"), "{:.0f}")
+        for variant in ("full", "padded")
+    }
+    times = {
+        f"{name}_ms": f"{statistics.median(complete(values(H100_DEFAULT, f'{name}-eager', 'kernel_time_ms'))):.2f}"
+        for name in ("fp32", "fp16")
+    }
+    return {**kernels, **times}
 
 
-def sweep() -> str:
+def sweep() -> Figures:
     """The batch sweep: lowest to highest of three sessions."""
     batches = (1, 4, 16, 64)
     rows = []
@@ -132,56 +105,43 @@ def sweep() -> str:
             ("times as fast", "speedup_vs_fp32", "{:.2f}"),
             ("less energy", "energy_reduction_vs_fp32", "{:.0%}"),
         ):
-            found = [values("h100/sweep", name, column) for name in names]
+            found = [values(series.SWEEP, name, column) for name in names]
             rows.append([f"{precision}, {words}", *(span(one, form) for one in found)])
-    return grid(["against FP32, graph, 128 tokens", *(f"batch {batch}" for batch in batches)], rows)
+    return {"table": grid(["against FP32, graph, 128 tokens", *(f"batch {batch}" for batch in batches)], rows)}
 
 
-def seconds() -> str:
-    """How long whole commands took."""
-    (first, *h100), h200, on_cpu = (command_seconds(f"{machine}/default") for machine in ("h100", "h200", "cpu"))
-    return paragraph(
-        f"A default run, from the command to the prompt, took {span(h100, '{:.0f}')} s on the H100 (median "
-        f"{statistics.median(h100):.0f} s of {len(h100)}; {first:.0f} s the first, which makes the seeded weights), "
-        f"{span(h200, '{:.0f}')} s on the H200 (median {statistics.median(h200):.0f} s of {len(h200)}) and "
-        f"{span(on_cpu, '{:.0f}')} s on two CPU cores."
-    )
+def seconds() -> Figures:
+    """How long whole commands took; the first one on the H100, which makes the seeded weights, by itself."""
+    (first, *h100), h200, on_cpu = (command_seconds(path) for path in (H100_DEFAULT, H200_DEFAULT, CPU_DEFAULT))
+    medians = {
+        name: {"range": span(of, "{:.0f}"), "median": f"{statistics.median(of):.0f}", "count": len(of)}
+        for name, of in (("h100", h100), ("h200", h200))
+    }
+    return {**medians, "first": f"{first:.0f}", "cpu": span(on_cpu, "{:.0f}")}
 
 
-def parts() -> str:
-    """What the seconds of a default session are spent on."""
-    path = "h100/default"
-    rows = [
-        ("thirty visits: preparation, warm-up, rounds with their energy windows", ("preparation", "warm_up", "rounds")),
-        ("perplexity, divergence from FP32, and what was timed against what was scored", ("quality",)),
-        ("idle power, the check of the meter, profiles, the device's ceilings", ("closing", "limits")),
-    ]
-    known = [phase_seconds(path, *phases)[1:] for _, phases in rows]
-    whole = command_seconds(path)[1:]
-    rest = [one - sum(of_parts) for one, *of_parts in zip(whole, *known, strict=True)]
-    shares = [one / of for one, of in zip(rest, whole, strict=True)]
-    table = grid(
-        ["seconds", "what"],
-        [
-            *([span(found, "{:.0f}"), words] for (words, _), found in zip(rows, known, strict=True)),
-            [span(rest, "{:.0f}"), "the rest: importing, loading models and dataset, checks, tables and pictures"],
-        ],
-    )
-    text = paragraph(
-        f"{span(shares, '{:.0%}')} of the time is not spent measuring, and depends on the host's processor. Of the "
-        f"later {len(whole)} sessions on the H100:"
-    )
-    return f"{text}\n\n{table}"
+def parts() -> Figures:
+    """What the seconds of a default session are spent on, the first session left out."""
+    phases = {
+        "visits": ("preparation", "warm_up", "rounds"),
+        "quality": ("quality",),
+        "machine": ("closing", "limits"),
+    }
+    known = {name: phase_seconds(H100_DEFAULT, *of)[1:] for name, of in phases.items()}
+    whole = command_seconds(H100_DEFAULT)[1:]
+    rest = [one - sum(of_parts) for one, *of_parts in zip(whole, *known.values(), strict=True)]
+    return {
+        "share": span((one / of for one, of in zip(rest, whole, strict=True)), "{:.0%}"),
+        "sessions": len(whole),
+        **{name: span(found, "{:.0f}") for name, found in (known | {"rest": rest}).items()},
+    }
 
 
-def scoring() -> str:
+def scoring() -> Figures:
     """How far what was scored is from what was timed, and how long scoring takes."""
-    path = "h100/default"
-    found = [max(complete(values(path, f"{name}-graph", "scored_vs_timed_kl_nats"))) for name in DEFAULT]
-    fp32, fp16, mixed = ("below 1e-12" if one < 1e-12 else short(one) for one in found)
-    return paragraph(
-        f"In the {len(saved(path))} sessions of [results.md](results.md) on an H100 the divergence between scored and "
-        f"timed predictions was {fp32} nats in FP32 (rounding), at most {fp16} in FP16 and {mixed} in mixed precision. "
-        "Scoring all sequences in the three, with their divergence and that comparison, took "
-        f"{span(phase_seconds(path, 'quality'), '{:.1f}')} s."
-    )
+    found = {name: max(complete(values(H100_DEFAULT, f"{name}-graph", "scored_vs_timed_kl_nats"))) for name in DEFAULT}
+    return {
+        "sessions": len(saved(H100_DEFAULT)),
+        **{name: "below 1e-12" if one < 1e-12 else short(one) for name, one in found.items()},
+        "scoring_s": span(phase_seconds(H100_DEFAULT, "quality"), "{:.1f}"),
+    }

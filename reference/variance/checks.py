@@ -1,27 +1,29 @@
-"""What sessions say of order, temperature, other options, intervals: `python -m reference.variance.checks FOLDER`.
+"""What sessions say of order, temperature, other options, intervals: `python -m reference.variance.checks HOST`.
 
-FOLDER holds sessions of one board at the default options as saved runs, in `rounds/` their single rounds, and in other
-folders sessions at other options. Prints Markdown.
+HOST has an archive with sessions at the default options in the series `default`, their single rounds, and sessions at
+other options in other series. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.report.text_tables import markdown_table
-from analysis.runs.saved import Run, load
+from analysis.runs.saved import Run
 from analysis.uncertainty.variance import FIGURES
 from core.case import case_of
+from core.errors import InputError
 from core.statistics.intervals import quantile_interval, student_t
+from reference.runs import rounds, saved, series_of_host
 
 #: The ends of an interval, and the figure that those of other sessions should hold.
 Interval = tuple[float, float, float]
@@ -88,7 +90,27 @@ def order_bias(runs: Sequence[Run]) -> pd.DataFrame:
     return table
 
 
-def temperature(runs: Sequence[Run]) -> str:
+@dataclass(frozen=True)
+class Warming:
+    """How a graph's energy changes with the board's temperature, relative to each case's mean."""
+
+    #: A degree Celsius.
+    change: Slope
+    #: Standard deviations of the visits, as they are and as they would be at one temperature.
+    spread: float
+    spread_at_one: float
+
+    def as_row(self) -> dict[str, str]:
+        """Return the figures as text by what they are."""
+        low, high = self.change.ends
+        return {
+            "energy a degree": f"{self.change.value:+.2%} ({low:+.2%} to {high:+.2%})",
+            "spread of the visits": f"{self.spread:.2%}",
+            "at one temperature": f"{self.spread_at_one:.2%}",
+        }
+
+
+def temperature(runs: Sequence[Run]) -> Warming:
     """Return how a graph's energy changes with the board's temperature, over all visits, each case around its mean."""
     names = graph_names(runs)
     visits = [[visits_of_case(run, name) for name in names] for run in runs]
@@ -96,12 +118,9 @@ def temperature(runs: Sequence[Run]) -> str:
     degrees = [[np.array([visit["temperature_c"] for visit in of_case]) for of_case in of_run] for of_run in visits]
     clusters = list(zip(around_cases(degrees), around_cases(logs), strict=True))
     found = slope_of_clusters(clusters)
-    low, high = found.ends
     left = [np.asarray(y) - found.value * np.asarray(x) for x, y in clusters]
-    return (
-        f"energy a degree {found.value:+.2%} ({low:+.2%} to {high:+.2%}), spread of the visits "
-        f"{np.std(np.concatenate([y for _, y in clusters])):.2%}, at one temperature {np.std(np.concatenate(left)):.2%}"
-    )
+    as_they_are = np.concatenate([y for _, y in clusters])
+    return Warming(found, float(np.std(as_they_are)), float(np.std(np.concatenate(left))))
 
 
 def around_cases(values: Sequence[Sequence[np.ndarray[Any, Any]]]) -> list[list[float]]:
@@ -110,12 +129,11 @@ def around_cases(values: Sequence[Sequence[np.ndarray[Any, Any]]]) -> list[list[
     return [np.concatenate([own - mean for own, mean in zip(of_run, means, strict=True)]).tolist() for of_run in values]
 
 
-def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
-    """Return by how much the session figures of another folder differ from these, in standard errors.
+def other_options(runs: Sequence[Run], others: Sequence[Run]) -> pd.DataFrame:
+    """Return by how much the session figures of other options differ from these, in standard errors.
 
     The spread is that of `runs`, for three sessions tell little of their own.
     """
-    others = [load(path) for path in sorted(folder.glob("*.json"))]
     rows = []
     for figure, visits in FIGURES.items():
         first, second = ([visits(run) for run in side] for side in (runs, others))
@@ -138,18 +156,9 @@ def other_options(runs: Sequence[Run], folder: Path) -> pd.DataFrame:
     return table
 
 
-def options_lines(runs: Sequence[Run], folder: Path) -> list[str]:
-    """Return which session figures of another folder differ from these beyond their 95% interval, as a list."""
-    table = other_options(runs, folder)
-    beyond, sessions = table[table["beyond"]], len(list(folder.glob("*.json")))
-    return [
-        f"- `{folder.name}` ({sessions} sessions): {len(beyond)} of {len(table)} figures differ; "
-        f"{0.05 * len(table):.1f} would by chance",
-        *(
-            f"  - {row.figure} of {row.benchmark}: {row.change}, {abs(row.errors):.1f} standard errors"
-            for row in beyond.itertuples()
-        ),
-    ]
+def series_of_other_options(host: str) -> list[str]:
+    """Return the series of a host that were measured beside its default one."""
+    return [series for series in series_of_host(host) if series != f"{host}/default"]
 
 
 def graph_names(runs: Sequence[Run]) -> list[str]:
@@ -165,16 +174,16 @@ def visits_of_case(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def of_rounds(seconds: np.ndarray[Any, np.dtype[np.float64]]) -> Interval:
-    """Return the interval of the median of rounds, as if they were independent."""
+    """Return the interval of the median of rounds, as if they were independent. Raises `InputError` for too few."""
     low, high = quantile_interval(seconds.tolist(), 0.5)
     if low is None or high is None:
-        raise SystemExit(f"{len(seconds)} rounds are too few for an interval of the median; expected 6 or more")
+        raise InputError(f"{len(seconds)} rounds are too few for an interval of the median; expected 6 or more.")
     return low, float(np.median(seconds)), high
 
 
-def intervals(runs: Sequence[Run], rounds: Sequence[Path]) -> dict[str, dict[str, list[Interval]]]:
+def intervals(runs: Sequence[Run], files: Sequence[IO[bytes]]) -> dict[str, dict[str, list[Interval]]]:
     """Return, by kind of interval and benchmark, each session's interval and figure."""
-    archives = [np.load(path, allow_pickle=False) for path in rounds]
+    archives = [np.load(file, allow_pickle=False) for file in files]
     kinds: dict[str, Callable[[Any, str], Any]] = {
         "of the median of one visit's rounds": lambda file, name: file[f"{name}/visit"] == 1,
         "of the median of all visits' rounds": lambda file, name: file[f"{name}/visit"] > 0,
@@ -198,10 +207,10 @@ def coverage(of_sessions: Sequence[Interval]) -> tuple[int, int]:
     return sum(low <= other[1] <= high for (low, _, high), other in pairs), len(pairs)
 
 
-def interval_rows(runs: Sequence[Run], rounds: Sequence[Path]) -> list[dict[str, str]]:
+def interval_rows(runs: Sequence[Run], files: Sequence[IO[bytes]]) -> list[dict[str, str]]:
     """Return a row for each kind of interval: how often it held another session's figure, by execution."""
     rows = []
-    for kind, by_name in intervals(runs, rounds).items():
+    for kind, by_name in intervals(runs, files).items():
         row = {"interval": kind}
         for execution in ("graph", "eager"):
             counts = [coverage(of) for name, of in by_name.items() if name.endswith(execution)]
@@ -211,18 +220,24 @@ def interval_rows(runs: Sequence[Run], rounds: Sequence[Path]) -> list[dict[str,
     return rows
 
 
-def main() -> None:
-    """Print the tables."""
+def main() -> int:
+    """Print the tables; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    runs = [load(path) for path in sorted(folder.glob("*.json"))]
-    print(markdown_table(order_bias(runs)), end="\n\n")
-    print(temperature(runs), end="\n\n")
-    for other in sorted(path.parent for path in folder.glob("*/0001.json")):
-        print(*options_lines(runs, other), sep="\n", end="\n\n")
-    print(markdown_table(pd.DataFrame(interval_rows(runs, sorted(folder.glob("rounds/*.npz"))))))
+    parser.add_argument("host", help="as h100_c846fd5f")
+    host = parser.parse_args().host
+    try:
+        runs = saved(f"{host}/default")
+        print(markdown_table(order_bias(runs)), end="\n\n")
+        print(markdown_table(pd.DataFrame([temperature(runs).as_row()])), end="\n\n")
+        for series in series_of_other_options(host):
+            table = other_options(runs, saved(series)).round({"errors": 1})
+            print(f"{series}, {len(saved(series))} sessions:\n\n{markdown_table(table)}\n")
+        print(markdown_table(pd.DataFrame(interval_rows(runs, rounds(f"{host}/default")))))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,11 +7,11 @@ of the host's own without those two and other hosts', or of another host's alone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise, product
-from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,38 +19,23 @@ from analysis.comparison.changes import changes
 from analysis.report.recommendation import recommendations
 from analysis.report.table import table
 from analysis.report.text_tables import markdown_table, number
-from analysis.runs.saved import Run, load
+from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
 from analysis.uncertainty.variance import FIGURES
 from core.tasks import tasks_of
+from reference.runs import saved
+from reference.series import AGAIN, DEFAULTS, HOSTS
+from reference.texts import Count
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
-SESSIONS = REFERENCE / "sessions"
-#: The sessions of each host; hosts whose names begin alike have boards of the same name.
-HOSTS = {
-    "h100_0fc80ab7": SESSIONS / "h100_0fc80ab7",
-    "h100_c846fd5f": SESSIONS / "h100_c846fd5f",
-    "h100_9c937667": SESSIONS / "h100_9c937667",
-    "h100_99080df7": REFERENCE / "h100" / "default",
-    "h200_82042529": SESSIONS / "h200_82042529",
-    "h200_0bd52ec9": SESSIONS / "h200_0bd52ec9",
-    "h200_8576b782": REFERENCE / "h200" / "default",
-}
-AGAIN = tuple(SESSIONS / host / "fp32_again" for host in ("h100_c846fd5f", "h100_77c3c025"))
 EXECUTIONS = ("graph", "eager")
 COMPARED = ("median_latency_ms", "speedup_vs_fp32", "energy_per_sample_mj", "energy_reduction_vs_fp32")
 #: Of each host, and of each execution and figure.
 Found = dict[str, dict[tuple[str, str], Coverage]]
 
 
-def sessions_in(folder: Path) -> list[Run]:
-    """Return the sessions of a folder, in their order."""
-    return [load(path) for path in sorted(folder.glob("*.json"))]
-
-
-def by_other_hosts(run: Run, others: Iterable[list[Run]]) -> Floors:
+def by_other_hosts(run: Run, others: Iterable[Sequence[Run]]) -> Floors:
     """Return the floors that sessions of other hosts make, for eager execution too."""
     series = [replace(series_of(of_host), host="") for of_host in others]
     floor = NoiseFloor(conditions_of(run), tuple(series))
@@ -58,10 +43,9 @@ def by_other_hosts(run: Run, others: Iterable[list[Run]]) -> Floors:
     return Floors({key: one for key, one in found.items() if one is not None})
 
 
-@cache
-def sessions_of_hosts() -> dict[str, list[Run]]:
-    """Return the sessions of every host."""
-    return {host: sessions_in(folder) for host, folder in HOSTS.items()}
+def sessions_of_hosts() -> dict[str, tuple[Run, ...]]:
+    """Return the default sessions of every host."""
+    return {host: saved(series) for host, series in DEFAULTS.items()}
 
 
 @cache
@@ -84,9 +68,11 @@ def by_shipped_floors() -> Found:
     return {host: coverage(sessions, lambda *_, host=host: floors[host]) for host, sessions in runs.items()}
 
 
-def in_all(found: Found, key: tuple[str, str]) -> tuple[int, int]:
-    """Return how many pairs of all hosts an interval held in an execution's figure, and how many there are."""
-    return sum(of_host[key].held for of_host in found.values()), sum(of_host[key].pairs for of_host in found.values())
+def in_all(found: Found, key: tuple[str, str]) -> Count:
+    """Return how many pairs of all hosts an interval held in an execution's figure."""
+    return Count(
+        sum(of_host[key].held for of_host in found.values()), sum(of_host[key].pairs for of_host in found.values())
+    )
 
 
 def rows_of(found: Found) -> pd.DataFrame:
@@ -94,12 +80,12 @@ def rows_of(found: Found) -> pd.DataFrame:
     rows = []
     for key in product(EXECUTIONS, FIGURES):
         hosts = {host: of_host[key] for host, of_host in found.items()}
-        held, pairs = in_all(found, key)
+        held = in_all(found, key)
         rows.append(
             {
                 "execution": key[0],
                 "figure": key[1],
-                "held": f"{held} of {pairs} ({held / pairs:.1%})",
+                "held": f"{held} ({held.share:.1%})",
                 **{host: f"{one.share:.1%}, ± {math.expm1(one.half_width):.2%}" for host, one in hosts.items()},
                 "width over ideal": ", ".join(number(one.relative_width, "{:.2f}") for one in hosts.values()),
             }
@@ -108,41 +94,59 @@ def rows_of(found: Found) -> pd.DataFrame:
     return table_of_all
 
 
-def across_hosts() -> str:
-    """Return how often sessions of two hosts with boards of one name are called different in a graph.
+def across_hosts() -> Count:
+    """Return how often latency or energy in a graph differs between sessions of two hosts with boards of one name.
 
     The first session of one host is compared with the first of another, and so on.
     """
-    runs = {host: sessions for host, sessions in sessions_of_hosts().items() if host.startswith("h100")}
-    called = total = 0
-    for one, other in (pair for hosts in combinations(runs.values(), 2) for pair in zip(*hosts, strict=True)):
-        for change in changes([one], [other]):
-            if change.benchmark.endswith("graph") and change.metric in ("median_latency_ms", "energy_per_sample_mj"):
-                total += 1
-                called += change.verdict in ("better", "worse")
-    return f"latency or energy in a graph was called different in {called} of {total} comparisons"
+    runs = [sessions for host, sessions in sessions_of_hosts().items() if host.startswith("h100")]
+    pairs = (pair for hosts in combinations(runs, 2) for pair in zip(*hosts, strict=True))
+    verdicts = [
+        one for pair in pairs for one in verdicts_in_graphs(*pair, ("median_latency_ms", "energy_per_sample_mj"))
+    ]
+    return Count(sum(verdicts), len(verdicts))
 
 
-def one_after_another() -> str:
+def verdicts_in_graphs(one: Run, other: Run, metrics: Sequence[str]) -> list[bool]:
+    """Return whether each figure of each graph is called better or worse from one run to another."""
+    return [
+        change.verdict in ("better", "worse")
+        for change in changes([one], [other])
+        if change.benchmark.endswith("graph") and change.metric in metrics
+    ]
+
+
+class FalseAlarms(NamedTuple):
+    """How often something is found where nothing differs."""
+
+    #: Figures, and comparisons with one at least.
+    cases: Count
+    comparisons: Count
+
+
+def one_after_another() -> FalseAlarms:
     """Return how often a session and the next one of the same host, which ran the same code, are called different."""
-    called = []
-    for sessions in sessions_of_hosts().values():
-        for one, other in pairwise(sessions):
-            compared = [
-                change.verdict in ("better", "worse")
-                for change in changes([one], [other])
-                if change.benchmark.endswith("graph") and change.metric in COMPARED
-            ]
-            called.append((sum(compared), len(compared)))
-    cases, total = sum(number for number, _ in called), sum(number for _, number in called)
-    return (
-        f"figures of a session and the next of its host were called different in {cases} of {total} cases "
-        f"({cases / total:.1%}), in {sum(number > 0 for number, _ in called)} of {len(called)} comparisons"
-    )
+    found = [
+        verdicts_in_graphs(one, other, COMPARED)
+        for sessions in sessions_of_hosts().values()
+        for one, other in pairwise(sessions)
+    ]
+    return FalseAlarms(Count(sum(map(sum, found)), sum(map(len, found))), Count(sum(map(any, found)), len(found)))
 
 
-def of_the_same(sessions: list[Run]) -> tuple[str, str]:
-    """Return how many ratios of FP32 to itself hold 1, and how many sentences call one faster, as `24 of 24 ratios`."""
+class OfTheSame(NamedTuple):
+    """What sessions say that measured FP32 twice."""
+
+    sessions: int
+    #: Ratios of FP32 to itself whose interval holds 1.
+    ratios: Count
+    #: Sentences that call one faster.
+    sentences: Count
+
+
+def of_the_same() -> OfTheSame:
+    """Return what is said of FP32 against itself."""
+    sessions = [run for series in AGAIN for run in saved(series)]
     ratios = [abs(one.centre) <= one.half_width() for _, _, one in ratios_of_the_same(sessions)]
     sentences = [
         line
@@ -152,7 +156,7 @@ def of_the_same(sessions: list[Run]) -> tuple[str, str]:
         )
     ]
     wrong = sum(not line.startswith("Stay with fp32-graph") for line in sentences)
-    return f"{sum(ratios)} of {len(ratios)} ratios", f"{wrong} of {len(sentences)} sentences"
+    return OfTheSame(len(sessions), Count(sum(ratios), len(ratios)), Count(wrong, len(sentences)))
 
 
 def others(host: str) -> list[str]:
@@ -165,10 +169,15 @@ def main() -> None:
     measured, shipped = (markdown_table(rows_of(found)) for found in (by_measured_floors(), by_shipped_floors()))
     print(f"Floor of the host's other sessions and of other hosts with such a board:\n\n{measured}")
     print(f"\nFloor of other hosts alone:\n\n{shipped}")
-    ratios, sentences = of_the_same([run for folder in AGAIN for run in sessions_in(folder)])
-    print(f"\nFP32 against itself: {ratios} hold 1; {sentences} call one faster.")
-    print(f"\nOne session after another: {one_after_another()}.")
-    print(f"\nOf boards of one name {across_hosts()}.")
+    again, alarms = of_the_same(), one_after_another()
+    counts = {
+        "ratios of FP32 to itself that hold 1": again.ratios,
+        "sentences that call one of them faster": again.sentences,
+        "figures called different, one session after another": alarms.cases,
+        "comparisons with such a figure": alarms.comparisons,
+        "figures called different, of boards of one name": across_hosts(),
+    }
+    print(f"\nHow often:\n\n{markdown_table(pd.DataFrame(counts.items(), columns=['what', 'found']))}")
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from analysis.uncertainty.chosen_floors import find_floors
 from analysis.uncertainty.noise_floor import add_series, conditions_of
 from core.errors import InputError
 from core.executions import EXECUTIONS_KEY, UNKNOWN, USUAL, Executions, ExecutionTraits
+from reference.series import COMPILED
 from tests.support.described import described
+from tests.support.reference_runs import run_paths
 from tests.support.saved_runs import benchmark
-from tests.support.tiny import REPOSITORY
 
-FOLDER = REPOSITORY / "results" / "reference" / "h100" / "precisions"
+RUNS = run_paths(COMPILED)
 AUTOTUNED = ExecutionTraits(words="Tuned by timing.", rank=30, is_replayed=True, is_compiled=True)
 
 
@@ -43,12 +44,12 @@ def summary(run: Run) -> RunSummary:
 
 @pytest.fixture(scope="module")
 def compiled() -> RunSummary:
-    return summary(load(FOLDER / "0001.json"))
+    return summary(load(RUNS[0]))
 
 
 @pytest.fixture
 def added(tmp_path) -> RunSummary:
-    return summary(renamed(FOLDER / "0001.json", tmp_path, Executions({"autotuned": AUTOTUNED})))
+    return summary(renamed(RUNS[0], tmp_path, Executions({"autotuned": AUTOTUNED})))
 
 
 def test_it_is_recommended_by_and_its_gains_are_told(compiled, added):
@@ -67,7 +68,7 @@ def test_the_overview_is_drawn_and_the_page_has_its_words(added):
 
 def test_of_a_run_that_describes_none_those_that_there_always_were_are_known(compiled, tmp_path):
     assert "merges operations" in words_of(compiled)["compiled"]
-    unknown = summary(renamed(FOLDER / "0001.json", tmp_path, None))
+    unknown = summary(renamed(RUNS[0], tmp_path, None))
     assert unknown.executions["autotuned"] == UNKNOWN
     assert len(unknown.advice) == len(compiled.advice)  # it is the only one that was measured
     assert "autotuned" not in words_of(unknown)
@@ -75,7 +76,7 @@ def test_of_a_run_that_describes_none_those_that_there_always_were_are_known(com
 
 def test_its_floor_is_its_own_once_it_has_been_measured(tmp_path):
     executions = Executions({"autotuned": AUTOTUNED})
-    runs = [renamed(path, tmp_path, executions) for path in sorted(FOLDER.glob("*.json"))]
+    runs = [renamed(path, tmp_path, executions) for path in RUNS]
     conditions = conditions_of(runs[0])
     before = find_floors(conditions, "another host", "cuda", executions, [tmp_path / "floors"])
     assert before.of("autotuned", "latency").assumed
@@ -115,7 +116,7 @@ def test_each_of_several_runs_says_itself_what_its_executions_are():
 
 
 def test_pytest_benchmarks_comparison_knows_it_from_the_benchmark(tmp_path):
-    run = renamed(FOLDER / "0001.json", tmp_path, Executions({"autotuned": AUTOTUNED}))
+    run = renamed(RUNS[0], tmp_path, Executions({"autotuned": AUTOTUNED}))
     items = [item | {"source": "0001"} for item in run.benchmarks]
     for item in items:
         item["extra_info"]["execution_traits"] = asdict(AUTOTUNED)

@@ -28,16 +28,13 @@ from analysis.uncertainty.variance import FIGURES
 from benchmarks.__main__ import write_floor
 from core.errors import InputError
 from core.executions import USUAL, Executions
+from reference.runs import saved
+from reference.series import AGAIN, COMPILED, COMPILED_ELSEWHERE, DEFAULTS
 from tests.support.json_values import json_values
 from tests.support.saved_runs import benchmark, in_visits, save
-from tests.support.tiny import REPOSITORY
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
-SERIES = (
-    *("sessions/h100_0fc80ab7", "sessions/h100_c846fd5f", "sessions/h100_9c937667", "h100/default"),
-    *("sessions/h100_ab0873c7", "sessions/h100_9c937667_compiled", "h100/precisions"),
-    *("sessions/h200_82042529", "sessions/h200_0bd52ec9", "h200/default"),
-)
+SERIES = (*DEFAULTS.values(), *COMPILED_ELSEWHERE, COMPILED)
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
 
 
@@ -124,16 +121,16 @@ def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):
         add_series(tmp_path / "floors", [load(path) for path in paths[:2]])
 
 
-@pytest.mark.parametrize("folder", SERIES)
-def test_the_shipped_floors_are_those_of_the_committed_sessions(folder):
-    runs = [load(path) for path in sorted((REPOSITORY / "results/reference" / folder).glob("*.json"))]
+@pytest.mark.parametrize("series", SERIES)
+def test_the_shipped_floors_are_those_of_the_committed_sessions(series):
+    runs = saved(series)
     (floor,) = [one for one in map(read_floor, SHIPPED.glob("*.json")) if one.conditions == conditions_of(runs[0])]
-    (series,) = [one for one in floor.series if (one.host, one.sessions) == (host_of(runs[0]), len(runs))]
-    assert {figure for _, figure in series.spreads} == set(FIGURES)
+    (own,) = [one for one in floor.series if (one.host, one.sessions) == (host_of(runs[0]), len(runs))]
+    assert {figure for _, figure in own.spreads} == set(FIGURES)
 
 
 def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
-    runs = [load(path) for path in sorted((REPOSITORY / "results/reference/sessions/h100_ab0873c7").glob("*.json"))]
+    runs = saved(COMPILED_ELSEWHERE[0])
     floor = find_floors(conditions_of(runs[0]), "another host", "cuda", executions("compiled")).spreads[
         "compiled", "latency"
     ]
@@ -147,8 +144,8 @@ def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
 
 
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():
-    for folder in SERIES:
-        runs = [load(path) for path in sorted((REPOSITORY / "results/reference" / folder).glob("*.json"))]
+    for series in SERIES:
+        runs = saved(series)
         for number, first in enumerate(runs[0].benchmarks):
             for key in ("perplexity", "kl_vs_fp32_nats", "top1_agreement_vs_fp32"):
                 assert len({run.benchmarks[number]["extra_info"]["quality"][key] for run in runs}) == 1
@@ -163,9 +160,8 @@ def test_noise_says_what_the_machine_can_tell_apart(tmp_path):
     assert "## What this machine can tell apart" in text
     assert "FP32 against itself" not in text
     assert "takes 5 runs to tell; these are 4." in noise_markdown(runs[:4])
-    again = sorted((REPOSITORY / "results/reference/sessions/h100_c846fd5f/fp32_again").glob("*"))
     assert "FP32 against itself: the interval holds 1 in 16 of 16 ratios; 0 false alarm(s)." in noise_markdown(
-        [load(path) for path in again]
+        saved(AGAIN[0])
     )
 
 

@@ -23,10 +23,17 @@ from core.errors import InputError
 from core.metrics import CATALOGUE_KEY
 from core.metrics.known import PLACES
 from core.tasks import TASKS_KEY, tasks_of
+from reference.runs import saved as saved_runs
+from reference.series import CLASSIFICATION, CPU_DEFAULT, GENERATION, H100_DEFAULT
+from tests.support.reference_runs import run_paths
 from tests.support.tiny import REPOSITORY
 
 #: They describe no task, and of no metric how its repeats differ.
-REFERENCE = sorted((REPOSITORY / "results" / "reference" / "sessions" / "h100_c846fd5f" / "energy_off").glob("*.json"))
+REFERENCE = run_paths("h100_c846fd5f/energy_off")
+
+
+#: The first line of the table that was written beside each run.
+COLUMNS = REPOSITORY / "tests" / "data" / "columns"
 
 
 def saved(number: int) -> dict[str, Any]:
@@ -190,11 +197,9 @@ def test_a_session_compared_with_another_warns_of_the_conditions_that_differ(run
     assert "the attention implementation differs: sdpa in this run; \ufffd[2J in the run of " in result.stdout.str()
 
 
-@pytest.mark.parametrize("series", ["h100/default", "h100/classification", "h100/generation", "cpu/default"])
-def test_its_table_has_the_columns_that_it_had_in_their_order(series, tmp_path):
-    folder = REPOSITORY / "results" / "reference" / series
-    run = load(folder / "0001.json")
-    (kept,) = folder.glob("*_results.csv")
+@pytest.mark.parametrize("series", [H100_DEFAULT, CLASSIFICATION, GENERATION, CPU_DEFAULT])
+def test_its_table_has_the_columns_that_it_had_in_their_order(series):
+    run, kept = saved_runs(series)[0], COLUMNS / f"{series.replace('/', '_')}.csv"
     frame = RunSummary(run.benchmarks, run.environment, {}).frame
     unsaid = ["case", *(column.column for column in run.catalogue.undescribed)]
     with kept.open() as file:

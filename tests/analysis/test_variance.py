@@ -1,4 +1,4 @@
-"""Spreads of visits and of sessions: by hand, by simulation, and of the committed sessions."""
+"""Spreads of visits and of sessions: by hand and by simulation."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import math
 import random
 import statistics
 
-import numpy as np
 import pytest
 
-from analysis.__main__ import main
 from analysis.comparison.variance import variance_markdown
 from analysis.runs.saved import load
 from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
 from core.case import Case
 from core.errors import InputError
-from reference.figures import __main__ as figures
-from reference.variance import checks, coverage
 from tests.support.saved_runs import benchmark, save
-from tests.support.tiny import REPOSITORY
 
 FP32, FP16 = Case("fp32", "graph"), Case("fp16", "graph")
-SESSIONS = REPOSITORY / "results" / "reference" / "sessions"
 
 
 def numbered(*values: float) -> dict[int, float]:
@@ -103,70 +97,3 @@ def test_a_runs_visits_are_read_and_one_that_failed_is_left_out(tmp_path):
 def test_one_session_is_too_few_and_says_so(tmp_path):
     with pytest.raises(InputError, match=r"are 1 session\(s\), or have no visits; expected two sessions or more"):
         variance_markdown([session_of(tmp_path, "a", [1.0, 1.1])])
-
-
-def test_the_slope_of_groups_by_hand():
-    # Around their means x is -1, 0, 1 and -1, 1, and y is -2, 0, 2 and -1, 1: slope (4 + 2) / (2 + 2).
-    found = checks.slope_within([([1, 2, 3], [8.0, 10.0, 12.0]), ([5, 7], [0.0, 2.0])])
-    assert found.value == pytest.approx(1.5)
-    # Residuals of a half, four of them; five values of two groups leave two degrees of freedom.
-    assert found.half_width == pytest.approx(4.303 * math.sqrt(1.0 / 2 / 4), rel=1e-3)
-
-
-def test_the_slope_of_clusters_by_hand():
-    assert checks.slope_of_clusters([([1.0], [2.0]), ([1.0, -1.0], [2.0, -2.0])]) == checks.Slope(2.0, 0.0)
-    found = checks.slope_of_clusters([([1.0], [3.0]), ([1.0, -1.0], [2.0, -2.0])])
-    assert found.value == pytest.approx(7 / 3)
-    # Without the one cluster the slope is 2, without the other 3.
-    assert found.half_width == pytest.approx(12.706 * math.sqrt(((1 / 3) ** 2 + (2 / 3) ** 2) / 2), rel=1e-3)
-
-
-def test_the_slope_of_clusters_holds_the_true_one_where_visits_of_a_session_resemble_each_other():
-    generator, held = np.random.default_rng(1), 0
-    for _ in range(400):
-        clusters = []
-        for _ in range(10):
-            x = generator.normal(0, 1) + generator.normal(0, 0.3, 15)
-            clusters.append((x, 0.5 * x + generator.normal(0, 1) + generator.normal(0, 0.3, 15)))
-        low, high = checks.slope_of_clusters(clusters).ends
-        held += low <= 0.5 <= high
-    assert 0.91 * 400 <= held <= 0.99 * 400  # were visits independent, it would be some 40%
-
-
-@pytest.mark.parametrize("folder", coverage.HOSTS.values(), ids=coverage.HOSTS)
-def test_the_committed_sessions_say_what_the_documentation_says(folder, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["analysis", "variance", *map(str, sorted(folder.glob("*.json")))])
-    assert main() == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 8
-    documented = (REPOSITORY / "docs" / "variance.md").read_text()
-    for row in rows:
-        assert row in documented
-
-
-@pytest.mark.slow
-def test_the_coverage_of_the_committed_sessions_is_the_documented_one(capsys):
-    coverage.main()
-    documented = (REPOSITORY / "docs" / "coverage.md").read_text()
-    lines = capsys.readouterr().out.splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    assert len(rows) == 2 * (2 + 8)
-    for row in rows:
-        assert row in documented
-    text = " ".join(documented.split())
-    assert lines[-5].removeprefix("FP32 against itself: ") in text
-    assert lines[-3].removeprefix("One session after another: ").removesuffix(".") in text
-    assert lines[-1].removeprefix("Of boards of one name ").removesuffix(".") in text
-
-
-@pytest.mark.slow
-def test_the_pages_hold_the_figures_of_the_reference_runs(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["figures"])
-    assert figures.main() == 0, capsys.readouterr().out
-    read = (REPOSITORY / "docs" / "generation.md").read_text()
-    assert figures.BLOCK.search(read)
-    assert figures.written(read.replace("prefill of 128 tokens", "prefill of 12 tokens")) == read
-    with pytest.raises(InputError, match="the block nothing; expected one of terminal, default"):
-        figures.written("<!-- figures: nothing -->\n\n<!-- end of figures -->")
-    with pytest.raises(InputError, match="begins 2 blocks of figures and ends 1"):
-        figures.written("<!-- figures: cpu -->\n\n<!-- figures: seconds -->\n\n<!-- end of figures -->")

@@ -1,0 +1,106 @@
+"""Pages whose sentences stand in templates, and whose figures are put in from the runs.
+
+`reference/templates/docs/results.md` holds those parts of `docs/results.md` that have figures of the reference, as
+Markdown with placeholders of Jinja (`{{ latency }}`). In the page the same parts stand between the same marks,
+`<!-- figures: NAME -->` and `<!-- end of figures -->`, with the figures that the function of that name returns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from textwrap import fill
+from typing import Any
+
+import jinja2
+from jinja2.meta import find_undeclared_variables
+
+from core.errors import InputError
+
+#: What a part's placeholders stand for: text, numbers, tables, or lists of these for a loop.
+Figures = Mapping[str, Any]
+PART = re.compile(r"(<!-- figures: (\w+) -->\n)((?:(?!<!-- figures).)*?)(\n<!-- end of figures -->)", re.DOTALL)
+#: Of a line of a page.
+WIDTH = 140
+#: Where an item of a list begins, with its indent.
+ITEM = re.compile(r"^(?= *- )", re.MULTILINE)
+#: Text that is not filled: tables and code.
+AS_IT_IS = ("|", "```")
+
+
+def parts(text: str, where: str) -> dict[str, str]:
+    """Return the marked parts of a page or template by name, in their order.
+
+    Raises `InputError` where a part does not end behind itself, or is there twice; `where` names the file.
+    """
+    begun, ended, found = text.count("<!-- figures: "), text.count("<!-- end of figures -->"), PART.findall(text)
+    if not begun == ended == len(found):
+        raise InputError(
+            f"{where} begins {begun} parts with figures and ends {ended}; expected each to end behind itself."
+        )
+    names = [name for _, name, *_ in found]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{where} has {', '.join(repeated)} more than once; expected each part once.")
+    return {name: content for _, name, content, _ in found}
+
+
+def rendered(template: str, figures: Figures, where: str) -> str:
+    """Return Markdown with figures in place of its placeholders, in lines of a page's width.
+
+    Raises `InputError` for a placeholder without a figure, a figure without a placeholder, and a brace that is left.
+    """
+    # A page is Markdown: nothing is escaped.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    try:
+        named = find_undeclared_variables(environment.parse(template))
+        text = environment.from_string(template).render(figures)
+    except jinja2.TemplateError as error:
+        raise InputError(f"{where} cannot be filled with its figures: {error}.") from error
+    if unknown := sorted(named - figures.keys()):
+        raise InputError(f"{where} names {', '.join(unknown)}; expected one of {', '.join(figures)}.")
+    if unused := [name for name in figures if name not in named]:
+        raise InputError(f"{where} leaves out {', '.join(unused)}; expected every figure that is made for it.")
+    if "{" in text or "}" in text:
+        raise InputError(f"{where} has a brace that belongs to no placeholder; expected {{{{ name }}}}.")
+    return filled(text.strip())
+
+
+def filled(text: str) -> str:
+    """Return Markdown whose paragraphs and items of lists are filled to lines of a page's width; tables stay."""
+    chunks = (chunk.strip("\n") for chunk in re.split(r"\n{2,}", text))
+    return "\n\n".join(
+        chunk if chunk.startswith(AS_IT_IS) else "\n".join(paragraph(item) for item in ITEM.split(chunk) if item)
+        for chunk in chunks
+    )
+
+
+def paragraph(text: str) -> str:
+    """Return text in lines of a page's width, those behind the first indented as an item's; ± stays with its number."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    behind = f"{indent}  " if text.lstrip().startswith("- ") else indent
+    joined = " ".join(text.split()).replace("± ", "±_")
+    return fill(joined, WIDTH, initial_indent=indent, subsequent_indent=behind, break_on_hyphens=False).replace(
+        "±_", "± "
+    )
+
+
+def written(page: str, template: str, functions: Mapping[str, Callable[[], Figures]], where: str) -> str:
+    """Return a page's text with every part made again.
+
+    Raises `InputError` where page and template differ in their parts, or there is no function of a part's name.
+    """
+    of_page, of_template = parts(page, where), parts(template, f"The template of {where}")
+    if list(of_page) != list(of_template):
+        raise InputError(
+            f"{where} has the parts {', '.join(of_page) or 'none'}; expected those of its template in their order, "
+            f"{', '.join(of_template) or 'none'}."
+        )
+    if unknown := [name for name in of_page if name not in functions]:
+        raise InputError(f"{where} has the part {unknown[0]}; expected one of {', '.join(functions)}.")
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match[2]
+        text = rendered(of_template[name], functions[name](), f"{name} in the template of {where}")
+        return f"{match[1]}\n{text}\n{match[4]}"
+
+    return PART.sub(replaced, page)

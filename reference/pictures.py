@@ -1,0 +1,55 @@
+"""Draw the pictures of the reference that pages show again: `python -m reference.pictures`.
+
+Each is drawn of the first session of a series, into `docs/pictures/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from analysis.report.summary import RunSummary
+from analysis.report.writer import write_report
+from core.errors import InputError
+from core.files import write
+from reference import series
+from reference.runs import saved
+
+FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
+#: Of each picture the series, and what a report calls it.
+PICTURES = {
+    "precisions_overview.png": (series.COMPILED, "overview.png"),
+    "precisions_frontier_energy.png": (series.COMPILED, "frontier_energy.png"),
+    "sweep_speedup.png": (series.SWEEP, "sweep_speedup.png"),
+    "sweep_latency.png": (series.SWEEP_LENGTHS, "sweep_latency.png"),
+}
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw every picture into a folder, and return their paths."""
+    drawn = []
+    for path in dict.fromkeys(path for path, _ in PICTURES.values()):
+        first = saved(path)[0]
+        with tempfile.TemporaryDirectory() as place:
+            write_report(Path(place), RunSummary(first.benchmarks, first.environment, {}))
+            for name, (of, report_name) in PICTURES.items():
+                if of == path:
+                    drawn.append(write(folder / name, (Path(place) / report_name).read_bytes()))
+    return drawn
+
+
+def main() -> int:
+    """Draw the pictures; return the exit code."""
+    argparse.ArgumentParser(prog="python -m reference.pictures", description=(__doc__ or "").split(":")[0]).parse_args()
+    try:
+        print("\n".join(f"wrote {path}" for path in draw(FOLDER)))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
