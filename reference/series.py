@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Ten or five default sessions each; hosts whose names begin alike have boards of the same name.
+#: Ten, six or five default sessions each; hosts whose names begin alike have boards of the same name.
 HOSTS = (
     *("h100_0fc80ab7", "h100_c846fd5f", "h100_9c937667", "h100_99080df7"),
     *("h200_82042529", "h200_0bd52ec9", "h200_8576b782"),

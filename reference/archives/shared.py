@@ -1,6 +1,6 @@
 """Parts of `machine_info` that most runs of a host repeat: in its archive each is stored once.
 
-The catalogue of metrics is a quarter of a run. Where a part stood, a stored run has `{"stored_in": NAME}` with the name
+The catalogue of metrics is a fifth of a run. Where a part stood, a stored run has `{"stored_in": NAME}` with the name
 of a member, such as `shared/metrics_1.json`.
 """
 

@@ -19,7 +19,7 @@ from reference.archives.shared import FOLDER, is_run, is_same, read_run, without
 def pack(folder: Path, archives: Path) -> Path:
     """Write the archive of a host's folder, exactly its files, with its digest, and return the archive's path.
 
-    Raises `InputError` where the folder cannot be packed: `files_in` and `packed` say when.
+    Raises `InputError` where the folder's name is not that of a host, or its files are not those of an archive.
     """
     require_host(folder.name)
     contents = files_in(folder)
