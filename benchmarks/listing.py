@@ -13,7 +13,7 @@ from benchmarks.instruments import INSTRUMENTS, in_order
 from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
 from benchmarks.seconds import SecondsRecord
-from core.metrics.records import catalogue
+from core.metrics.declarations import catalogue
 from data_prep.datasets import DATASETS, DatasetSpec
 from fixtures.device.nvml import NvmlError
 from fixtures.executions import EXECUTIONS

@@ -125,6 +125,10 @@ class ForwardLoop:
                     return rounds
                 self._place_next()
 
+    def release(self) -> None:
+        """Drop the forward, and with it its buffers and graphs, even where an error still refers to the loop."""
+        del self.forward, self._batches
+
     def _place_next(self) -> None:
         self.forward.place(self._batches[self.next_index % len(self._batches)])
         self.next_index += 1

@@ -5,33 +5,41 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis.runs.journal import CASES_KEY
 from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
-from analysis.uncertainty.repeat import written
+from analysis.uncertainty.repeat import repeat_intervals
 from benchmarks.instruments import INSTRUMENTS, in_order
-from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit
+from benchmarks.loop import ForwardLoop
 from benchmarks.machine.environment import environment, essentials
 from benchmarks.machine.readings import snapshot
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
-from benchmarks.run import BenchmarkRun
 from benchmarks.seconds import SecondsRecord
-from core.case import Case
+from benchmarks.timed_rounds import VisitLatency
+from benchmarks.visit import DeviceReads, FailedVisit, TimedVisit, Visit, add
+from benchmarks.visiting import measure_rounds, settle
+from core.case import Case, case_of, is_own
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
-from core.metrics.records import Record, catalogue, require_values
+from core.metrics.declarations import catalogue
+from core.metrics.records import Record
 from core.tasks import TASKS_KEY, as_json
 from fixtures.dataset.location import sequence_length
 from fixtures.executions import TRAITS
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
+
+Kind = TypeVar("Kind", bound=Instrument)
 
 
 @dataclass
@@ -45,13 +53,14 @@ class Session:
     #: How many visits are to be made of each case; cases that are not to be measured are left out.
     planned_visits: dict[str, int] = field(default_factory=dict)
     #: The cases that are being measured, by their id.
-    runs: dict[str, BenchmarkRun] = field(default_factory=dict)
+    measured: dict[str, MeasuredCase] = field(default_factory=dict)
     #: What `AfterVisits` instruments returned, by the case's id.
     closing_records: dict[str, list[Record]] = field(default_factory=dict)
     #: Why something of a case was not measured that was to be, by its id.
     failures: dict[str, list[str]] = field(default_factory=dict)
-    #: The `extra_info` of each case that has been visited, by its id, in the order of their first visits.
-    finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: The JSON of each case that has been visited, by its id, in the order of their first visits: the `extra_info` that
+    #: pytest-benchmark holds, written again from the records whenever there are more of them.
+    extra_info: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
     outcomes: dict[str, str] = field(default_factory=dict)
     #: When the session began, by `time.perf_counter`.
@@ -91,12 +100,12 @@ class Session:
     @property
     def missing(self) -> dict[str, str]:
         """Cases that were to run and were not measured, and why."""
-        return {name: outcome for name, outcome in self.outcomes.items() if name not in self.finished}
+        return {name: outcome for name, outcome in self.outcomes.items() if name not in self.extra_info}
 
     @property
     def benchmarks(self) -> list[dict[str, Any]]:
         """What was measured, as in a file of pytest-benchmark's, in the order of the cases."""
-        return [{"name": name, "extra_info": self.finished[name]} for name in self.cases if name in self.finished]
+        return [{"name": name, "extra_info": self.extra_info[name]} for name in self.cases if name in self.extra_info]
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -130,110 +139,110 @@ class Session:
             [self.settings.results_dir / FLOORS_FOLDER],
         )
 
-    def predict_repeats(self) -> None:
-        """Write the interval of a repeat to each case's `extra_info`, once the last visit has been made."""
-        run = Run(Path(), tuple(self.benchmarks), self.environment)
-        for name, sections in written(run).items():
-            for section, values in sections.items():
-                self.finished[name].setdefault(section, {}).update(values)
+    def with_repeats(self, benchmarks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return benchmarks as they are saved: this session's with intervals of a repeat, which all cases decide."""
+        intervals = repeat_intervals(Run(Path(), tuple(self.benchmarks), self.environment))
+        saved = []
+        for benchmark in benchmarks:
+            extra_info = dict(benchmark["extra_info"])
+            for section, ends in intervals[case_of(benchmark).id].items() if is_own(benchmark) else ():
+                extra_info[section] = extra_info.get(section, {}) | ends
+            saved.append(benchmark | {"extra_info": extra_info})
+        return saved
 
-    def visit(self, run: BenchmarkRun, number: int, position: int, timed: Callable[[], None]) -> None:
+    def visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> None:
         """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.
 
-        Writes the visit's record. Call it inside the precision's context. Raises what makes a benchmark fail; the visit
-        is then recorded with its error, and the visits before it stand.
+        Call it inside the precision's context. Raises what makes a benchmark fail; the visit is then recorded with its
+        error, and the visits before it stand.
         """
-        visit: dict[str, Any] = {"number": number, "position": position}
-        run.on_phase = lambda phase: self.on_phase(run.case.id, number, phase)
+        case.on_phase = lambda phase: self.on_phase(case.case.id, number, phase)
         try:
-            self._visit(run, number, visit, timed)
+            case.visits.append(self._visit(case, number, position, timed))
         except BaseException as error:
-            run.timed.pop(number, None)
-            run.visits.append({"number": number, "position": position, "error": str(error) or type(error).__name__})
+            reason = str(error) or type(error).__name__
+            case.visits.append(FailedVisit(number=number, position=position, error=reason))
             raise
-        finally:
-            run.release()
-        run.visits.append(visit | {"error": None})
-        self.write(run)
+        self.write(case)
 
-    def _visit(self, run: BenchmarkRun, number: int, visit: dict[str, Any], timed: Callable[[], None]) -> None:
-        with run.phase("preparation"):
-            run.prepare(number)
-        in_visit = list(self._of(InVisit))
-        for instrument in in_visit:
-            instrument.prepared(run)
-        run.before = snapshot(run.settings.device)
-        with run.phase("warm_up"):
-            run.settle(number)
-        timed()
-        visit["started_s"] = time.perf_counter() - run.session_start_s
-        with run.phase("rounds"):
-            run.measure_rounds(number, partial(_beside, in_visit, run))
-        run.after = snapshot(run.settings.device)
-        run.keep_peak_memory()
-        for instrument in in_visit:
-            add(visit, instrument.visited(run))
+    def _visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> Visit:
+        device, in_visit = case.settings.device, self._of(InVisit)
+        with ExitStack() as stack:
+            with case.phase("preparation"):
+                loop = stack.enter_context(case.loop(number))
+            for instrument in in_visit:
+                instrument.prepared(case)
+            before = snapshot(device)
+            with case.phase("warm_up"):
+                warm_up = settle(case, loop, number)
+            timed(loop)
+            started_s = time.perf_counter() - case.session_start_s
+            with case.phase("rounds"):
+                beside = partial(_beside, in_visit, case)
+                rounds, timed_rounds, readings = measure_rounds(case, loop, number, beside)
+            after = snapshot(device)
+            case.keep_peak_memory()
+        latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares)
+        visit = TimedVisit(case, rounds, timed_rounds, latency, before, after)
+        records = [instrument.visited(visit, readings[instrument.name]) for instrument in in_visit]
+        return Visit(
+            number=number,
+            position=position,
+            started_s=started_s,
+            timed=timed_rounds,
+            latency=latency,
+            records=tuple(records),
+        )
 
-    def close(self, run: BenchmarkRun) -> None:
+    def close(self, case: MeasuredCase) -> None:
         """After the last visit of the session: let each instrument measure what would disturb one.
 
         Call it inside the precision's context. Raises what makes a benchmark fail.
         """
-        run.on_phase = lambda phase: self.on_phase(run.case.id, 0, phase)
-        run.cases = tuple(self.runs[name].case for name in self.finished)
-        records = self.closing_records[run.case.id] = []
+        case.on_phase = lambda phase: self.on_phase(case.case.id, 0, phase)
+        records = self.closing_records[case.case.id] = []
         try:
-            run.prepare()
-            with run.phase("closing"):
-                for instrument in self._of(InVisit):
-                    instrument.closing(run)
-            for instrument in self._of(AfterVisits):
-                records.append(instrument.measure(run))
+            with case.loop() as loop:
+                after = AfterLastVisit(loop, tuple(self.measured[name].case for name in self.extra_info))
+                with case.phase("closing"):
+                    for instrument in self._of(InVisit):
+                        instrument.closing(case, loop)
+                for last in self._of(AfterVisits):
+                    records.append(last.measure(case, after))
         finally:
-            run.release()
-            self.write(run)
+            self.write(case)
 
-    def write(self, run: BenchmarkRun) -> None:
-        """Write a case's `extra_info` from all that has been measured of it; keep its place and its identity."""
+    def write(self, case: MeasuredCase) -> None:
+        """Write a case's `extra_info` from the records that there are of it; keep its place and its identity."""
         written: dict[str, Any] = {}
-        for instrument in self._of(InVisit):
-            add(written, instrument.measure(run))
-        for record in self.closing_records.get(run.case.id, []):
+        for record in (
+            *(instrument.measure(case) for instrument in self._of(InVisit)),
+            *self.closing_records.get(case.case.id, []),
+            SecondsRecord(**case.seconds),
+        ):
             add(written, record)
-        add(written, SecondsRecord(**run.seconds))
-        extra_info = self.finished.setdefault(run.case.id, {})
+        visits = [visit.as_json() for visit in case.visits]
+        extra_info = self.extra_info.setdefault(case.case.id, {})
         extra_info.clear()
-        extra_info.update(written, visits=list(run.visits), incomplete=self.incomplete(run))
+        extra_info.update(written, visits=visits, incomplete=self.incomplete(case))
 
-    def incomplete(self, run: BenchmarkRun) -> str | None:
+    def incomplete(self, case: MeasuredCase) -> str | None:
         """Return what has not been measured of a case and why, or None."""
         parts = []
-        if len(run.done) < run.planned_visits:
-            parts.append(f"{len(run.done)} of {run.planned_visits} visits were made")
-        if len(self.closing_records.get(run.case.id, [])) < len(list(self._of(AfterVisits))):
+        if len(case.done) < case.planned_visits:
+            parts.append(f"{len(case.done)} of {case.planned_visits} visits were made")
+        if len(self.closing_records.get(case.case.id, [])) < len(self._of(AfterVisits)):
             parts.append("what follows the visits was not measured")
-        parts += self.failures.get(run.case.id, [])
+        parts += self.failures.get(case.case.id, [])
         return "; ".join(parts) or None
 
-    def drop(self, run: BenchmarkRun) -> None:
+    def drop(self, case: MeasuredCase) -> None:
         """Forget a case whose figures would be wrong."""
-        self.finished.pop(run.case.id, None)
+        self.extra_info.pop(case.case.id, None)
 
-    def _of(self, kind: type[Any]) -> Iterable[Any]:
-        return (instrument for instrument in self.instruments if isinstance(instrument, kind))
-
-
-def _beside(instruments: Iterable[InVisit], run: BenchmarkRun) -> None:
-    for instrument in instruments:
-        instrument.beside(run)
+    def _of(self, kind: type[Kind]) -> list[Kind]:
+        return [instrument for instrument in self.instruments if isinstance(instrument, kind)]
 
 
-def add(extra_info: dict[str, Any], record: Record) -> None:
-    """Write a record to a case's `extra_info`. Raises `ValueError` where one of its fields is there already."""
-    require_values(record)
-    section = extra_info.setdefault(record.section, {}) if record.section else extra_info
-    written = record.as_json()
-    repeated = section.keys() & written.keys()
-    if repeated:
-        raise ValueError(f"{type(record).__name__} writes {', '.join(sorted(repeated))} a second time; expected once")
-    section.update(written)
+def _beside(instruments: Iterable[InVisit], case: MeasuredCase, reads: DeviceReads) -> dict[str, Any]:
+    return {instrument.name: instrument.beside(case, reads) for instrument in instruments}

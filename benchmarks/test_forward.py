@@ -12,8 +12,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
+from benchmarks.loop import ForwardLoop
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
-from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
 from core.case import Case
 from fixtures.dataset.batches import TokenizedDataset
@@ -70,21 +71,21 @@ def why_skipped(case: Case, settings: Settings) -> str | None:
 
 
 @pytest.fixture
-def run(
+def measured(
     case: Case,
     session: Session,
     settings: Settings,
     datasets: Mapping[str, TokenizedDataset],
     checkpoints: Mapping[str, Checkpoint],
     models: Mapping[str, Models],
-) -> BenchmarkRun:
-    """Everything that the benchmark of the case under test consists of, ready to run; the same one in every visit."""
-    if case.id not in session.runs:
+) -> MeasuredCase:
+    """The case under test on its data, ready to run; the same one in every visit."""
+    if case.id not in session.measured:
         workload, traits = WORKLOADS[case.workload], EXECUTIONS[case.execution].traits
         unavailable = workload.unavailable_reason(checkpoints[case.task], case) or workload.unfit_reason(case, traits)
         if unavailable is not None:
             pytest.skip(unavailable)
-        session.runs[case.id] = BenchmarkRun(
+        session.measured[case.id] = MeasuredCase(
             settings,
             session.policies.timing[settings.device.type],
             case,
@@ -95,75 +96,74 @@ def run(
             models[case.task],
             session_start_s=session.start_s,
         )
-    found = session.runs[case.id]
-    _ = found.resident, found.data  # loaded now, not in a phase that is timed
-    return found
+    session.measured[case.id].load()
+    return session.measured[case.id]
 
 
-def test_compilation(run: BenchmarkRun) -> None:
+def test_compilation(measured: MeasuredCase) -> None:
     """Compile the forward before anything is timed."""
-    with run.precision.running(run.settings.device), run.phase("compilation"):
-        run.compile()
+    with measured.precision.running(measured.settings.device), measured.phase("compilation"):
+        measured.compile()
 
 
 @pytest.mark.benchmark(disable_gc=True)
-def test_forward(run: BenchmarkRun, session: Session, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
+def test_forward(
+    measured: MeasuredCase, session: Session, benchmark: BenchmarkFixture, pytestconfig: pytest.Config
+) -> None:
     """Make the first visit. pytest-benchmark's one round is the end of the warm-up; the visit's rounds replace it."""
-    benchmark.group = run.case.setting
-    if run.compilation_error is not None:
+    benchmark.group = measured.case.setting
+    if measured.compilation_error is not None:
         pytest.skip("it could not be compiled, which has failed already")
-    with run.precision.running(run.settings.device):
+
+    def one_round(loop: ForwardLoop) -> None:
+        benchmark.pedantic(loop.forward_and_wait, setup=loop.place_next)
+
+    with measured.precision.running(measured.settings.device):
         try:
             if benchmark.disabled:  # --benchmark-disable: runs once, nothing to report
-                run.prepare()
-                benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next)
-                run.release()
+                with measured.loop() as loop:
+                    one_round(loop)
                 return
-            position = pytestconfig.stash[POSITIONS].get((run.case.id, 1), 1)
-            session.visit(
-                run,
-                1,
-                position,
-                timed=lambda: benchmark.pedantic(run.loop.forward_and_wait, setup=run.loop.place_next),
-            )
+            position = pytestconfig.stash[POSITIONS].get((measured.case.id, 1), 1)
+            session.visit(measured, 1, position, timed=one_round)
         except BaseException:
             benchmark.has_error = True  # pytest-benchmark would save what it has timed
             raise
     benchmark.stats.stats.data.clear()
-    benchmark.extra_info = benchmark.stats.extra_info = session.finished[run.case.id]
-    pytestconfig.stash[OWNERS][run.case.id] = benchmark
-    add_rounds(benchmark, run, 1)
+    benchmark.extra_info = benchmark.stats.extra_info = session.extra_info[measured.case.id]
+    pytestconfig.stash[OWNERS][measured.case.id] = benchmark
+    add_rounds(benchmark, measured)
 
 
-def test_visit(run: BenchmarkRun, number: int, session: Session, pytestconfig: pytest.Config) -> None:
+def test_visit(measured: MeasuredCase, number: int, session: Session, pytestconfig: pytest.Config) -> None:
     """Make a further visit and add its rounds to the benchmark."""
-    benchmark = owner_of(run, pytestconfig)
-    with run.precision.running(run.settings.device):
-        position = pytestconfig.stash[POSITIONS].get((run.case.id, number), number)
-        session.visit(run, number, position, timed=lambda: None)
-    add_rounds(benchmark, run, number)
+    benchmark = owner_of(measured, pytestconfig)
+    with measured.precision.running(measured.settings.device):
+        position = pytestconfig.stash[POSITIONS].get((measured.case.id, number), number)
+        session.visit(measured, number, position, timed=lambda _: None)
+    add_rounds(benchmark, measured)
 
 
-def test_after_visits(run: BenchmarkRun, session: Session, pytestconfig: pytest.Config) -> None:
+def test_after_visits(measured: MeasuredCase, session: Session, pytestconfig: pytest.Config) -> None:
     """When every case has had its last visit, measure what would have disturbed one."""
-    benchmark = owner_of(run, pytestconfig)
-    with run.precision.running(run.settings.device):
+    benchmark = owner_of(measured, pytestconfig)
+    with measured.precision.running(measured.settings.device):
         try:
-            session.close(run)
+            session.close(measured)
         except (CaptureError, CompilationError, PrecisionError, EnergyRequiredError):
             benchmark.has_error = True  # what was timed is not what it says, or not what was required
-            session.drop(run)
+            session.drop(measured)
             raise
 
 
-def owner_of(run: BenchmarkRun, config: pytest.Config) -> BenchmarkFixture:
+def owner_of(measured: MeasuredCase, config: pytest.Config) -> BenchmarkFixture:
     """Return the benchmark of the case's first visit; skips where there is none."""
-    if run.case.id not in config.stash[OWNERS]:
+    if measured.case.id not in config.stash[OWNERS]:
         pytest.skip("the first visit of this case, which owns its benchmark, was not made")
-    return config.stash[OWNERS][run.case.id]
+    return config.stash[OWNERS][measured.case.id]
 
 
-def add_rounds(benchmark: BenchmarkFixture, run: BenchmarkRun, number: int) -> None:
-    """Add a visit's rounds to pytest-benchmark's, whose figures are computed when first read: not before the end."""
-    for duration_s in run.timed[number].durations_s:
+def add_rounds(benchmark: BenchmarkFixture, measured: MeasuredCase) -> None:
+    """Add the last visit's rounds to pytest-benchmark's: its figures, computed when first read, are not read yet."""
+    for duration_s in measured.done[-1].timed.durations_s:
         benchmark.stats.stats.update(duration_s)

@@ -122,7 +122,7 @@ def joined(found: Iterable[Repeat | None]) -> Repeat | None:
     )
 
 
-def written(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
+def repeat_intervals(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     """Return for each benchmark of a run what its JSON holds of repeats, by section of `extra_info`.
 
     Where there is no interval its ends are null and `repeat95_reason` says why.

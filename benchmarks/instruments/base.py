@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.metrics.records import Record
@@ -9,8 +10,11 @@ from core.metrics.records import Record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.loop import ForwardLoop
+    from benchmarks.measured_case import MeasuredCase
     from benchmarks.policies import Policies
-    from benchmarks.run import BenchmarkRun
+    from benchmarks.visit import DeviceReads, TimedVisit
+    from core.case import Case
     from fixtures.tasks import Task
 
 
@@ -34,37 +38,51 @@ class Instrument:
         """Return the records that are returned for the cases of some tasks."""
         return [self.record]
 
-    def measure(self, run: BenchmarkRun) -> Record:
-        """Return the record."""
-        raise NotImplementedError
-
 
 class InVisit(Instrument):
     """Measures in each visit. `measure` derives the case's record from the visits made so far, one at least.
 
-    It is called after each visit, and once more at the end; `run.done` holds the records of the visits that were made,
-    with what `visited` returned each time, and `run.durations_s` the seconds of all timed rounds.
+    It is called after each visit, and once more at the end. `case.done` are the visits that were made: each has its
+    rounds, their latency, and with `visit.of(KIND)` the record that `visited` returned.
     """
 
-    def prepared(self, run: BenchmarkRun) -> None:
+    def prepared(self, case: MeasuredCase) -> None:
         """Called after the visit's first forward, before its warm-up."""
 
-    def beside(self, run: BenchmarkRun) -> None:
-        """Called in a thread while the visit's rounds run, which go on until it returns.
+    def beside(self, case: MeasuredCase, reads: DeviceReads) -> Any:  # noqa: ANN401 - this instrument's own
+        """Called in a thread while the visit's rounds run, which go on until it returns; what it returns is `reading`.
 
-        What is read from the device here goes through `run.read`.
+        What is read from the device here goes through `reads.read`.
         """
 
-    def visited(self, run: BenchmarkRun) -> Record:
-        """Return this instrument's part of the visit's record, from `run.rounds`; called after the rounds."""
+    def visited(self, visit: TimedVisit, reading: Any) -> Record:  # noqa: ANN401 - this instrument's own
+        """Return this instrument's record of the visit, after its rounds; `reading` is what `beside` returned."""
         return Record()
 
-    def closing(self, run: BenchmarkRun) -> None:
+    def closing(self, case: MeasuredCase, loop: ForwardLoop) -> None:
         """Called once for each case after the last visit of the session, before the instruments of `AfterVisits`."""
+
+    def measure(self, case: MeasuredCase) -> Record:
+        """Return the case's record."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AfterLastVisit:
+    """What there is once the session's last visit is over."""
+
+    #: The loop that was timed, made once more.
+    loop: ForwardLoop
+    #: The session's cases that have been measured, this one among them.
+    cases: tuple[Case, ...]
 
 
 class AfterVisits(Instrument):
     """Measures once for each case after the last visit of the session: what would disturb one, such as a profiler."""
+
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
+        """Return the case's record."""
+        raise NotImplementedError
 
 
 def is_instrument(value: Any) -> bool:  # noqa: ANN401 - whatever a module defines

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from benchmarks.instruments.base import AfterVisits
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies
-from benchmarks.run import BenchmarkRun
 from core.case import Case
 from core.metrics import SAME
+from core.metrics.figures import NOT_MEASURED, Figure, Interval, Reason
 from core.metrics.records import Record, metric
 from core.statistics.paired_shares import share_interval
 from fixtures.dataset.batches import Batch
@@ -36,20 +37,17 @@ class GenerationRecord(Record):
     same_as_eager: float | None = metric(
         "", None, "share of greedy tokens that are eager's", column="generated_same_as_eager", place=930, default=None
     )
-    same_text_as_fp32: float | None = metric(
+    same_text_as_fp32: Figure[float] = metric(
         "",
         "higher",
         "share of prompts whose first 32 greedy tokens are FP32's",
-        interval_of="the share of prompts like these (exact, binomial)",
-        low_column="same_text_ci95_low",
-        high_column="same_text_ci95_high",
+        interval=Interval(of="the share of prompts like these (exact, binomial)", stem="same_text"),
+        reason=Reason("reason", after="tokens"),
         repeat=SAME,
         heading="same text as FP32",
         form=".1%",
-        default=None,
+        default=NOT_MEASURED,
     )
-    same_text_ci95_low: float | None = metric("", None, "lower end of its 95% interval", default=None)
-    same_text_ci95_high: float | None = metric("", None, "upper end of its 95% interval", default=None)
     first_difference: float | None = metric(
         "tokens", "higher", "mean position of the first token that differs from FP32's, where one does", default=None
     )
@@ -61,7 +59,6 @@ class GenerationRecord(Record):
     )
     prompts: int | None = None
     tokens: int | None = None
-    reason: str | None = None
 
 
 class Texts(NamedTuple):
@@ -86,53 +83,53 @@ class Generation(AfterVisits):
         #: FP32's, by the case without its precision and how it is launched.
         self._references: dict[tuple[Case, str], Texts] = {}
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the figures. Raises `CaptureError` where a CUDA graph generates other tokens than eager execution."""
-        if run.workload.unit != "token":
-            return GenerationRecord(reason=f"{run.case.workload} generates no text")
-        with run.phase("quality"):
-            return self._generation(run)
+        if not case.workload.unit.is_token:
+            return GenerationRecord(same_text_as_fp32=Figure(None, reason=f"{case.case.workload} generates no text"))
+        with case.phase("quality"):
+            return self._generation(case, after.loop.forward)
 
-    def _generation(self, run: BenchmarkRun) -> GenerationRecord:
-        device = run.settings.device.type
-        launched = "cpu" if device == "cpu" else "replayed" if run.execution.traits.is_replayed else "called"
-        room = generated_tokens(positions_of(run.checkpoint.config), run.case.sequence_length)
+    def _generation(self, case: MeasuredCase, forward: Forward) -> GenerationRecord:
+        device = case.settings.device.type
+        launched = "cpu" if device == "cpu" else "replayed" if case.execution.traits.is_replayed else "called"
+        room = generated_tokens(positions_of(case.checkpoint.config), case.case.sequence_length)
         tokens = min(TOKENS[device], room)
-        wanted = -(-PROMPTS[launched] // run.case.batch_size)
-        batches = run.data.batches[: max(1, min(wanted, run.data.samples // run.case.batch_size))]
-        timed = texts_of(run.loop.forward, batches, tokens)
-        same = self._same_as_eager(run, batches[0], tokens, timed)
-        expected = self._reference(run, launched, batches, tokens, timed)
+        wanted = -(-PROMPTS[launched] // case.case.batch_size)
+        batches = case.data.batches[: max(1, min(wanted, case.data.samples // case.case.batch_size))]
+        timed = texts_of(forward, batches, tokens)
+        same = self._same_as_eager(case, batches[0], tokens, timed)
+        expected = self._reference(case, launched, batches, tokens, timed)
         prompts = len(timed.tokens)
-        if run.precision.is_baseline:
-            reason = f"{run.case.precision} is what the others are compared with"
-            return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, reason=reason)
+        if case.precision.is_baseline:
+            missing: Figure[float] = Figure(None, reason=f"{case.case.precision} is what the others are compared with")
+            return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, same_text_as_fp32=missing)
         return GenerationRecord(same_as_eager=same, prompts=prompts, tokens=tokens, **against_fp32(timed, expected))
 
-    def _same_as_eager(self, run: BenchmarkRun, batch: Batch, tokens: int, timed: Texts) -> float | None:
-        if run.execution.traits.is_reference:
+    def _same_as_eager(self, case: MeasuredCase, batch: Batch, tokens: int, timed: Texts) -> float | None:
+        if case.execution.traits.is_reference:
             return None  # it would be compared with itself
-        eager = texts_of(run.eager, [batch], tokens).tokens
+        eager = texts_of(case.eager, [batch], tokens).tokens
         differing = float((eager != timed.tokens[: len(eager)]).double().mean())
-        if differing and not run.execution.compiles:
+        if differing and not case.execution.compiles:
             raise CaptureError(
-                f"{run.case.id} generates other tokens than eager execution ({differing:.1%} of {eager.numel()}); "
+                f"{case.case.id} generates other tokens than eager execution ({differing:.1%} of {eager.numel()}); "
                 "expected the same. Its latency would be that of another computation."
             )
         return 1 - differing
 
     def _reference(
-        self, run: BenchmarkRun, launched: str, batches: Sequence[Batch], tokens: int, timed: Texts
+        self, case: MeasuredCase, launched: str, batches: Sequence[Batch], tokens: int, timed: Texts
     ) -> Texts:
         """Return FP32's texts for the batches, generated once for all precisions: its own, where it is measured."""
-        key = (run.case.partner(precision="", execution=""), launched)
-        if key not in self._references and run.precision.is_baseline:
+        key = (case.case.partner(precision="", execution=""), launched)
+        if key not in self._references and case.precision.is_baseline:
             self._references[key] = timed
         if key not in self._references:
             replayed = TRAITS.replayed_reference if launched == "replayed" else None
             execution = EXECUTIONS[replayed] if replayed else reference()
-            with baseline().running(run.settings.device, keeps_casts=False):
-                forward = execution.prepare(run.baseline_model(), run.data.examples, workload=run.workload)
+            with baseline().running(case.settings.device, keeps_casts=False):
+                forward = execution.prepare(case.baseline_model(), case.data.examples, workload=case.workload)
                 self._references[key] = texts_of(forward, batches, tokens)
         return self._references[key]
 
@@ -157,14 +154,11 @@ def against_fp32(found: Texts, expected: Texts) -> dict[str, Any]:
     """Return how many texts are FP32's and where those that are not differ first, and the first steps' divergence."""
     differs = found.tokens != expected.tokens
     alike = int((~differs[:, :FIRST_TOKENS].any(dim=1)).sum())
-    low, high = share_interval(alike, len(differs))
     other = differs[differs.any(dim=1)]
     predictions = Predictions(found.log_p.device)
     predictions.add(found.log_p, expected.log_p)
     return {
-        "same_text_as_fp32": alike / len(differs),
-        "same_text_ci95_low": low,
-        "same_text_ci95_high": high,
+        "same_text_as_fp32": Figure(alike / len(differs), *share_interval(alike, len(differs))),
         "first_difference": float(other.int().argmax(dim=1).double().mean()) if len(other) else None,
         "kl_vs_fp32_nats": float(predictions.kl_nats.double().mean()),
         "top1_agreement_vs_fp32": float(predictions.same_top.double().mean()),

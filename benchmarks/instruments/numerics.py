@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 import torch
 import transformers
 
-from benchmarks.instruments.base import AfterVisits
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.kernels import profiled_kernels
-from benchmarks.run import BenchmarkRun
-from core.metrics.records import Record, metric
+from benchmarks.loop import ForwardLoop
+from benchmarks.measured_case import MeasuredCase
+from core.metrics.figures import Figure, Reason
+from core.metrics.records import Record, figure, metric
 from fixtures.dataset.batches import Batch
-from fixtures.executions import Forward
+from fixtures.executions import Forward, require_same_logits
 from fixtures.executions.operators import OperatorWatch
 from fixtures.precisions import Precision, PrecisionError
 from fixtures.precisions.layers import matrix_layers
@@ -27,6 +29,8 @@ from fixtures.precisions.storage import bytes_by_storage, storage_of
 SMALLEST_LAYER = 16
 #: Tensor.to is one operator in inference mode and another outside it.
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
+#: Batches of each variant on which another execution's logits are compared with eager ones.
+COMPARED_BATCHES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,7 @@ class NumericsRecord(Record):
     casts: int = metric("", None, "conversions between floating-point dtypes in one forward", place=430)
     casts_by_dtype: Mapping[str, int]
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
-    products: Mapping[str, int] | None
-    products_reason: str | None
+    products: Figure[Mapping[str, int]] = figure(reason=Reason("products_reason"))
     #: How many products of the layers have one row: cuBLAS multiplies those in FP32 without tensor cores.
     single_row_products: int
     difference_from_eager: float
@@ -58,22 +61,43 @@ class Numerics(AfterVisits):
     description = "dtypes, casts and matrix products of a forward, and its difference from eager"
     record = NumericsRecord
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the observations.
 
         Raises `CaptureError` where the timed execution computes something else, and `PrecisionError` where it
         multiplies in another format.
         """
-        observed = numerics(run.model, run.eager, run.data.batches[0])
-        if run.settings.device.type == "cuda":
-            kernels = profiled_kernels(partial(run.loop.run_on, run.data.examples[-1]), run.settings.device, forwards=1)
-            observed["products"] = product_kernels(kernels.names) if kernels else None
-            observed["products_reason"] = None if kernels else "the profiler saw no kernel (CUPTI)"
-        if observed["products_reason"] is None:
-            of_one_row = 0 if run.precision.is_quantized else observed["single_row_products"]
-            require_products(run.precision, observed["products"], len(matrix_layers(run.model)) - of_one_row)
-        difference = run.difference_from_eager()
+        observed = numerics(case.model, case.eager, case.data.batches[0])
+        if case.settings.device.type == "cuda":
+            forward = partial(after.loop.run_on, case.data.examples[-1])
+            kernels = profiled_kernels(forward, case.settings.device, forwards=1)
+            missing: Figure[Any] = Figure(None, reason="the profiler saw no kernel (CUPTI)")
+            observed["products"] = Figure(product_kernels(kernels.names)) if kernels else missing
+        products = observed["products"].value
+        if products is not None:
+            of_one_row = 0 if case.precision.is_quantized else observed["single_row_products"]
+            require_products(case.precision, products, len(matrix_layers(case.model)) - of_one_row)
+        difference = difference_from_eager(case, after.loop)
         return NumericsRecord(**observed, difference_from_eager=difference, same_bits_as_eager=difference == 0)
+
+
+def difference_from_eager(case: MeasuredCase, loop: ForwardLoop) -> float:
+    """Return the largest relative difference of the loop's logits from eager ones over batches of each variant.
+
+    0 where they are the same bit for bit. Raises `CaptureError` where it is beyond the precision's tolerance.
+    """
+    if case.execution.traits.is_reference:
+        return 0.0
+    eager, differences = case.eager, [0.0]
+    for variant in case.data.variant_shares:
+        for batch in case.data.of_variant(variant, COMPARED_BATCHES):
+            expected: torch.Tensor = eager(batch).clone()
+            logits = loop.run_on(batch)
+            if torch.equal(logits, expected):
+                continue
+            tolerance = case.precision.tolerance
+            differences.append(require_same_logits(logits, expected, batch.attention_mask, tolerance, case.case.id))
+    return max(differences)
 
 
 def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) -> dict[str, Any]:
@@ -94,8 +118,7 @@ def numerics(model: transformers.PreTrainedModel, eager: Forward, batch: Batch) 
         "attention_implementation": model.config._attn_implementation,
         "casts": sum(casts.values()),
         "casts_by_dtype": dict(casts),
-        "products": dict(products),
-        "products_reason": None,
+        "products": Figure(dict(products)),
         "single_row_products": single_rows,
     }
 

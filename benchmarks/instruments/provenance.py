@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.instruments.base import InVisit
 from benchmarks.machine.environment import essentials
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE
-from benchmarks.run import BenchmarkRun
 from core.metrics.records import Record, metric
 from fixtures.precisions.storage import parameter_count
 
@@ -59,9 +59,9 @@ class Provenance(InVisit):
     description = "what is measured, on what: case, model, data, device"
     record = ProvenanceRecord
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase) -> Record:
         """Return the record."""
-        dataset, checkpoint, case = run.dataset, run.checkpoint, run.case
+        dataset, checkpoint, named = case.dataset, case.checkpoint, case.case
         sources = Sources(
             model=checkpoint.name,
             weights_sha256=checkpoint.sha256,
@@ -69,22 +69,22 @@ class Provenance(InVisit):
             dataset_sha256=dataset.sha256,
             num_samples=dataset.num_samples,
             packed=dataset.packed,
-            stand_in=run.is_stand_in,
+            stand_in=case.is_stand_in,
             stand_in_text=dataset.stand_in,
             stand_in_weights=checkpoint.stand_in,
-            parameters=parameter_count(run.model),
+            parameters=parameter_count(case.model),
         )
         return ProvenanceRecord(
-            case=case.as_json(),
+            case=named.as_json(),
             procedure=PROCEDURE,
-            precision=case.precision,
-            execution=case.execution,
-            batch_size=case.batch_size,
-            sequence_length=case.sequence_length,
-            device=str(run.settings.device),
-            order_seed=run.settings.order_seed,
+            precision=named.precision,
+            execution=named.execution,
+            batch_size=named.batch_size,
+            sequence_length=named.sequence_length,
+            device=str(case.settings.device),
+            order_seed=case.settings.order_seed,
             provenance=sources,
             integrity={"checks": dataset.checks, "dataset_sha256": dataset.sha256},
-            environment=essentials(run.settings.device),
-            execution_traits=asdict(run.execution.traits),
+            environment=essentials(case.settings.device),
+            execution_traits=asdict(case.execution.traits),
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.instruments.base import AfterVisits
-from benchmarks.run import BenchmarkRun
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits
+from benchmarks.measured_case import MeasuredCase
 from core.metrics import SAME
+from core.metrics.figures import Figure, Reason
 from core.metrics.records import Record, metric
 from fixtures.precisions.storage import checkpoint_bytes, model_bytes, parameter_count
 
@@ -30,19 +31,23 @@ class SizeRecord(Record):
         place=310,
     )
     parameters: int
-    checkpoint_size_mb: float | None = metric(
-        "MB", None, "weight files on disk; of a quantized model, as they would be saved", repeat=SAME, place=800
+    checkpoint_size_mb: Figure[float] = metric(
+        "MB",
+        None,
+        "weight files on disk; of a quantized model, as they would be saved",
+        reason=Reason("checkpoint_reason"),
+        repeat=SAME,
+        place=800,
     )
-    checkpoint_reason: str | None
-    peak_memory_mb: float | None = metric(
+    peak_memory_mb: Figure[float] = metric(
         "MB",
         "lower",
         "most memory PyTorch held for this case: the model, and what ran",
+        reason=Reason("peak_memory_reason"),
         repeat=SAME,
         heading="peak MB",
         form=".1f",
     )
-    peak_memory_reason: str | None
 
 
 class Size(AfterVisits):
@@ -52,21 +57,24 @@ class Size(AfterVisits):
     description = "bytes of weights, of the checkpoint, and of the most memory that was needed"
     record = SizeRecord
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the sizes.
 
         On a CPU the peak is null: PyTorch keeps no such count there, and the process's own would be of Python and
         libraries.
         """
-        peak, reason = run.peak_memory_bytes()
-        checkpoint, checkpoint_reason = (
-            checkpoint_bytes(run.model) if run.precision.is_transformed else (run.checkpoint.size_bytes, None)
+        stored, reason = (
+            checkpoint_bytes(case.model) if case.precision.is_transformed else (case.checkpoint.size_bytes, None)
         )
         return SizeRecord(
-            model_size_mb=model_bytes(run.model) / BYTES_PER_MB,
-            parameters=parameter_count(run.model),
-            checkpoint_size_mb=None if checkpoint is None else checkpoint / BYTES_PER_MB,
-            checkpoint_reason=checkpoint_reason,
-            peak_memory_mb=None if peak is None else peak / BYTES_PER_MB,
-            peak_memory_reason=reason,
+            model_size_mb=model_bytes(case.model) / BYTES_PER_MB,
+            parameters=parameter_count(case.model),
+            checkpoint_size_mb=in_mb(Figure(stored, reason=reason)),
+            peak_memory_mb=in_mb(case.peak_memory_bytes),
         )
+
+
+def in_mb(size_bytes: Figure[int]) -> Figure[float]:
+    """Return a number of bytes in MB of 10^6 bytes."""
+    value = size_bytes.value
+    return Figure(None if value is None else value / BYTES_PER_MB, reason=size_bytes.reason)

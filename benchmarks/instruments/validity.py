@@ -18,8 +18,8 @@ from benchmarks.machine.readings import (
     violation_share,
     while_running,
 )
-from benchmarks.policies import Policies
-from benchmarks.run import BenchmarkRun
+from benchmarks.measured_case import MeasuredCase
+from benchmarks.visit import DeviceReads, TimedVisit
 from core.metrics.records import Record, metric
 from fixtures.precisions import emulation_reason
 
@@ -83,42 +83,39 @@ class Validity(InVisit):
     description = "clock, power, temperature and other programs during the rounds"
     record = ValidityRecord
 
-    def __init__(self, policies: Policies) -> None:
-        super().__init__(policies)
-        self._running: dict[str, Any] = {}
-
-    def beside(self, run: BenchmarkRun) -> None:
+    def beside(self, case: MeasuredCase, reads: DeviceReads) -> dict[str, Any]:
         """Read clock, temperature and power while the rounds run."""
-        self._running = run.read(lambda: while_running(run.settings.device))
+        return reads.read(lambda: while_running(case.settings.device))
 
-    def visited(self, run: BenchmarkRun) -> Record:
+    def visited(self, visit: TimedVisit, reading: Mapping[str, Any]) -> Record:
         """Judge the visit."""
-        return VisitState(**visit_state(run.before, run.after, self._running))
+        return visit_state(visit.before, visit.after, reading)
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase) -> Record:
         """Judge the case by its visits."""
-        return ValidityRecord(**validity(run.done, emulation_reason(run.precision, run.settings.device)))
+        states = [visit.of(VisitState) for visit in case.done]
+        return ValidityRecord(**validity(states, emulation_reason(case.precision, case.settings.device)))
 
 
-def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -> dict[str, Any]:
+def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -> VisitState:
     """Return what two snapshots, and what was read between them, say of a visit."""
     violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in POLICIES}
     others, load, stolen = other_processes(after), others_load(before, after), steal_share(before, after)
-    return {
-        "sm_clock_mhz": running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
-        "temperature_c": running.get("temperature_c", after.gpu.get("temperature_c")),
-        "instant_power_w": running.get("instant_power_w"),
-        "power_limit_w": after.gpu.get("power_limit_w"),
-        "violation_share": violations,
-        "throttle_reasons": after.gpu.get("throttle_reasons"),
-        "other_processes": others,
-        "other_cpu_load": load,
-        "cpu_steal_share": stolen,
-        "cpu_pressure_share": pressure_share(before, after),
-        "reasons": reasons_of(violations, others, load, stolen),
-        "unknown": {**before.unknown, **after.unknown},
-        "unreadable": {**before.unreadable, **after.unreadable},
-    }
+    return VisitState(
+        sm_clock_mhz=running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
+        temperature_c=running.get("temperature_c", after.gpu.get("temperature_c")),
+        instant_power_w=running.get("instant_power_w"),
+        power_limit_w=after.gpu.get("power_limit_w"),
+        violation_share=violations,
+        throttle_reasons=after.gpu.get("throttle_reasons"),
+        other_processes=others,
+        other_cpu_load=load,
+        cpu_steal_share=stolen,
+        cpu_pressure_share=pressure_share(before, after),
+        reasons=reasons_of(violations, others, load, stolen),
+        unknown={**before.unknown, **after.unknown},
+        unreadable={**before.unreadable, **after.unreadable},
+    )
 
 
 def reasons_of(
@@ -142,16 +139,17 @@ def reasons_of(
     return reasons
 
 
-def validity(visits: Sequence[Mapping[str, Any]], emulated: str | None) -> dict[str, Any]:
+def validity(visits: Sequence[VisitState], emulated: str | None) -> dict[str, Any]:
     """Judge a case by the states of its visits, one at least: the worst of them speaks for the case.
 
     `valid` is True, False, or None (`status` "unknown") where there is no reason against it but not everything that
     decides could be read. Readings that the platform does not have decide nothing. `emulated` is why the precision is
     not native, or None.
     """
-    violations = {policy: largest(visit["violation_share"][policy] for visit in visits) for policy in POLICIES}
+    violations = {policy: largest(visit.violation_share[policy] for visit in visits) for policy in POLICIES}
     others, load, stolen = (
-        largest(visit[name] for visit in visits) for name in ("other_processes", "other_cpu_load", "cpu_steal_share")
+        largest(getattr(visit, name) for visit in visits)
+        for name in ("other_processes", "other_cpu_load", "cpu_steal_share")
     )
     clocks = known(visits, "sm_clock_mhz")
     reasons = [emulated] if emulated else []
@@ -169,15 +167,15 @@ def validity(visits: Sequence[Mapping[str, Any]], emulated: str | None) -> dict[
         "native": emulated is None,
         "throttle": {
             "violation_share": violations,
-            "reasons_after": visits[-1]["throttle_reasons"],
+            "reasons_after": visits[-1].throttle_reasons,
         },
         "sm_clock_mhz": min(clocks, default=None),
-        "temperature_c": largest(visit["temperature_c"] for visit in visits),
-        "power_limit_w": visits[-1]["power_limit_w"],
+        "temperature_c": largest(visit.temperature_c for visit in visits),
+        "power_limit_w": visits[-1].power_limit_w,
         "other_processes": others,
         "other_cpu_load": load,
         "cpu_steal_share": stolen,
-        "cpu_pressure_share": largest(visit["cpu_pressure_share"] for visit in visits),
+        "cpu_pressure_share": largest(visit.cpu_pressure_share for visit in visits),
     }
 
 
@@ -191,9 +189,9 @@ def clock_reasons(clocks_mhz: Sequence[int]) -> list[str]:
     ]
 
 
-def known(visits: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+def known(visits: Iterable[VisitState], name: str) -> list[Any]:
     """Return a reading of each visit that has it."""
-    return [visit[name] for visit in visits if visit[name] is not None]
+    return [value for visit in visits if (value := getattr(visit, name)) is not None]
 
 
 def largest(values: Iterable[Any]) -> Any:  # noqa: ANN401
@@ -201,6 +199,6 @@ def largest(values: Iterable[Any]) -> Any:  # noqa: ANN401
     return max((value for value in values if value is not None), default=None)
 
 
-def joined(visits: Iterable[Mapping[str, Any]], name: str) -> dict[str, str]:
+def joined(visits: Iterable[VisitState], name: str) -> dict[str, str]:
     """Return the reasons of all visits by their reading."""
-    return {reading: reason for visit in visits for reading, reason in visit[name].items()}
+    return {reading: reason for visit in visits for reading, reason in getattr(visit, name).items()}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
 from benchmarks.policies import EnergyPolicy
+
+Result = TypeVar("Result")
 
 
 class MeterError(Exception):
@@ -46,14 +48,25 @@ class Reading:
         return self.energy_mj / 1000 / (self.end_s - self.start_s)
 
 
+class Reader(Protocol):
+    """Calls what reads the device, and returns what that returns."""
+
+    def __call__(self, reader: Callable[[], Result], /) -> Result:
+        """Return what `reader` returns."""
+        ...
+
+
+def at_once(reader: Callable[[], Result]) -> Result:
+    """Return what a reader returns, where no timed round runs beside it."""
+    return reader()
+
+
 class Meter(Protocol):
     """Reads energy. `measure` blocks and is called beside the loop, from a thread of its own."""
 
     method: str
     scope: str
     tick_period_s: float | None
-    #: Beginning and end of each read that takes so long that a round beside it would notice, until they are cleared.
-    reads_s: list[tuple[float, float]]
 
     @property
     def read_cost_s(self) -> float | None:
@@ -65,15 +78,18 @@ class Meter(Protocol):
         """Whether a visit is too short for this meter: it then gets one long window a case, after the last visit."""
         ...
 
-    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+    def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         """Return how long the window of a visit is, where so many remain, this one among them, after so many ticks.
 
         Raises `NvmlError` or `MeterError`.
         """
         ...
 
-    def measure(self, duration_s: float) -> Reading:
-        """Return the energy of a window of about `duration_s`. Raises `NvmlError` or `MeterError`."""
+    def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
+        """Return the energy of a window of about `duration_s`. Raises `NvmlError` or `MeterError`.
+
+        `read` calls what reads the device for so long that a round beside it would notice: such rounds are not timed.
+        """
         ...
 
     def second_meter(self) -> Meter | None:

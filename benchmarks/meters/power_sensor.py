@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.meters.board import whole_board
-from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reading
+from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reader, Reading, at_once
 from benchmarks.policies import EnergyPolicy, PowerPolicy
 from fixtures.device.nvml import Gpu
 
@@ -24,7 +24,6 @@ class PowerSensor:
         self.method = method
         self._read_power_w = read_power_w
         self._policy = policy
-        self.reads_s: list[tuple[float, float]] = []  # a read takes some microseconds
         self.tick_period_s: float | None = policy.tick_period_s
         self.read_cost_s: float | None = None
         read_power_w()  # probing: a GPU without the sensor raises here
@@ -38,12 +37,12 @@ class PowerSensor:
         """Whether the sensor has to settle first."""
         return self._policy.settling_s > 0
 
-    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+    def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         """Return the policy's window, however many visits there are."""
         return self._policy.window_s
 
-    def measure(self, duration_s: float) -> Reading:
-        """Sample at irregular moments and integrate by trapezoids."""
+    def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
+        """Sample at irregular moments and integrate by trapezoids; a sample takes some microseconds."""
         time.sleep(self._policy.settling_s)
         moments, powers = [time.perf_counter()], [self._read_power_w()]
         self.read_cost_s = time.perf_counter() - moments[0]

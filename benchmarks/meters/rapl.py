@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reading
+from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reader, Reading, at_once
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -21,7 +21,6 @@ class Rapl:
     read_cost_s: float | None = None
 
     def __init__(self, folder: Path = POWERCAP) -> None:
-        self.reads_s: list[tuple[float, float]] = []  # a read takes some microseconds
         self._domains = [path for path in sorted(folder.glob("*-rapl:*")) if is_package(path)]
         if not self._domains:
             raise MeterError(
@@ -34,12 +33,12 @@ class Rapl:
         """Return None: the machine has no other."""
         return None
 
-    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+    def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         """Return half a second, however many visits there are."""
         return self.window_s
 
-    def measure(self, duration_s: float) -> Reading:
-        """Read, wait, read again; a counter that is lower afterwards has wrapped around once."""
+    def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
+        """Read, wait, read again, in some microseconds; a counter that is lower then has wrapped around once."""
         start_s, start_uj = time.perf_counter(), self._read_uj()
         time.sleep(duration_s)
         end_s, end_uj = time.perf_counter(), self._read_uj()

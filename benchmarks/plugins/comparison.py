@@ -72,7 +72,7 @@ class ComparisonPlugin:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say which conditions differ, and which limits were exceeded."""
-        if self._saved and self._session.finished:
+        if self._saved and self._session.extra_info:
             saved = [(str(run.path), item["extra_info"]) for run in self._saved for item in run.benchmarks]
             own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):

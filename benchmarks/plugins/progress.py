@@ -10,8 +10,10 @@ import pytest
 from rich.live import Live
 from rich.text import Text
 
+from benchmarks.instruments.energy.records import VisitEnergy
 from benchmarks.plugins.session import AFTER_VISITS, COMPILATION, SESSION, function_of, name_of, visit_of
 from benchmarks.session import Session
+from benchmarks.visit import Visit
 
 
 class ProgressPlugin:
@@ -88,11 +90,14 @@ class ProgressPlugin:
 
     def _figures(self, name: str) -> str:
         """Return what the last visit of a case found."""
-        last: dict[str, Any] = self._session.finished[name]["visits"][-1] if name in self._session.finished else {}
-        if "median_ms" not in last:
+        measured = self._session.measured.get(name)
+        last = measured.visits[-1] if measured is not None and measured.visits else None
+        if not isinstance(last, Visit):
             return name
-        energy = "" if last.get("energy_mj") is None else f", {last['energy_mj']:.1f} mJ"
-        return f"{name} v{last['number']} {last['median_ms']:.3f} ms{energy}"
+        energy = last.of(VisitEnergy).energy_mj.value
+        return f"{name} v{last.number} {last.latency.median_ms:.3f} ms" + (
+            "" if energy is None else f", {energy:.1f} mJ"
+        )
 
     @property
     def _left(self) -> str:

@@ -35,7 +35,7 @@ class ReportPlugin:
         finally:  # a limit on the times that was exceeded is raised here too
             try:
                 self._write_tables(folder)
-                if self._session.missing and not self._session.finished:
+                if self._session.missing and not self._session.extra_info:
                     session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             except OSError as error:
                 self._lines.append(f"error: {folder} cannot be written ({error.strerror}); the tables were not saved.")
@@ -43,7 +43,7 @@ class ReportPlugin:
 
     def _write_tables(self, folder: Path) -> None:
         session = self._session
-        if session.finished:
+        if session.extra_info:
             self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
         elif session.missing:
@@ -53,7 +53,7 @@ class ReportPlugin:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the short table, and once more whether it is real."""
-        if not self._session.finished and not self._lines:
+        if not self._session.extra_info and not self._lines:
             return
         terminalreporter.section(title(self._tasks))
         if self._summary is not None:

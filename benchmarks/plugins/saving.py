@@ -28,7 +28,6 @@ class SavingPlugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
         self._save_rounds()
-        self._session.predict_repeats()
         try:
             folder, timeout_s = saving_places(session.config).get("--benchmark-storage"), self._lock_timeout_s
             with exclusive_access(folder, timeout_s) as obstacle:
@@ -42,14 +41,15 @@ class SavingPlugin:
 
     def _save_rounds(self) -> None:
         """Write all rounds before the run that names their file."""
-        measured = [run for name, run in self._session.runs.items() if name in self._session.finished]
+        session = self._session
+        measured = [case for name, case in session.measured.items() if name in session.extra_info]
         if not measured:
             return
         name = f"{time.strftime('%Y%m%d_%H%M%S')}-{os.getpid()}.npz"
-        path = self._session.settings.results_dir / FOLDER / name
+        path = session.settings.results_dir / FOLDER / name
         try:
             write_rounds(path, measured)
-            self._session.rounds_file = path
+            session.rounds_file = path
         except OSError as error:
             self._lines.append(f"error: {path} cannot be written ({error.strerror}); the single rounds were not saved.")
 

@@ -88,17 +88,18 @@ class SessionPlugin:
         crash = getattr(report.longrepr, "reprcrash", None)
         message = crash.message if crash else report.longreprtext
         sentence = message.splitlines()[0].removeprefix("Failed: ")
-        if name not in self._session.finished:
+        if name not in self._session.extra_info:
             self._session.outcomes[name] = f"{FAILED}{sentence}"
             return
         number = visit_of(item)
         what = "what follows the visits" if number is None else f"visit {number}"
         self._session.failures.setdefault(name, []).append(f"{what} failed: {sentence}")
-        self._session.write(self._session.runs[name])
+        self._session.write(self._session.measured[name])
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Put this suite's benchmarks in the order of the cases; those of others follow."""
-        output_json["benchmarks"] = in_order_of_cases(output_json["benchmarks"], list(self._session.cases))
+        """Put this suite's benchmarks in the order of the cases, each with its intervals of a repeat; others follow."""
+        benchmarks = in_order_of_cases(output_json["benchmarks"], list(self._session.cases))
+        output_json["benchmarks"] = self._session.with_repeats(benchmarks)
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

@@ -1,21 +1,16 @@
-"""Records: what a benchmark is found to be, complete when it is made, whose fields declare metrics."""
+"""Records: what a benchmark is found to be, complete when it is made, whose fields declare figures and metrics."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import types
-import typing
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from core.errors import DeclarationError, InputError
-from core.metrics.catalogue import in_order
+from core.errors import DeclarationError
 from core.metrics.columns import Direction, Metric
-
-#: The key of a record's field under which its metric is described.
-METRIC = "metric"
+from core.metrics.figures import Figure, Interval, Reason
+from core.metrics.keys import DECLARED, Declared, Key, keys_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +18,34 @@ class Record:
     """What an instrument found out of one case: complete when it is made, and never changed.
 
     A subclass is a frozen dataclass. `section` is its key in `extra_info`; one without a section has its fields there.
-    A field made by `metric` is a metric: everything that shows metrics follows from it.
+    A field made by `metric` is a metric: everything that shows metrics follows from it. A field whose type is `Figure`
+    has several keys: its value's, and those of its interval and reason.
+
+    Raises `DeclarationError` where a field holds what no saved run can, or a part of a figure that it does not declare.
     """
 
     section: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        for key in keys_of(type(self)):
+            if key.part in (None, "value"):
+                require_storable(type(self).__name__, getattr(self, key.fields[0]), key)
+
     def as_json(self) -> dict[str, Any]:
-        """Return the fields by their names."""
-        return asdict(self)
+        """Return what a saved run holds: values by their keys."""
+        return {key.name: self._value(key) for key in keys_of(type(self))}
+
+    def _value(self, key: Key) -> Any:  # noqa: ANN401
+        values = [getattr(self, name) for name in key.fields]
+        if key.part is None:
+            return plain(values[0])
+        parts = [getattr(value, key.part) for value in values]
+        distinct = list(dict.fromkeys(part for part in parts if part is not None)) if key.part == "reason" else parts
+        if len(distinct) > 1:
+            raise DeclarationError(
+                f"{type(self).__name__} gives several reasons as {key.name} ({'; '.join(distinct)}); expected one"
+            )
+        return plain(distinct[0]) if distinct else None
 
 
 def metric(
@@ -38,12 +53,10 @@ def metric(
     better: Direction | None,
     description: str,
     *,
-    column: str | None = None,
-    reason_column: str | None = None,
-    interval_of: str | None = None,
-    low_column: str | None = None,
-    high_column: str | None = None,
-    relative_column: str | None = None,
+    column: str = "",
+    interval: Interval | None = None,
+    reason: Reason | None = None,
+    says_why: bool = False,
     repeat: str | None = None,
     heading: str | None = None,
     in_terminal: bool = False,
@@ -51,80 +64,69 @@ def metric(
     place: float | None = None,
     default: Any = dataclasses.MISSING,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Declare a field of a record as a metric; the parameters are the fields of `core.metrics.Metric`.
+    """Declare a field of a record as a metric: a column of every table.
 
-    `column` is its name in tables, that of the field where it is left out. `place` is where it stands in tables, by
-    rising numbers; one that is left out is that of the metric declared before it in the same record, directly behind
-    which it then stands. Where none is before it, it stands last.
+    `column` is its name in tables, the field's own by default. With an `interval` or a `reason` the field's type is
+    `Figure`; `says_why` has pictures say the reason where the figure is missing. `place` is where it stands in tables,
+    by rising numbers; one that is left out is that of the metric declared before it in the same record, directly behind
+    which it then stands. Where none is before it, it stands last. For the others see `core.metrics.Metric`.
     """
-    described = {name: value for name, value in locals().items() if name not in ("column", "default")}
-    return field(default=default, metadata={METRIC: described | {"column": column}})
+    column_of_metric = Metric(
+        column,
+        unit,
+        better,
+        description,
+        repeat=repeat,
+        heading=heading,
+        in_terminal=in_terminal,
+        form=form,
+        place=place,
+        reason_column=reason.column if reason is not None and says_why else None,
+    )
+    return field(default=default, metadata={DECLARED: Declared(column_of_metric, interval, reason)})
 
 
-def metrics_of(
-    record: type[Record], path: str | None = None, known: set[tuple[type, str]] | None = None
-) -> Iterator[Metric]:
-    """Give the metrics of a record, and of the records in it, in the order of declaration.
-
-    Where several records have one base, the fields that they inherit are given once: `known` holds those given already.
-    """
-    types_by_name = typing.get_type_hints(record)
-    start, place = record.section if path is None else path, None
-    for part in dataclasses.fields(record):
-        described = dict(part.metadata.get(METRIC, {}))
-        if described:
-            place = described["place"] = place if described["place"] is None else described["place"]
-        owner = next(base for base in record.__mro__ if part.name in inspect.get_annotations(base))
-        if known is not None and owner is not record:
-            if (owner, part.name) in known:
-                continue
-            known.add((owner, part.name))
-        part_path = f"{start}.{part.name}" if start else part.name
-        members = _members(types_by_name[part.name])
-        if described:
-            described["column"] = described["column"] or part.name
-            yield Metric(path=part_path, is_number=bool({int, float} & members), **described)
-        for member in members:
-            if isinstance(member, type) and issubclass(member, Record):
-                yield from metrics_of(member, part_path)
+def figure(
+    *,
+    interval: Interval | None = None,
+    reason: Reason | None = None,
+    default: Any = dataclasses.MISSING,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Declare a field of a record, whose type is `Figure`, that is no column of tables."""
+    return field(default=default, metadata={DECLARED: Declared(None, interval, reason)})
 
 
-def _members(annotation: object) -> set[Any]:
-    """Return the types that an annotation allows."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return set(typing.get_args(annotation))
-    return {annotation}
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
+    """Return a value as JSON holds it: records as mappings, containers copied."""
+    if isinstance(value, Record):
+        return value.as_json()
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(part) for part in value)
+    return value
 
 
-def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
-    """Return the metrics of records as a saved run holds them, in the order of their places.
-
-    Metrics of one place, and those without one, are in the order of declaration.
-
-    Raises `DeclarationError` where two have one column or one heading, and where one could not be read again.
-    """
-    described: list[Metric] = []
-    inherited = set[tuple[type, str]]()
-    for record in records:
-        described += metrics_of(record, known=inherited)
-    for names in ([found.column for found in described], [found.heading for found in described if found.heading]):
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
-            raise DeclarationError(f"several metrics are named {', '.join(sorted(repeated))}; expected one each")
-    for found in described:
-        try:
-            Metric.from_json(asdict(found))
-        except InputError as error:  # a mistake of whoever declared it, not of a user
-            raise DeclarationError(f"the metric {found.path} cannot be read from a saved run: {error}") from error
-    return [asdict(found) for found in in_order(described)]
-
-
-def require_values(record: Record) -> None:
-    """Raise `DeclarationError` where a metric of a record holds what a saved run cannot, such as a tensor."""
-    for part in dataclasses.fields(record):
-        value = getattr(record, part.name)
-        if METRIC in part.metadata and not isinstance(value, (bool, int, float, str, type(None))):
+def require_storable(record: str, value: object, key: Key) -> None:
+    """Raise `DeclarationError` where a field's value is not what its declaration says."""
+    name = key.name
+    parts: tuple[object, ...] = (value,)
+    if key.part is not None:
+        if not isinstance(value, Figure):
+            raise DeclarationError(f"{record}.{name} is a {type_name(value)}; expected a Figure")
+        parts = (value.value, value.low, value.high)
+        for what, has_it in (("interval", value.low is not None), ("reason", value.reason is not None)):
+            if has_it and what not in key.declared:
+                raise DeclarationError(
+                    f"{record}.{name} has an undeclared {what}; expected `{what}=` where the field is declared"
+                )
+    for part in parts if key.metric is not None else ():
+        if not isinstance(part, (bool, int, float, str, type(None))):
             raise DeclarationError(
-                f"{type(record).__name__}.{part.name} is a {type(value).__module__}.{type(value).__name__}; expected a "
-                "number, text, true, false or None of Python's own"
+                f"{record}.{name} is a {type_name(part)}; expected a number, text, true, false or None of Python's own"
             )
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type with its module."""
+    return f"{type(value).__module__}.{type(value).__name__}"

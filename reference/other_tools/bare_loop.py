@@ -25,7 +25,7 @@ from fixtures.dataset.integrity import verify
 from fixtures.executions import EXECUTIONS
 from fixtures.models.checkpoint import find_checkpoint
 from fixtures.models.loading import load_model
-from fixtures.precisions import AUTO, PRECISIONS, named
+from fixtures.precisions import AUTO, PRECISIONS, precision_names
 from fixtures.tasks.language_modeling import TASK
 
 WARM_UP_PAIRS = 20
@@ -104,7 +104,7 @@ def main() -> None:
     device, folder = torch.device("cuda", 0), DatasetFolder(options.dataset_dir, SPEC)
     data = TokenizedDataset(folder, verify(folder, TASK.checks), device).shaped(1, 128)
     checkpoint = find_checkpoint(TASK.model, TASK.model.default, "auto")
-    for name in named(AUTO, device):
+    for name in precision_names(AUTO, device):
         precision = PRECISIONS[name]
         model = load_model(checkpoint, precision, device)
         with precision.running(device):

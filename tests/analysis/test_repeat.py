@@ -15,7 +15,7 @@ from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
 from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series
-from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeats, written
+from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeat_intervals, repeats
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
 from core.executions import USUAL
@@ -170,7 +170,7 @@ def test_a_run_without_visits_has_no_interval_and_one_with_a_single_visit_says_w
     assert repeats(whole)["latency"] == {}
     single = benchmark("fp32", 2.0)
     single["extra_info"]["visits"] = [{"number": 1, "median_ms": 2.0, "energy_mj": None, "error": None}]
-    latency = written(load(save(tmp_path, 2, single)))["fp32-eager"]["latency"]
+    latency = repeat_intervals(load(save(tmp_path, 2, single)))["fp32-eager"]["latency"]
     assert latency == {
         "repeat95_low_ms": None,
         "repeat95_high_ms": None,

@@ -29,6 +29,7 @@ from benchmarks.meters import MeterError
 from benchmarks.meters.power_sensor import instant_power
 from benchmarks.policies import CeilingPolicy, EnergyPolicy, TimingPolicy
 from benchmarks.steady_state import is_steady
+from core.metrics.figures import Figure
 from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
 from fixtures.dataset.batches import Batch
 from fixtures.device.nvml import Gpu
@@ -129,7 +130,7 @@ def test_a_process_counts_user_and_system_time(monkeypatch):
     assert (read.busy_cpu_s, read.own_cpu_s) == (50.0, 5.0)
 
 
-RECORD = {"ticks": 20, "rel_u95": 0.3, "energy_per_sample_mj": 100.0}
+RECORD = {"ticks": 20, "rel_u95": 0.3, "energy_per_sample_mj": Figure(100.0)}
 
 
 @pytest.mark.parametrize(
@@ -213,9 +214,10 @@ def test_gpt2s_vocabulary_is_known_by_its_size_and_its_end(size, end, expected):
 
 def test_a_sequence_without_a_target_does_not_count_for_an_interval():
     scores = Scores(torch.tensor([2.0, 0.0]), torch.tensor([1, 0]), 0)
-    assert perplexity_difference(scores, scores)["delta_reason"].startswith("1 sequence with a target is too few")
+    difference = perplexity_difference(scores, scores)["delta_perplexity_vs_fp32"]
+    assert difference.reason.startswith("1 sequence with a target is too few")
     enough = replace(scores, nll_nats=torch.tensor([2.0, 3.0]), targets=torch.tensor([1, 1]))
-    assert perplexity_difference(enough, enough)["verdict"] == "equal"
+    assert perplexity_difference(enough, enough)["verdict"].value == "equal"
 
 
 @pytest.mark.parametrize(("median_ms", "beaten"), [(2.985, False), (2.965, True)])

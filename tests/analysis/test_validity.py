@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from benchmarks.instruments import validity as verdict
-from benchmarks.instruments.validity import Validity, validity, visit_state
+from benchmarks.instruments.validity import Validity, VisitState, validity, visit_state
 from benchmarks.machine import environment, readings
 from benchmarks.machine.readings import Snapshot, cpu_pressure_s, snapshot, while_running
 from benchmarks.policies import Policies
+from benchmarks.visit import DeviceReads
 from fixtures.device import nvml
 from tests.support.fake_nvml import fake_nvml
 
@@ -39,7 +40,7 @@ def state(time_s: float, busy_s: float = 0.0, unknown: dict | None = None, **mor
     return Snapshot(time_s, busy_s, 0.0, **cpu, gpu=GOOD | more, unknown=unknown or {}, unreadable={})
 
 
-def visit(running: dict | None = None, **after: object) -> dict:
+def visit(running: dict | None = None, **after: object) -> VisitState:
     """A visit of 10 s that ends in this state; `running` is what was read while its rounds ran."""
     return visit_state(state(0), state(10, **after), running or {})
 
@@ -68,7 +69,7 @@ def test_each_disturbance_of_one_visit_is_a_reason_of_the_case(after, reason, pl
     assert (found["valid"], found["status"]) == (False, "invalid")
     (stated,) = found["reasons"]
     assert reason in stated
-    assert visits[place]["reasons"] == [stated]
+    assert visits[place].reasons == [stated]
 
 
 def test_a_reason_of_several_visits_is_stated_once():
@@ -87,8 +88,8 @@ def test_shares_of_the_cpu_are_recorded_and_the_largest_of_the_visits_stands_for
         visit(stolen_cpu_s=0.1 * 10 * CORES, pressure_s=0.5),
         visit(stolen_cpu_s=0.2 * 10 * CORES, pressure_s=2.0),
     ]
-    assert [one["cpu_steal_share"] for one in visits] == pytest.approx([0.1, 0.2])
-    assert [one["cpu_pressure_share"] for one in visits] == pytest.approx([0.05, 0.2])
+    assert [one.cpu_steal_share for one in visits] == pytest.approx([0.1, 0.2])
+    assert [one.cpu_pressure_share for one in visits] == pytest.approx([0.05, 0.2])
     found = validity(visits[::-1], None)
     assert (found["cpu_steal_share"], found["cpu_pressure_share"]) == pytest.approx((0.2, 0.2))
     assert found["valid"] is True
@@ -120,7 +121,7 @@ def test_the_lowest_clock_of_the_visits_is_held_against_the_highest():
 
 def test_the_clock_that_counts_is_the_one_while_rounds_ran_not_the_one_afterwards():
     found = visit({"sm_clock_mhz": 1500, "temperature_c": 70, "instant_power_w": 650.0}, sm_clock_mhz=300)
-    assert (found["sm_clock_mhz"], found["temperature_c"], found["instant_power_w"]) == (1500, 70, 650.0)
+    assert (found.sm_clock_mhz, found.temperature_c, found.instant_power_w) == (1500, 70, 650.0)
 
 
 def test_a_visit_whose_clock_was_not_read_does_not_hide_the_others():
@@ -169,13 +170,13 @@ def test_what_is_not_known_does_not_hide_a_reason():
 
 
 def test_a_share_that_was_not_read_in_any_visit_is_null():
-    assert visit(THERMAL_ns=None)["violation_share"]["THERMAL"] is None
+    assert visit(THERMAL_ns=None).violation_share["THERMAL"] is None
     assert validity([visit(THERMAL_ns=None)], None)["throttle"]["violation_share"]["THERMAL"] is None
 
 
 def test_this_process_under_another_number_is_not_a_neighbour():
-    assert visit(compute_pids=[999_999])["other_processes"] == 0
-    assert visit(compute_pids=[])["other_processes"] == 0
+    assert visit(compute_pids=[999_999]).other_processes == 0
+    assert visit(compute_pids=[]).other_processes == 0
 
 
 @pytest.fixture
@@ -278,19 +279,16 @@ def test_the_instrument_reads_while_the_rounds_run_and_notes_when(library):
     clocks = iter((600, 1800, 700))
     library["nvmlDeviceGetClockInfo"] = lambda handle, clock: next(clocks)
     library["nvmlDeviceGetComputeRunningProcesses"] = lambda handle: []
-    noted = []
-
-    def read(reader):
-        noted.append(reader)
-        return reader()
-
-    instrument, run = Validity(Policies()), SimpleNamespace(settings=SimpleNamespace(device=CUDA), read=read)
-    run.before = snapshot(CUDA)
-    instrument.beside(run)
-    run.after = snapshot(CUDA)
-    record = instrument.visited(run).as_json()
+    instrument, case, reads = (
+        Validity(Policies()),
+        SimpleNamespace(settings=SimpleNamespace(device=CUDA)),
+        DeviceReads(),
+    )
+    before = snapshot(CUDA)
+    reading = instrument.beside(case, reads)
+    record = instrument.visited(SimpleNamespace(before=before, after=snapshot(CUDA)), reading).as_json()
     assert (record["sm_clock_mhz"], record["temperature_c"], record["instant_power_w"]) == (1800, 51, 0.0)
-    assert len(noted) == 1  # so that the rounds it disturbs are not timed
+    assert len(reads.intervals_s) == 1  # so that the rounds it disturbs are not timed
 
 
 def test_seconds_stolen_and_waited_for_are_read_from_the_machine(monkeypatch):

@@ -59,7 +59,7 @@ def test_the_record_is_of_its_visits(bench):
 
 def test_a_visits_window_is_one_of_its_rounds(bench):
     made = bench(Board())
-    visit, rounds = made.visit(), made.case.rounds
+    visit, rounds = made.visit(), made.last.rounds
     assert (visit["energy_reason"], visit["energy_code"], visit["error"]) == (None, None, None)
     assert 5 <= visit["ticks"] <= 10
     assert visit["window_s"] == pytest.approx(TICK_S * visit["ticks"], rel=0.15)
@@ -78,18 +78,18 @@ def test_windows_of_fewer_visits_are_longer(bench, visits, ticks):
 def test_rounds_that_the_meter_disturbs_are_run_and_not_timed(bench):
     made = bench(Board())
     made.board.reads_s.clear()
-    for number in (1, 2):
+    for _ in range(2):
         made.visit()
-        run = made.case
-        assert len(run.timed[number].durations_s) < len(run.rounds)
+        visit = made.last
+        assert len(visit.timed.durations_s) < len(visit.rounds)
         reads_s = made.board.reads_s
         overlapping = {
             end - start
-            for start, end in zip(run.rounds.start_s, run.rounds.end_s, strict=True)
+            for start, end in zip(visit.rounds.start_s, visit.rounds.end_s, strict=True)
             if any(start < read_end and read_start < end for read_start, read_end in reads_s)
         }
         assert overlapping
-        assert not overlapping & set(run.timed[number].durations_s)
+        assert not overlapping & set(visit.timed.durations_s)
 
 
 def test_idle_power_is_read_once_before_all_visits_and_once_after_them(bench):

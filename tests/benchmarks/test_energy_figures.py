@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.instruments.energy.figures import MeteredWindow, drift, figures, marks, net_energy, relative_u95
-from benchmarks.instruments.energy.instrument import metered_window, power_series
+from benchmarks.instruments.energy.instrument import power_series
+from benchmarks.instruments.energy.metering import metered_window
+from benchmarks.instruments.energy.records import VisitEnergy
 from benchmarks.loop import Rounds
 from benchmarks.meters import MeterError, Reading
 from benchmarks.policies import EnergyPolicy
+from core.metrics.figures import Figure
 
 #: Student's t of three degrees of freedom for an interval of 95%, from its table.
 T_3 = 3.18245
@@ -129,7 +132,7 @@ FOUR = [window(2000, 200), window(2020, 202), window(1980, 198), window(2000, 20
 def test_figures_by_hand():
     found = figures(FOUR, [idle(100), idle(100)], batch_size=1, tokens_per_forward=50)
     energy_mj = 2000 * (1.01 * 0.99) ** 0.25
-    assert found["energy_per_sample_mj"] == pytest.approx(energy_mj)
+    assert found["energy_per_sample_mj"].value == pytest.approx(energy_mj)
     assert found["mean_power_w"] == pytest.approx(200)
     assert found["idle_power_w"] == pytest.approx(100)
     assert found["samples_per_joule"] == pytest.approx(1000 / energy_mj)
@@ -149,7 +152,7 @@ def test_tokens_per_joule_count_the_tokens_of_a_sample_not_of_a_forward():
 
 def test_energy_and_time_are_geometric_means_of_the_visits():
     found = figures([window(1000, 200, 5.0), window(4000, 200, 20.0)], [idle(100)], 1, 50)
-    assert found["energy_per_sample_mj"] == pytest.approx(2000)
+    assert found["energy_per_sample_mj"].value == pytest.approx(2000)
     assert found["loop_ms"] == pytest.approx(10)
     assert found["energy_delay_product_mj_ms"] == pytest.approx(20_000)
 
@@ -161,27 +164,24 @@ def test_gaps_and_power_are_means_of_the_visits():
 
 def test_one_visit_has_an_energy_and_no_uncertainty():
     found = figures(FOUR[:1], [idle(100)], 1, 50)
-    assert found["energy_per_sample_mj"] == pytest.approx(2000)
+    assert found["energy_per_sample_mj"].value == pytest.approx(2000)
     assert (found["rel_u95"], found["drift_rel"], found["drift_u95_rel"]) == (None, 0, None)
-    assert found["energy_per_sample_net_mj"] == pytest.approx(1000)
-    assert "net_ci95_low_mj" not in found
+    assert found["energy_per_sample_net_mj"] == Figure(pytest.approx(1000))
 
 
 def test_net_energy_by_hand():
     # 1000, 1020, 980 and 1000 mJ above 100 W for 10 ms; their standard deviation is sqrt(800 / 3).
     spread_mj = T_3 * math.sqrt(800 / 3) / 2
-    found = net_energy(FOUR, [idle(100), idle(100)], batch_size=1)
-    assert found["energy_per_sample_net_mj"] == pytest.approx(1000)
-    assert found["net_reason"] is None
-    assert found["net_ci95_low_mj"] == pytest.approx(1000 - spread_mj, rel=1e-5)
-    assert found["net_ci95_high_mj"] == pytest.approx(1000 + spread_mj, rel=1e-5)
+    net = net_energy(FOUR, [idle(100), idle(100)], batch_size=1)["energy_per_sample_net_mj"]
+    assert (net.value, net.reason) == (pytest.approx(1000), None)
+    assert (net.low, net.high) == pytest.approx((1000 - spread_mj, 1000 + spread_mj), rel=1e-5)
 
 
 @pytest.mark.parametrize("readings", [1, 0])
 def test_without_both_readings_of_idle_power_net_energy_has_no_interval(readings):
-    found = net_energy(FOUR, [idle(100)] * readings, batch_size=1)
-    assert "net_ci95_low_mj" not in found
-    assert (found["energy_per_sample_net_mj"] is None) == (found["net_reason"] is not None) == (readings == 0)
+    net = net_energy(FOUR, [idle(100)] * readings, batch_size=1)["energy_per_sample_net_mj"]
+    assert (net.low, net.high) == (None, None)
+    assert (net.value is None) == (net.reason is not None) == (readings == 0)
 
 
 def test_half_the_change_of_idle_power_widens_the_interval_of_net_energy():
@@ -190,37 +190,38 @@ def test_half_the_change_of_idle_power_widens_the_interval_of_net_energy():
     for order in ([idle(98), idle(102)], [idle(102), idle(98)]):
         found = net_energy(FOUR, order, batch_size=1)
         assert found["idle_power_w"] == pytest.approx(100)
-        assert found["net_ci95_high_mj"] - 1000 == pytest.approx(half_width, rel=1e-5)
-        assert 1000 - found["net_ci95_low_mj"] == pytest.approx(half_width, rel=1e-5)
+        net = found["energy_per_sample_net_mj"]
+        assert (net.high - 1000, 1000 - net.low) == pytest.approx((half_width, half_width), rel=1e-5)
 
 
 def test_a_sample_of_a_batch_bears_its_share_of_idle_power():
     # Four samples in 10 ms: 500 mJ each, of which 100 W for 2.5 ms are idle.
     windows = [window(500, 200)] * 2
-    found = net_energy(windows, [idle(99), idle(101)], batch_size=4)
-    assert found["energy_per_sample_net_mj"] == pytest.approx(250)
-    assert found["net_ci95_high_mj"] - 250 == pytest.approx(1.96 * 1 * 10 / 4)
+    net = net_energy(windows, [idle(99), idle(101)], batch_size=4)["energy_per_sample_net_mj"]
+    assert net.value == pytest.approx(250)
+    assert net.high - 250 == pytest.approx(1.96 * 1 * 10 / 4)
 
 
 def test_power_that_is_hardly_above_idle_has_no_net_energy():
     windows = [window(2000, 200), window(2060, 206), window(1940, 194)]
     found = figures(windows, [idle(190), idle(192)], 1, 50)
-    assert found["energy_per_sample_net_mj"] is None
-    assert "200 W is not clearly above the idle power of 191 W" in found["net_reason"]
-    assert "net_ci95_low_mj" not in found
+    reason = "200 W is not clearly above the idle power of 191 W"
+    assert found["energy_per_sample_net_mj"] == Figure(None, reason=reason)
 
 
 def test_half_the_difference_of_idle_before_and_after_stands_for_its_error():
     windows = [window(2000, 200)] * 3  # without any spread
-    assert net_energy(windows, [idle(198.0), idle(199.0)], 1)["energy_per_sample_net_mj"] is None  # 1.5 W, 3 x 0.5 W
-    assert net_energy(windows, [idle(197.9), idle(198.9)], 1)["energy_per_sample_net_mj"] == pytest.approx(16)
+    nets = [net_energy(windows, [idle(before), idle(before + 1)], 1) for before in (198.0, 197.9)]
+    values = [net["energy_per_sample_net_mj"].value for net in nets]
+    assert values == [None, pytest.approx(16)]  # 1.5 W, 3 x 0.5 W
 
 
 def test_power_over_time_is_of_the_visits_that_have_a_window():
+    known = {"loop_ms": 10.0, "gap_share": 0.0}
     visits = [
-        {"energy_mj": 2000.0, "window_middle_s": 1.5, "power_w": 200.0},
-        {"energy_mj": None, "window_middle_s": None, "power_w": None},
-        {"energy_mj": 2020.0, "window_middle_s": 9.5, "power_w": 202.0},
+        VisitEnergy(energy_mj=Figure(2000.0), window_middle_s=1.5, power_w=200.0, **known),
+        VisitEnergy(energy_mj=Figure(None, reason="no window"), **known),
+        VisitEnergy(energy_mj=Figure(2020.0), window_middle_s=9.5, power_w=202.0, **known),
     ]
     assert power_series(visits) == [(1.5, 200.0), (9.5, 202.0)]
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.meters import METERS, MeterSource, Reading
 from benchmarks.meters.energy_counter import EnergyCounter
+from benchmarks.meters.meter import Reader, at_once
 from benchmarks.meters.rapl import Rapl
 from fixtures.device import nvml
 from tests.support.board import (
@@ -90,12 +91,12 @@ def test_what_cannot_be_trusted_is_null_with_a_code_and_a_sentence(bench, functi
     assert (found["status"], found["method"]) == ("unavailable", "none")
     assert len(found["reason"]) > 10
     assert is_null(found)
-    for visit in made.case.visits:
+    for visit in made.visits_made:
         assert (visit["energy_code"], visit["error"]) == (code, None)
         assert len(visit["energy_reason"]) > 10
         assert all(visit[name] is None for name in OF_A_VISIT)
         assert visit["loop_ms"] > 0  # the rounds are timed all the same
-    assert len(made.case.durations_s) >= 2
+    assert len(made.case.timed.durations_s) >= 2
 
 
 class Switch:
@@ -128,9 +129,9 @@ def processes(*pids: int):
 def test_another_process_in_one_visit_costs_that_visits_energy_alone(bench, spoiled_visit):
     name = "nvmlDeviceGetComputeRunningProcesses"
     made = spoiled(bench, name, processes(77), processes(), spoiled_visit=spoiled_visit)
-    codes = [visit["energy_code"] for visit in made.case.visits]
+    codes = [visit["energy_code"] for visit in made.visits_made]
     assert codes == ["OTHER_PROCESS" if number == spoiled_visit else None for number in range(1, 5)]
-    assert "1 other process(es) compute on this GPU" in made.case.visits[spoiled_visit - 1]["energy_reason"]
+    assert "1 other process(es) compute on this GPU" in made.visits_made[spoiled_visit - 1]["energy_reason"]
     found = made.energy()
     assert (found["status"], found["windows"], len(found["power_series"])) == ("marked", 3, 3)
     assert "1 of 4 visits have no energy: 1 other process(es) compute on this GPU" in found["marks"]
@@ -153,7 +154,7 @@ def test_a_meter_that_fails_in_one_visit_costs_that_visits_energy_alone(bench):
         made.visit()
     fails[0] = False
     found = made.close()
-    first, second, third, fourth = made.case.visits
+    first, second, third, fourth = made.visits_made
     assert second["energy_code"] == "NVML_ERROR_GPU_IS_LOST"
     assert all(second[name] is None for name in OF_A_VISIT)
     assert all(visit["energy_mj"] > 0 for visit in (first, third, fourth))
@@ -174,7 +175,7 @@ def test_a_gpu_lost_in_mid_window_is_null(bench):
 
     library.nvmlDeviceGetTotalEnergyConsumption = read
     found = made.measured()
-    assert [visit["energy_code"] for visit in made.case.visits] == ["NVML_ERROR_GPU_IS_LOST"] * 2
+    assert [visit["energy_code"] for visit in made.visits_made] == ["NVML_ERROR_GPU_IS_LOST"] * 2
     assert found["code"] == "NVML_ERROR_GPU_IS_LOST"
     assert is_null(found)
 
@@ -231,15 +232,14 @@ class KnownMeter:
 
     def __init__(self, power_w: float, second: KnownMeter | None = None) -> None:
         self._power_w, self._second = power_w, second
-        self.reads_s: list[tuple[float, float]] = []
 
     def second_meter(self) -> KnownMeter | None:
         return self._second
 
-    def visit_window_s(self, remaining_visits: int, ticks: int) -> float:
+    def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         return 0.02
 
-    def measure(self, duration_s: float) -> Reading:
+    def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
         start_s = time.perf_counter()
         time.sleep(duration_s)
         end_s = time.perf_counter()
@@ -276,7 +276,7 @@ def test_energy_off_reads_no_meter(bench):
     assert "--energy off" in found["reason"]
     assert is_null(found)
     assert made.board.reads_s == []
-    assert [visit["energy_mj"] for visit in made.case.visits] == [None, None]
+    assert [visit["energy_mj"] for visit in made.visits_made] == [None, None]
 
 
 def test_energy_required_and_measured_is_no_error(bench):
@@ -337,7 +337,7 @@ def test_instantaneous_power_is_metered_in_the_visits(bench):
     found = made.measured()
     assert (found["method"], found["windows"]) == ("power_integration_instant", 2)
     assert found["mean_power_w"] == pytest.approx(200)
-    assert all(visit["window_s"] >= 0.1 for visit in made.case.visits)
+    assert all(visit["window_s"] >= 0.1 for visit in made.visits_made)
 
 
 def test_a_machine_without_rapl_has_no_energy(bench, tmp_path, monkeypatch):
@@ -377,11 +377,11 @@ def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread(bench, monkey
     made = bench(Board())
     made.visit()
 
-    def broken(self, duration_s: float) -> Reading:
+    def broken(self, duration_s: float, read: Reader = at_once) -> Reading:
         raise ZeroDivisionError("a defect of ours")
 
     monkeypatch.setattr(EnergyCounter, "measure", broken)
     with pytest.raises(ZeroDivisionError, match="a defect of ours"):
         made.visit()
-    assert made.case.visits[1]["error"] == "a defect of ours"
+    assert made.visits_made[1]["error"] == "a defect of ours"
     assert len(made.case.done) == 1

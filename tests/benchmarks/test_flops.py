@@ -11,6 +11,7 @@ import torch
 from torch.utils import flop_counter
 
 from benchmarks.instruments.roofline.instrument import forward_work, roofline
+from core.metrics.figures import Figure
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 
@@ -85,11 +86,10 @@ def test_an_error_of_the_forward_itself_is_not_taken_for_one_of_counting():
 def test_a_limit_without_flops_is_null_with_the_reason():
     work = {"flops": None, "flops_reason": "why", "bytes": 1000}
     assert roofline(work, flops_per_s=1e12, bytes_per_s=1e9, latency_ms=8.0) == {
-        "roofline_fraction": None,
+        "roofline_fraction": Figure(None, reason="why"),
         "limit_ms": None,
         "limited_by": None,
         "forward_gflop": None,
-        "roofline_reason": "why",
         "forward_mb": 0.001,
         "peak_tflops": 1,
         "peak_gb_per_s": 1,

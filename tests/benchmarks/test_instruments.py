@@ -24,7 +24,8 @@ from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
 from benchmarks.session import add
 from core.errors import DeclarationError
-from core.metrics.records import Record, catalogue, metric
+from core.metrics.declarations import catalogue
+from core.metrics.records import Record, metric
 from fixtures.tasks.language_modeling import task as language_modeling
 from tests.support.registries import register
 from tests.support.tiny import REPOSITORY
@@ -41,9 +42,10 @@ def recorded(calls: list, name: str, method):
     """The method of an instrument, which notes each call."""
 
     @functools.wraps(method)
-    def record(self, run):
-        calls.append((run.case.precision, method.__name__, name))
-        return method(self, run)
+    def record(self, case, *others):
+        of_case = case.case if method.__name__ == "visited" else case  # which is handed a visit
+        calls.append((of_case.case.precision, method.__name__, name))
+        return method(self, case, *others)
 
     return record
 
@@ -134,8 +136,8 @@ class CountLetters(AfterVisits):
     name = "countletters"
     record = Words
 
-    def measure(self, run):
-        return Words(letters=len(run.case.id))
+    def measure(self, case, after):
+        return Words(letters=len(case.case.id))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +149,11 @@ class CountVisits(InVisit):
     name = "countvisits"
     record = Words
 
-    def visited(self, run):
-        return WordsOfVisit(letters=len(run.visits) + 1)
+    def visited(self, visit, reading):
+        return WordsOfVisit(letters=len(visit.case.visits) + 1)
 
-    def measure(self, run):
-        return Words(letters=sum(visit["letters"] for visit in run.done))
+    def measure(self, case):
+        return Words(letters=sum(visit.of(WordsOfVisit).letters for visit in case.done))
 
 
 def test_a_new_metric_is_one_field_of_a_record_and_is_shown_everywhere(run_suite, saved_run, monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.runs.journal import append, orphaned_journals, read, recover
-from benchmarks.run import BenchmarkRun
+from benchmarks.instruments import numerics
 from core.errors import InputError
 from fixtures.executions import CaptureError
 from tests.support.journals import GONE, line
@@ -115,12 +115,12 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
 def test_a_case_that_computes_something_else_is_not_recovered_from_what_was_written_before(
     run_suite, monkeypatch, tmp_path
 ):
-    def differs(run):
-        if run.case.precision == "fp16":
+    def differs(case, loop):
+        if case.case.precision == "fp16":
             raise CaptureError("the logits differ")
         return 0.0
 
-    monkeypatch.setattr(BenchmarkRun, "difference_from_eager", differs)
+    monkeypatch.setattr(numerics, "difference_from_eager", differs)
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
     assert run_suite("--precisions=fp32,fp16").ret == pytest.ExitCode.TESTS_FAILED
     (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")

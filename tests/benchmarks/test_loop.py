@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.loop import ClockError, ForwardLoop, Rounds
-from benchmarks.run import BenchmarkRun
+from benchmarks.measured_case import MeasuredCase
+from benchmarks.visit import DeviceReads
+from benchmarks.visiting import measure_rounds
 from fixtures.dataset.batches import FULL, PADDED, Batch
 from fixtures.executions import EXECUTIONS, Forward
 from fixtures.executions.eager import eager_forward
@@ -222,41 +224,42 @@ def test_a_round_is_undisturbed_where_no_read_has_a_moment_in_common_with_it(ste
     ]
 
 
-def case_with_loop(forward: Callable[[], object], rounds: int, visits: int = 1) -> BenchmarkRun:
-    run = case_in_progress(SimpleNamespace(batches=batches(FULL, PADDED, PADDED, FULL)), rounds=rounds, visits=visits)
-    run.loop = ForwardLoop(Forward(lambda batch: None, forward), run.data.batches, CPU)
-    return run
+def case_with_loop(forward: Callable[[], object], rounds: int, visits: int = 1) -> tuple[MeasuredCase, ForwardLoop]:
+    data = SimpleNamespace(batches=batches(FULL, PADDED, PADDED, FULL))
+    case = case_in_progress(data, rounds=rounds, visits=visits)
+    return case, ForwardLoop(Forward(lambda batch: None, forward), data.batches, CPU)
 
 
 def test_rounds_that_were_disturbed_are_not_timed():
     begun, read = threading.Event(), threading.Event()
 
-    def beside() -> None:
+    def beside(reads: DeviceReads) -> list[tuple[float, float]]:
         begun.wait(PATIENCE_S)
-        assert run.read(lambda: "a power") == "a power"
+        assert reads.read(lambda: "a power") == "a power"
         read.set()
+        return reads.intervals_s
 
     def forward() -> None:
         begun.set()
         read.wait(PATIENCE_S)  # the first round lasts until the read is over
 
-    run = case_with_loop(forward, rounds=3)
-    run.measure_rounds(1, beside)
-    assert len(run.reads_s) == 1
-    assert run.timed[1].durations_s == run.rounds.durations_s[1:]
-    assert run.timed[1].variants == run.rounds.variants[1:]
-    assert run.timed[1].disturbed == 1
-    assert len(run.rounds) >= 3
+    rounds, timed, intervals_s = measure_rounds(*case_with_loop(forward, rounds=3), 1, beside)
+    assert len(intervals_s) == 1
+    assert timed.durations_s == rounds.durations_s[1:]
+    assert timed.variants == rounds.variants[1:]
+    assert timed.disturbed == 1
+    assert len(rounds) >= 3
 
 
 def test_where_every_round_was_disturbed_others_run_alone():
     threads: list[threading.Thread] = []
     begun = threading.Event()
 
-    def beside() -> None:
+    def beside(reads: DeviceReads) -> list[tuple[float, float]]:
         threads.append(threading.current_thread())
         begun.wait(PATIENCE_S)
-        run.read(lambda: None)
+        reads.read(lambda: None)
+        return reads.intervals_s
 
     def forward() -> None:
         begun.set()
@@ -264,19 +267,18 @@ def test_where_every_round_was_disturbed_others_run_alone():
             time.sleep(0.001)
         threads[0].join(PATIENCE_S)  # the first round outlasts everything that is read
 
-    run = case_with_loop(forward, rounds=1)
-    run.measure_rounds(1, beside)
-    assert len(run.rounds) == 1
-    assert run.rounds.are_undisturbed(run.reads_s) == [False]
-    assert run.timed[1].variants == [PADDED]  # of the second batch
-    assert run.timed[1].durations_s != run.rounds.durations_s
-    assert run.timed[1].disturbed == 1
+    rounds, timed, intervals_s = measure_rounds(*case_with_loop(forward, rounds=1), 1, beside)
+    assert len(rounds) == 1
+    assert rounds.are_undisturbed(intervals_s) == [False]
+    assert timed.variants == [PADDED]  # of the second batch
+    assert timed.durations_s != rounds.durations_s
+    assert timed.disturbed == 1
 
 
 def test_visits_share_the_rounds_that_were_asked_for_and_begin_all_over_the_dataset():
-    run = case_with_loop(lambda: None, rounds=9, visits=4)
-    assert run.rounds_a_visit == 3
-    assert [run.first_batch(number) for number in (1, 2, 3, 4)] == [0, 1, 2, 3]
-    assert [case_with_loop(lambda: None, 9, visits=2).first_batch(number) for number in (1, 2)] == [0, 2]
-    run.measure_rounds(3, lambda: None)
-    assert run.timed[3].variants[:3] == [PADDED, FULL, FULL]
+    case, loop = case_with_loop(lambda: None, rounds=9, visits=4)
+    assert case.rounds_a_visit == 3
+    assert [case.first_batch(number) for number in (1, 2, 3, 4)] == [0, 1, 2, 3]
+    assert [case_with_loop(lambda: None, 9, visits=2)[0].first_batch(number) for number in (1, 2)] == [0, 2]
+    _, timed, _ = measure_rounds(case, loop, 3, lambda reads: None)
+    assert timed.variants[:3] == [PADDED, FULL, FULL]

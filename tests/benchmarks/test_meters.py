@@ -14,6 +14,7 @@ from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.power_sensor import average_power, instant_power
 from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import CounterPolicy, EnergyPolicy
+from benchmarks.visit import DeviceReads
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError
 from tests.support.fake_nvml import fake_nvml, field_value
@@ -235,24 +236,21 @@ def test_the_counter_is_read_only_about_the_ends_of_a_window_and_every_read_is_n
     meter = counter.meter()
     meter.measure(0.5)
     counter.reads_s.clear()
-    meter.reads_s.clear()
-    reading = meter.measure(0.5)
-    assert meter.reads_s == counter.reads_s
-    near = [min(abs(begin - reading.start_s), abs(begin - reading.end_s)) for begin, _ in meter.reads_s]
+    reads = DeviceReads()
+    reading = meter.measure(0.5, reads.read)
+    assert reads.intervals_s == counter.reads_s
+    near = [min(abs(begin - reading.start_s), abs(begin - reading.end_s)) for begin, _ in reads.intervals_s]
     assert max(near) <= POLICY.counter.early_s + 2 * counter.READ_S
     assert len(near) <= 2 * 7  # polling begins 12 ms before a tick, at 3 ms a read
 
 
-def test_reads_are_kept_until_they_are_cleared_those_that_find_the_period_as_well(clock):
-    meter = Counter(clock).meter()
-    meter.visit_window_s(5, 0)
-    reads_of_period = len(meter.reads_s)
+def test_reads_that_find_the_period_are_noted_as_well(clock):
+    meter, reads = Counter(clock).meter(), DeviceReads()
+    meter.visit_window_s(5, 0, reads.read)
+    reads_of_period = len(reads.intervals_s)
     assert reads_of_period > meter.TICKS_FOR_PERIOD
-    first = meter.measure(0.5)
-    assert len(meter.reads_s) > reads_of_period
-    meter.reads_s.clear()
-    meter.measure(0.5)
-    assert min(begin for begin, _ in meter.reads_s) > first.end_s
+    meter.measure(0.5, reads.read)
+    assert len(reads.intervals_s) > reads_of_period
 
 
 @pytest.mark.parametrize(("visits", "ticks"), [(1, 20), (2, 20), (3, 10), (4, 7), (5, 5), (10, 5), (100, 5)])

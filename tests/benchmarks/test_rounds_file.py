@@ -8,23 +8,21 @@ import numpy as np
 import pytest
 
 from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
-from benchmarks.run import BenchmarkRun, TimedRounds
+from benchmarks.measured_case import MeasuredCase
 from core.case import Case
 from fixtures.dataset.batches import FULL, PADDED
-from tests.support.timed_cases import case_in_progress
+from tests.support.timed_cases import case_in_progress, visited
 
 PARTS = ("seconds", "visit", "full")
 #: Not exactly representable in fewer than 64 bits, nor in 64.
 THIRD = 1 / 3
 
 
-def timed(case: Case, visits: dict[int, list[tuple[float, str]]]) -> BenchmarkRun:
-    run = case_in_progress(case=case)
-    run.timed = {
-        number: TimedRounds([seconds for seconds, _ in rounds], [variant for _, variant in rounds])
-        for number, rounds in visits.items()
-    }
-    return run
+def timed(case: Case, visits: dict[int, list[tuple[float, str]]]) -> MeasuredCase:
+    made = case_in_progress(case=case)
+    shares = {FULL: 0.5, PADDED: 0.5}
+    made.visits = [visited(number, rounds, shares) for number, rounds in visits.items()]
+    return made
 
 
 #: The visits of the first are not in their order, and the second one failed.
@@ -34,7 +32,7 @@ RUNS = [
 ]
 
 
-def written(folder: Path, runs: list[BenchmarkRun]) -> dict[str, np.ndarray]:
+def written(folder: Path, runs: list[MeasuredCase]) -> dict[str, np.ndarray]:
     """Write a file and read it as somebody would who trusts nobody."""
     path = folder / FOLDER / "rounds.npz"
     write_rounds(path, runs)

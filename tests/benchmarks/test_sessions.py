@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from analysis.comparison.comparability import differences
 from analysis.runs.validity import judgements
+from benchmarks import session
 from benchmarks.plugins import header, reports  # noqa: F401
-from benchmarks.run import BenchmarkRun
 from data_prep.layout import write_dataset
 from tests.support.saved_runs import benchmark
 from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
@@ -29,14 +29,14 @@ def fp16_raises(monkeypatch):
     """Have one visit of FP16 raise."""
 
     def install(error: BaseException, number: int) -> None:
-        measure_rounds = BenchmarkRun.measure_rounds
+        measure_rounds = session.measure_rounds
 
-        def measured(run, visit, beside):
-            if run.case.precision == "fp16" and visit == number:
+        def measured(case, loop, visit, beside):
+            if case.case.precision == "fp16" and visit == number:
                 raise error
-            measure_rounds(run, visit, beside)
+            return measure_rounds(case, loop, visit, beside)
 
-        monkeypatch.setattr(BenchmarkRun, "measure_rounds", measured)
+        monkeypatch.setattr(session, "measure_rounds", measured)
 
     return install
 
@@ -95,10 +95,10 @@ def interruptible():
 def test_ctrl_c_is_answered_while_a_meter_reads(run_suite, monkeypatch):
     answered, waited_for = threading.Event(), []
 
-    def reads_for_long(self, run):
+    def reads_for_long(self, case, reads):
         signal.raise_signal(signal.SIGINT)  # which Python handles in the main thread, where rounds run
         answered.wait(300)
-        waited_for.append(run)
+        waited_for.append(case)
 
     monkeypatch.setattr("benchmarks.instruments.energy.instrument.Energy.beside", reads_for_long)
     assert run_suite("--precisions=fp32", beside=True, no_reraise_ctrlc=True).ret == pytest.ExitCode.INTERRUPTED

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.instruments.base import AfterLastVisit
 from benchmarks.instruments.quality.timed import TimedRecord, require_same_predictions, timed_figures
 from benchmarks.loop import ForwardLoop
 from core.case import Case
+from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.tasks.language_modeling import TASK
@@ -21,31 +23,31 @@ CPU = torch.device("cpu")
 TARGETS = sum(LENGTHS) - len(LENGTHS)
 
 
-def run_of(scored, timed, batch_size: int = 1, execution: str = "eager", *others: Case) -> SimpleNamespace:
+def measured(scored, timed, batch_size: int = 1, execution: str = "eager", *others: Case):
+    """A case, and what there is after its last visit."""
     tensors = tiny_tensors()
     data = ShapedDataset.of(*tensors.values(), batch_size, 16, CPU)
     case = Case("fp16", execution, batch_size=batch_size, sequence_length=16)
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
     settings = SimpleNamespace(device=CPU)
-    return SimpleNamespace(
+    made = SimpleNamespace(
         execution=EXECUTIONS[execution],
         settings=settings,
         case=case,
-        cases=(case, *others),
         data=data,
         model=scored,
-        loop=loop,
         task=TASK,
         workload=FORWARD,
     )
+    return made, AfterLastVisit(loop, (case, *others))
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("batch_size", "rows"), [(1, 6), (2, 6), (4, 8)])
 def test_the_same_computation_predicts_the_same(batch_size, rows):
     _, scored = two_models()
-    found = timed_figures(run_of(scored, scored, batch_size), no_logits_reason=None)
-    assert 0 <= found.kl_nats < 1e-9
+    found = timed_figures(*measured(scored, scored, batch_size), no_logits_reason=None)
+    assert 0 <= found.kl_nats.value < 1e-9
     assert abs(found.loss_difference_nats) < 1e-6
     assert found.top1_agreement == 1
     again = sum(LENGTHS[row] - 1 for row in range(rows - 6))  # the last batch is filled up from the start
@@ -56,7 +58,7 @@ def test_the_same_computation_predicts_the_same(batch_size, rows):
 @torch.no_grad()
 def test_another_computation_is_measured_against_plain_code_and_refused():
     other, scored = two_models()
-    found = timed_figures(run_of(scored, other), no_logits_reason=None)
+    found = timed_figures(*measured(scored, other), no_logits_reason=None)
     kl, loss = [], []
     for ids, length in zip(tiny_tensors()["input_ids"], LENGTHS, strict=True):
         p, q = (
@@ -65,7 +67,7 @@ def test_another_computation_is_measured_against_plain_code_and_refused():
         )
         kl += (p.exp() * (p - q)).sum(-1).tolist()
         loss += (q - p).gather(1, ids[1:length, None])[:, 0].tolist()
-    assert found.kl_nats == pytest.approx(sum(kl) / TARGETS, rel=1e-3)
+    assert found.kl_nats.value == pytest.approx(sum(kl) / TARGETS, rel=1e-3)
     assert found.loss_difference_nats == pytest.approx(sum(loss) / TARGETS, rel=1e-3)
     with pytest.raises(CaptureError, match="What x predicts while it is timed differs from what was scored"):
         require_same_predictions(found, None, "x")
@@ -86,7 +88,7 @@ def test_another_computation_is_measured_against_plain_code_and_refused():
 def test_the_limit_is_a_millionth_of_a_nat_or_three_times_the_precisions_own_divergence(
     kl_nats, kl_vs_fp32_nats, passes
 ):
-    found = TimedRecord(kl_nats=kl_nats, loss_difference_nats=0.0, top1_agreement=1.0, rows=1, targets=1, reason=None)
+    found = TimedRecord(kl_nats=Figure(kl_nats), loss_difference_nats=0.0, top1_agreement=1.0, rows=1, targets=1)
     if passes:
         require_same_predictions(found, kl_vs_fp32_nats, "x")
     else:
@@ -97,26 +99,26 @@ def test_the_limit_is_a_millionth_of_a_nat_or_three_times_the_precisions_own_div
 def test_eager_is_not_run_again_where_its_graph_was_measured():
     other, scored = two_models()
     graph = Case("fp16", "graph", sequence_length=16)
-    found = timed_figures(run_of(scored, other, 1, "eager", graph), no_logits_reason=None)
-    assert found.kl_nats is None
-    assert found.reason == "fp16-graph-b1x16 has this comparison, and its logits are compared with eager ones"
+    found = timed_figures(*measured(scored, other, 1, "eager", graph), no_logits_reason=None)
+    reason = "fp16-graph-b1x16 has this comparison, and its logits are compared with eager ones"
+    assert found.kl_nats == Figure(None, reason=reason)
     with torch.no_grad():
-        other_precision = timed_figures(run_of(scored, other, 1, "eager", graph.partner(precision="fp32")), None)
-    assert other_precision.kl_nats > 0
+        other_precision = timed_figures(*measured(scored, other, 1, "eager", graph.partner(precision="fp32")), None)
+    assert other_precision.kl_nats.value > 0
 
 
 def test_without_logits_to_compare_there_is_the_reason():
     _, scored = two_models()
-    found = timed_figures(run_of(scored, scored), no_logits_reason="3 logits are NaN or infinite")
-    assert (found.kl_nats, found.targets, found.reason) == (None, 0, "3 logits are NaN or infinite")
+    found = timed_figures(*measured(scored, scored), no_logits_reason="3 logits are NaN or infinite")
+    assert (found.kl_nats, found.targets) == (Figure(None, reason="3 logits are NaN or infinite"), 0)
 
 
 @torch.no_grad()
 def test_rows_without_a_target_are_null_with_a_reason():
     _, scored = two_models()
-    run = run_of(scored, scored)
-    run.data.attention_mask[:, 1:] = 0
-    for batch in run.data.batches:
+    case, after = measured(scored, scored)
+    case.data.attention_mask[:, 1:] = 0
+    for batch in case.data.batches:
         batch.attention_mask[:, 1:] = 0
-    found = timed_figures(run, no_logits_reason=None)
-    assert (found.kl_nats, found.targets, found.reason) == (None, 0, "the rows hold nothing to answer")
+    found = timed_figures(case, after, no_logits_reason=None)
+    assert (found.kl_nats, found.targets) == (Figure(None, reason="the rows hold nothing to answer"), 0)

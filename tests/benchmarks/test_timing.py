@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.instruments.latency.noise import outlier_share
-from benchmarks.instruments.latency.statistics import Latency, medians, rounds_statistics, weighted
+from benchmarks.instruments.latency.statistics import Latency, LatencyRecord, medians, rounds_statistics, weighted
 from benchmarks.policies import Policies
 from fixtures.dataset.batches import FULL, PADDED
 from tests.support.timed_cases import Round, dataset, latency_of, measured, timed_rounds
+from tests.support.written import written
 
 durations = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -28,6 +30,7 @@ VISIT = [*of_ms(FULL, 2, 7, 3), *of_ms(PADDED, 8, 18, 10, 12)]
 
 def test_a_visits_median_and_mean_weight_the_variants_by_their_share_of_the_dataset():
     (visit,) = latency_of(dataset(full=1, padded=3), VISIT, disturbed=2).visits
+    visit = visit.latency.as_json()
     assert visit == {
         "full_ms": pytest.approx(3),
         "padded_ms": pytest.approx(11),
@@ -71,7 +74,7 @@ def test_a_missing_variant_is_null_with_a_reason(full, padded, timed, figures):
     expected = [pytest.approx(value) if isinstance(value, (int, float)) else value for value in figures]
     assert [found[name] for name in names] == expected
     (visit,) = latency_of(dataset(full, padded), timed).visits
-    assert (visit["full_ms"], visit["padded_ms"]) == tuple(expected[1:3])
+    assert (visit.latency.full_ms, visit.latency.padded_ms) == tuple(expected[1:3])
 
 
 def test_a_variant_that_only_some_visits_timed_is_the_mean_of_those():
@@ -113,7 +116,9 @@ def test_one_visit_has_no_interval_however_many_rounds_it_had():
 @pytest.mark.parametrize(("spread", "converged"), [(0.0, True), (0.0040, True), (0.0041, False), (0.3, False)])
 def test_a_median_has_converged_where_its_interval_is_within_1_percent(spread, converged):
     # Three visits: 4.30265 / sqrt(3) x 0.0040055 = ln 1.01.
-    visits = [{"full_ms": 5.0, "padded_ms": None, "median_ms": 5 * math.exp(power * spread)} for power in (-1, 0, 1)]
+    visits = [
+        SimpleNamespace(full_ms=5.0, padded_ms=None, median_ms=5 * math.exp(power * spread)) for power in (-1, 0, 1)
+    ]
     assert medians(visits, {FULL: 1.0})["converged"] is converged
 
 
@@ -133,7 +138,7 @@ def test_warm_up_of_all_visits_is_told():
 
 
 def test_statistics_of_four_rounds():
-    found = rounds_statistics([0.004, 0.001, 0.002, 0.003])
+    found = written(LatencyRecord, rounds_statistics([0.004, 0.001, 0.002, 0.003]))
     assert found["std_ms"] == pytest.approx((5 / 3) ** 0.5)
     assert found["p95_ms"] == pytest.approx(3.85)
     assert (found["p95_ci95_low_ms"], found["p95_ci95_high_ms"]) == (None, None)
@@ -141,7 +146,7 @@ def test_statistics_of_four_rounds():
 
 
 def test_one_round_has_no_spread():
-    found = rounds_statistics([0.002])
+    found = written(LatencyRecord, rounds_statistics([0.002]))
     assert found["p95_ms"] == pytest.approx(2)
     assert found["std_ms"] is None
     assert found["std_reason"] == "fewer than 2 rounds"
@@ -149,7 +154,7 @@ def test_one_round_has_no_spread():
 
 @pytest.mark.parametrize(("count", "known"), [(298, False), (299, True)])
 def test_a_99th_percentile_needs_299_rounds(count, known):
-    found = rounds_statistics([0.001] * count)
+    found = written(LatencyRecord, rounds_statistics([0.001] * count))
     assert found["p95_ms"] == pytest.approx(1)
     assert found["p99_ms"] == (pytest.approx(1) if known else None)
     assert found["p99_reason"] == (None if known else "298 rounds; a 99th percentile needs 299")
@@ -157,7 +162,7 @@ def test_a_99th_percentile_needs_299_rounds(count, known):
 
 
 def test_each_quantile_has_its_own_interval():
-    found = rounds_statistics([0.001 * number for number in range(1, 1001)])
+    found = written(LatencyRecord, rounds_statistics([0.001 * number for number in range(1, 1001)]))
     for quantile, centre in (("p95", 950), ("p99", 990)):
         low, high = found[f"{quantile}_ci95_low_ms"], found[f"{quantile}_ci95_high_ms"]
         assert centre - 25 < low < centre < high < centre + 25
@@ -186,7 +191,7 @@ def test_neither_the_order_of_rounds_in_a_visit_nor_that_of_visits_matters(visit
 def test_the_series_for_the_eye_is_in_milliseconds_and_in_the_order_of_the_visits():
     run = latency_of(dataset(1, 0), of_ms(FULL, 3, 1), of_ms(FULL, 2))
     assert Latency(Policies()).measure(run).as_json()["series_ms"] == pytest.approx([3, 1, 2])
-    run.timed = {2: run.timed[2], 1: run.timed[1]}
+    run.visits.reverse()
     assert Latency(Policies()).measure(run).as_json()["series_ms"] == pytest.approx([3, 1, 2])
     many = measured(dataset(1, 0), of_ms(FULL, *(1 + number // 10 for number in range(2000))))
     assert many["series_ms"] == pytest.approx(list(range(1, 201)))

@@ -16,7 +16,8 @@ from benchmarks.instruments.latency.statistics import LatencyRecord
 from benchmarks.policies import Policies
 from core.errors import InputError
 from core.metrics import CATALOGUE_KEY, Catalogue, Metric
-from core.metrics.records import Record, catalogue, metric
+from core.metrics.declarations import catalogue
+from core.metrics.records import Record, metric
 from core.tasks import TASKS_KEY, as_json
 from fixtures.tasks import TASKS
 from tests.support.saved_runs import benchmark

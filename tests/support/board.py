@@ -13,11 +13,13 @@ import torch
 
 from benchmarks.instruments.energy.instrument import Energy
 from benchmarks.loop import ForwardLoop
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies, TimingPolicy
-from benchmarks.run import BenchmarkRun
 from benchmarks.session import Session
+from benchmarks.visit import TimedVisit
 from core.case import Case
-from fixtures.dataset.batches import Batch
+from core.metrics.records import Record
+from fixtures.dataset.batches import FULL, Batch
 from fixtures.device import nvml
 from fixtures.executions import Forward
 from fixtures.tasks.language_modeling import TASK
@@ -85,13 +87,13 @@ class Board:
         return fake_nvml(**(defaults | self.functions))
 
 
-class BoardRun(BenchmarkRun):
+class CaseOnBoard(MeasuredCase):
     """A case whose forward is the board's."""
 
     board: Board
 
-    def prepare(self, number: int = 1) -> None:
-        self.loop = ForwardLoop(Forward(self.board.place, self.board.forward), self.data.batches, CPU)
+    def make_loop(self, number: int) -> ForwardLoop:
+        return ForwardLoop(Forward(self.board.place, self.board.forward), self.data.batches, CPU)
 
     def keep_peak_memory(self) -> None:
         """There is no memory to ask for."""
@@ -99,8 +101,20 @@ class BoardRun(BenchmarkRun):
 
 BATCHES = [Batch(torch.ones(BATCH_SIZE, 30), torch.ones(BATCH_SIZE, 30), text_tokens=TEXT_TOKENS)]
 DATASET = SimpleNamespace(
-    shaped=lambda size, length, **_: SimpleNamespace(batches=BATCHES, text_tokens_per_batch=float(TEXT_TOKENS))
+    shaped=lambda size, length, **_: SimpleNamespace(
+        batches=BATCHES, text_tokens_per_batch=float(TEXT_TOKENS), variant_shares={FULL: 1.0}
+    )
 )
+
+
+class WatchedEnergy(Energy):
+    """The instrument, which keeps what it was handed of the last visit."""
+
+    last: TimedVisit
+
+    def visited(self, visit: TimedVisit, reading: object) -> Record:
+        self.last = visit
+        return super().visited(visit, reading)
 
 
 class Bench:
@@ -110,15 +124,14 @@ class Bench:
         self.board, self.visits = board, visits
         policies = Policies(energy=policy)
         self.settings = SimpleNamespace(device=device, energy=energy, rounds=1, warmup_rounds=0, tasks=(TASK.name,))
-        self.session = Session(self.settings, policies, {}, (Energy(policies),), start_s=time.perf_counter())
+        self.session = Session(self.settings, policies, {}, (WatchedEnergy(policies),), start_s=time.perf_counter())
         self.case = self.new_case("fp32")
 
-    def new_case(self, precision: str) -> BoardRun:
-        case = Case(precision, "eager", batch_size=BATCH_SIZE)
-        run = BoardRun(
+    def new_case(self, precision: str) -> CaseOnBoard:
+        made = CaseOnBoard(
             self.settings,
             TimingPolicy(0, 0, 0),
-            case,
+            Case(precision, "eager", batch_size=BATCH_SIZE),
             self.visits,
             checkpoint=None,
             dataset=DATASET,
@@ -126,23 +139,33 @@ class Bench:
             task=TASK,
             session_start_s=self.session.start_s,
         )
-        run.board = self.board
-        self.session.runs[case.id] = run
-        return run
+        made.board = self.board
+        self.session.measured[made.case.id] = made
+        return made
 
-    def visit(self, run: BoardRun | None = None) -> dict:
-        """Make one visit; return its record."""
-        run = run or self.case
-        self.session.visit(run, len(run.visits) + 1, 1, timed=lambda: None)
-        return run.visits[-1]
+    def visit(self, case: CaseOnBoard | None = None) -> dict:
+        """Make one visit; return what a saved run would hold of it."""
+        case = case or self.case
+        self.session.visit(case, len(case.visits) + 1, 1, timed=lambda _: None)
+        return case.visits[-1].as_json()
 
-    def close(self, run: BoardRun | None = None) -> dict:
-        self.session.close(run or self.case)
-        return self.energy(run)
+    def close(self, case: CaseOnBoard | None = None) -> dict:
+        self.session.close(case or self.case)
+        return self.energy(case)
 
-    def energy(self, run: BoardRun | None = None) -> dict:
+    def energy(self, case: CaseOnBoard | None = None) -> dict:
         """What a saved run would hold."""
-        return self.session.finished[(run or self.case).case.id]["energy"]
+        return self.session.extra_info[(case or self.case).case.id]["energy"]
+
+    @property
+    def last(self) -> TimedVisit:
+        """What the instrument was handed of the last visit."""
+        return self.session.instruments[0].last
+
+    @property
+    def visits_made(self) -> list[dict]:
+        """What a saved run would hold of the visits of the first case."""
+        return [visit.as_json() for visit in self.case.visits]
 
     def measured(self) -> dict:
         """Make all visits, and what follows them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +10,11 @@ import torch
 from hypothesis import strategies as st
 
 from benchmarks.instruments.latency.statistics import Latency
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies, TimingPolicy
-from benchmarks.run import BenchmarkRun, TimedRounds
 from benchmarks.steady_state import WarmUp
+from benchmarks.timed_rounds import TimedRounds, VisitLatency
+from benchmarks.visit import Visit
 from core.case import Case
 from fixtures.dataset.batches import FULL, PADDED, Batch, ShapedDataset
 from fixtures.tasks.language_modeling import TASK
@@ -39,10 +41,10 @@ def dataset(full: int, padded: int, batch_size: int = 1) -> ShapedDataset:
     return ShapedDataset.of(torch.ones_like(mask), mask, mask, batch_size, TOKENS, CPU)
 
 
-def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> BenchmarkRun:
+def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1, visits: int = 1) -> MeasuredCase:
     """A case on some data, before its first visit; there is no model."""
     case = case or Case("fp16", "eager")
-    return BenchmarkRun(
+    return MeasuredCase(
         SimpleNamespace(device=CPU, rounds=rounds, warmup_rounds=0),
         TimingPolicy(0, 0, 0),
         case,
@@ -55,15 +57,21 @@ def case_in_progress(data: Any = None, case: Case | None = None, rounds: int = 1
     )
 
 
-def latency_of(data: ShapedDataset, *visits: Sequence[Round], disturbed: int = 0, steady: bool = True) -> BenchmarkRun:
-    """A case after some visits, each of which warmed up for 3 rounds, with the records of the latency's instrument."""
-    run = case_in_progress(data, Case("fp16", "eager", batch_size=data.batch_size), visits=len(visits))
-    for number, timed in enumerate(visits, start=1):
-        seconds, variants = [duration for duration, _ in timed], [variant for _, variant in timed]
-        run.timed[number] = TimedRounds(seconds, variants, disturbed)
-        run.warm_up = WarmUp(3, steady or number == 1)
-        run.visits.append(Latency(Policies()).visited(run).as_json())
-    return run
+def visited(
+    number: int, rounds: Sequence[Round], shares: Mapping[str, float], disturbed: int = 0, steady: bool = True
+) -> Visit:
+    """A visit whose rounds took known times, after a warm-up of 3 rounds."""
+    timed = TimedRounds([seconds for seconds, _ in rounds], [variant for _, variant in rounds], disturbed)
+    latency = VisitLatency.of(timed, WarmUp(3, steady), shares)
+    return Visit(number=number, position=number, started_s=float(number), timed=timed, latency=latency)
+
+
+def latency_of(data: ShapedDataset, *visits: Sequence[Round], disturbed: int = 0, steady: bool = True) -> MeasuredCase:
+    """A case after some visits, each of which warmed up for 3 rounds."""
+    case = case_in_progress(data, Case("fp16", "eager", batch_size=data.batch_size), visits=len(visits))
+    for number, rounds in enumerate(visits, start=1):
+        case.visits.append(visited(number, rounds, data.variant_shares, disturbed, steady or number == 1))
+    return case
 
 
 def measured(data: ShapedDataset, *visits: Sequence[Round], **how: Any) -> dict[str, Any]:

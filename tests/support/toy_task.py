@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from core.metrics import SAME
+from core.metrics.figures import Figure
 from core.metrics.records import metric
 from core.tasks import TaskWords
 from data_prep.datasets import sst2
@@ -51,8 +52,7 @@ class GradeScoring(Scoring):
                 {
                     "mean_error": float(errors.mean()),
                     "error_change": None if name == baseline else float(errors.mean() - expected.mean()),
-                    "verdict": None if name == baseline else "equal",
-                    "reason": None,
+                    "verdict": Figure(None, reason="is FP32") if name == baseline else Figure("equal"),
                     "targets": len(errors),
                     "samples": len(errors),
                     "nonfinite_logits": 0,

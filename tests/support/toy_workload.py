@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from fixtures.dataset.batches import Batch
-from fixtures.workloads.workload import Inputs, Step, Workload
+from fixtures.workloads.workload import SAMPLE, Inputs, Step, Workload
 
 
 def start(model: transformers.PreTrainedModel, example: Batch) -> Step:
@@ -27,4 +27,4 @@ def inputs(half: int, batch: Batch) -> Inputs:
     return {"input_ids": batch.input_ids[:, :half]}
 
 
-WORKLOAD = Workload("half", "the forward of the first half of a sequence", "sample", start, full_rows=True)
+WORKLOAD = Workload("half", "the forward of the first half of a sequence", SAMPLE, start, full_rows=True)

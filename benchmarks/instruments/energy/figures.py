@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.meters import Reading
 from benchmarks.policies import EnergyPolicy
+from core.metrics.figures import Figure
 from core.statistics.intervals import student_t
 
 #: Error of the sensor itself, the same for all measurements on one board, so it cancels in their ratios as far as it is
@@ -33,15 +34,6 @@ class MeteredWindow:
     ticks: int
     rel_u: float
 
-    @classmethod
-    def of_visit(cls, visit: Mapping[str, Any]) -> MeteredWindow:
-        """Read the window of a visit's record whose energy is known."""
-        return cls(
-            **{name: visit[name] for name in ("energy_mj", "loop_ms", "gap_share", "power_w", "window_s", "ticks")},
-            rounds=visit["window_rounds"],
-            rel_u=visit["window_rel_u"],
-        )
-
 
 def figures(
     windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_size: int, tokens_per_forward: float
@@ -55,7 +47,7 @@ def figures(
     loop_ms = statistics.geometric_mean([window.loop_ms for window in windows])
     drifted, drift_u95 = drift([window.energy_mj for window in windows])
     return {
-        "energy_per_sample_mj": energy_mj,
+        "energy_per_sample_mj": Figure(energy_mj),
         "rel_u95": relative_u95([w.energy_mj for w in windows], [w.rel_u for w in windows]),
         **net_energy(windows, idle, batch_size),
         "mean_power_w": statistics.fmean(window.power_w for window in windows),
@@ -82,24 +74,23 @@ def net_energy(windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_
     there is none.
     """
     if not idle:
-        return {"energy_per_sample_net_mj": None, "net_reason": "the idle power could not be read"}
+        return {"energy_per_sample_net_mj": Figure(None, reason="the idle power could not be read")}
     idle_w = statistics.fmean(reading.power_w for reading in idle)
     idle_error_w = abs(idle[-1].power_w - idle[0].power_w) / 2
     power_w = statistics.fmean(window.power_w for window in windows)
     spread_w = statistics.stdev(window.power_w for window in windows) if len(windows) > 1 else 0.0
-    described: dict[str, Any] = {"idle_power_w": idle_w}
     if not power_w - idle_w > 3 * math.hypot(spread_w, idle_error_w):
         reason = f"{power_w:.0f} W is not clearly above the idle power of {idle_w:.0f} W"
-        return {"energy_per_sample_net_mj": None, "net_reason": reason, **described}
+        return {"idle_power_w": idle_w, "energy_per_sample_net_mj": Figure(None, reason=reason)}
     net_mj = [window.energy_mj - idle_w * window.loop_ms / batch_size for window in windows]
     centre = statistics.fmean(net_mj)
-    described |= {"energy_per_sample_net_mj": centre, "net_reason": None}
     if len(windows) < 2 or len(idle) < 2:
-        return described
+        return {"idle_power_w": idle_w, "energy_per_sample_net_mj": Figure(centre)}
     spread_mj = student_t(len(windows) - 1) * statistics.stdev(net_mj) / math.sqrt(len(windows))
     idle_error_mj = 1.96 * idle_error_w * statistics.fmean(window.loop_ms for window in windows) / batch_size
     half_width = math.hypot(spread_mj, idle_error_mj)
-    return {**described, "net_ci95_low_mj": centre - half_width, "net_ci95_high_mj": centre + half_width}
+    net = Figure(centre, centre - half_width, centre + half_width)
+    return {"idle_power_w": idle_w, "energy_per_sample_net_mj": net}
 
 
 def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float | None:

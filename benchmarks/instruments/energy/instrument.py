@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.energy.figures import MeteredWindow, figures, marks
@@ -14,12 +13,15 @@ from benchmarks.instruments.energy.measurement import (
     refuse,
     require_undisturbed,
 )
+from benchmarks.instruments.energy.metering import Closing, Metered, Refused, metered_window, window_of
 from benchmarks.instruments.energy.records import EnergyRecord, VisitEnergy
-from benchmarks.loop import Rounds, run_beside
+from benchmarks.loop import ForwardLoop, run_beside
 from benchmarks.machine.readings import while_running
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.meters import Meter, MeterError, Reading, open_meter
 from benchmarks.policies import Policies
-from benchmarks.run import BenchmarkRun
+from benchmarks.visit import DeviceReads, TimedVisit
+from core.metrics.figures import NOT_MEASURED, Figure
 from core.metrics.records import Record
 from fixtures.device.nvml import NvmlError
 
@@ -38,198 +40,172 @@ class Energy(InVisit):
     def __init__(self, policies: Policies) -> None:
         super().__init__(policies)
         self._policy = policies.energy
-        self._meter: Meter | MeterError | NvmlError | None = None
-        #: Why better meters did not answer.
-        self._passed_over: str | None = None
-        self._idle_before: Reading | None = None
-        self._idle_after: Reading | None = None
-        self._idle_temperature_c: int | None = None
-        self._window: Reading | MeterError | NvmlError | None = None
-        self._cross_check: dict[str, Any] | None = None
+        #: None before the first visit, and where --energy off is given.
+        self._metering: Metered | Refused | None = None
+        self._closing: Closing | None = None
         #: By case, where the meter needs longer than a visit.
-        self._long_windows: dict[str, MeteredWindow | MeterError | NvmlError] = {}
+        self._long_windows: dict[str, MeteredWindow | Refused] = {}
 
-    def prepared(self, run: BenchmarkRun) -> None:
+    def prepared(self, case: MeasuredCase) -> None:
         """Open the meter before the first visit, and read the idle power.
 
         Raises `EnergyRequiredError` where there is none and --energy require has to fail.
         """
-        if run.settings.energy == "off":
-            return
-        if isinstance(self._meter, Exception):
-            self._require(run, str(self._meter))
-        if self._meter is not None:
-            return
-        try:
-            self._meter, self._passed_over = open_meter(run.settings.device, self._policy)
-        except (NvmlError, MeterError) as error:
-            self._meter = error
-            self._require(run, str(error))
-            return
-        self._idle_before = idle_power(self._meter, self._policy)
-        self._idle_temperature_c = while_running(run.settings.device).get("temperature_c")
+        if case.settings.energy != "off" and self._metering is None:
+            self._metering = self._open(case)
+        if isinstance(self._metering, Refused):
+            self._require(case, self._metering.reason)
 
-    def beside(self, run: BenchmarkRun) -> None:
-        """Meter one window of the visit."""
-        self._window = None
-        if self._meter is None:
-            return
-        if isinstance(self._meter, Exception):
-            self._window = self._meter
-            return
-        self._meter.reads_s = []
+    def _open(self, case: MeasuredCase) -> Metered | Refused:
+        device = case.settings.device
         try:
-            if not self._meter.needs_long_window:
-                ticks = sum(visit["ticks"] or 0 for visit in run.done)
-                window_s = self._meter.visit_window_s(max(1, run.planned_visits - len(run.visits)), ticks)
-                self._window = self._meter.measure(window_s)
+            meter, passed_over = open_meter(device, self._policy)
         except (NvmlError, MeterError) as error:
-            self._window = error
-        run.reads_s += self._meter.reads_s
+            return Refused.by(error)
+        return Metered(meter, passed_over, idle_power(meter, self._policy), while_running(device).get("temperature_c"))
 
-    def visited(self, run: BenchmarkRun) -> Record:
+    def beside(self, case: MeasuredCase, reads: DeviceReads) -> Reading | Refused | None:
+        """Meter one window of the visit; None where that is done after the last visit, or not at all."""
+        if not isinstance(self._metering, Metered):
+            return self._metering
+        meter = self._metering.meter
+        try:
+            if meter.needs_long_window:
+                return None
+            ticks = sum(visit.of(VisitEnergy).ticks or 0 for visit in case.done)
+            remaining = max(1, case.planned_visits - len(case.visits))
+            return meter.measure(meter.visit_window_s(remaining, ticks, reads.read), reads.read)
+        except (NvmlError, MeterError) as error:
+            return Refused.by(error)
+
+    def visited(self, visit: TimedVisit, reading: Reading | Refused | None) -> Record:
         """Return the energy of the visit's window."""
-        window, rounds = self._window, run.rounds
-        loop_ms = 1000 * (rounds.end_s[-1] - rounds.start_s[0]) / len(rounds)
-        gap_share = rounds.gap_share(rounds.start_s[0], rounds.end_s[-1])
-        if window is None:
-            window = MeterError("NO_WINDOW", "no window was metered in this visit")
-        if isinstance(window, Reading):
+        rounds = visit.rounds
+        if reading is None:
+            reading = Refused("no window was metered in this visit", "NO_WINDOW")
+        if isinstance(reading, Reading):
             try:
-                require_undisturbed(run.before, run.after, self._policy)
-                metered = metered_window(window, rounds, run.case.batch_size)
+                require_undisturbed(visit.before, visit.after, self._policy)
+                window = metered_window(reading, rounds, visit.case.case.batch_size)
             except MeterError as error:
-                window = error
-        if not isinstance(window, Reading):
-            return VisitEnergy(loop_ms=loop_ms, gap_share=gap_share, energy_reason=str(window), energy_code=window.code)
+                reading = Refused.by(error)
+        if isinstance(reading, Refused):
+            return VisitEnergy(
+                energy_mj=Figure(None, reason=reading.reason),
+                energy_code=reading.code,
+                loop_ms=1000 * (rounds.end_s[-1] - rounds.start_s[0]) / len(rounds),
+                gap_share=rounds.gap_share(rounds.start_s[0], rounds.end_s[-1]),
+            )
         return VisitEnergy(
-            energy_mj=metered.energy_mj,
-            loop_ms=metered.loop_ms,
-            gap_share=metered.gap_share,
-            power_w=metered.power_w,
-            window_s=metered.window_s,
-            window_middle_s=(window.start_s + window.end_s) / 2 - run.session_start_s,
-            window_rounds=metered.rounds,
-            window_rel_u=metered.rel_u,
-            ticks=metered.ticks,
+            energy_mj=Figure(window.energy_mj),
+            loop_ms=window.loop_ms,
+            gap_share=window.gap_share,
+            power_w=window.power_w,
+            window_s=window.window_s,
+            window_middle_s=(reading.start_s + reading.end_s) / 2 - visit.case.session_start_s,
+            window_rounds=window.rounds,
+            window_rel_u=window.rel_u,
+            ticks=window.ticks,
         )
 
-    def closing(self, run: BenchmarkRun) -> None:
+    def closing(self, case: MeasuredCase, loop: ForwardLoop) -> None:
         """After the last visit: read idle power again, check the meter once, and meter what took too long for visits.
 
         Raises `EnergyRequiredError` where --energy require has to fail.
         """
-        meter = self._meter
-        if meter is not None and not isinstance(meter, Exception):
-            if self._cross_check is None:  # the first case to be closed
-                self._idle_after = idle_power(meter, self._policy)
-                self._cross_check = run_beside(run.loop, lambda: cross_check(meter, self._policy))[1]
+        if isinstance(self._metering, Metered):
+            meter = self._metering.meter
+            if self._closing is None:  # the first case to be closed
+                idle_after = idle_power(meter, self._policy)
+                self._closing = Closing(idle_after, run_beside(loop, lambda: cross_check(meter, self._policy))[1])
             if meter.needs_long_window:
-                self._long_windows[run.case.id] = self._long_window(meter, run)
-        energy = self.measure(run)
-        if energy.energy_per_sample_mj is None:
-            self._require(run, str(energy.reason))
+                self._long_windows[case.case.id] = self._long_window(meter, case, loop)
+        energy = self.measure(case).energy_per_sample_mj
+        if energy.value is None:
+            self._require(case, str(energy.reason))
 
-    def measure(self, run: BenchmarkRun) -> EnergyRecord:
+    def measure(self, case: MeasuredCase) -> EnergyRecord:
         """Return the energy record of the visits made so far."""
-        if run.settings.energy == "off":
-            return EnergyRecord(status="off", reason="switched off with --energy off", code="OFF")
-        if isinstance(self._meter, Exception):
-            return unavailable(self._meter)
+        if case.settings.energy == "off":
+            return unavailable(Refused("switched off with --energy off", "OFF"), status="off")
+        if not isinstance(self._metering, Metered):
+            return unavailable(self._metering or Refused("no visit was made", "NO_WINDOW"))
+        windows = self._windows(case)
+        if isinstance(windows, Refused):
+            return unavailable(windows)
         try:
-            return self._record(run)
-        except (NvmlError, MeterError) as error:
-            return unavailable(error)
+            return self._record(case, self._metering, windows)
+        except MeterError as error:
+            return unavailable(Refused.by(error))
 
-    def _record(self, run: BenchmarkRun) -> EnergyRecord:
-        windows = self._windows(run)
-        idle = [reading for reading in (self._idle_before, self._idle_after) if reading is not None]
-        record = figures(windows, idle, run.case.batch_size, run.tokens_per_round)
-        if run.workload.unit == "token":
-            record["energy_per_token_mj"] = record["energy_per_sample_mj"]
+    def _record(self, case: MeasuredCase, metered: Metered, windows: Sequence[MeteredWindow]) -> EnergyRecord:
+        after = self._closing.idle_after if self._closing is not None else None
+        idle = [reading for reading in (metered.idle_before, after) if reading is not None]
+        record = figures(windows, idle, case.case.batch_size, case.tokens_per_round)
+        if case.workload.unit.is_token:
+            record["energy_per_token_mj"] = record["energy_per_sample_mj"].value
         refuse(record, self._policy)
-        found = marks(record, self._policy)
-        missing = len(run.done) - len(windows)
-        if missing and run.case.id not in self._long_windows:
-            reasons = dict.fromkeys(visit["energy_reason"] for visit in run.done if visit["energy_mj"] is None)
-            found.append(f"{missing} of {len(run.done)} visits have no energy: {'; '.join(reasons)}")
-        checked = self._cross_check or {}
-        difference = checked.get("cross_check_rel")
-        status = "marked" if found else "ok"
-        if difference is not None and abs(difference) > self._policy.largest_dispute:
+        remarks = marks(record, self._policy)
+        missing = [visit.of(VisitEnergy).energy_mj for visit in case.done]
+        reasons = dict.fromkeys(str(one.reason) for one in missing if one.value is None)
+        if reasons and case.case.id not in self._long_windows:
+            count = sum(one.value is None for one in missing)
+            remarks.append(f"{count} of {len(case.done)} visits have no energy: {'; '.join(reasons)}")
+        difference = self._closing.cross_check if self._closing is not None else NOT_MEASURED
+        status = "marked" if remarks else "ok"
+        if difference.value is not None and abs(difference.value) > self._policy.largest_dispute:
             status = "disputed"
-            found.insert(0, f"counter and integrated power differ by {difference:+.1%}")
+            remarks.insert(0, f"counter and integrated power differ by {difference.value:+.1%}")
         return EnergyRecord(
             **record,
-            **checked,
-            **meter_facts(self._meter),  # type: ignore[arg-type]  # windows have been metered
+            **meter_facts(metered.meter),
+            cross_check_rel=difference,
             status=status,
-            marks="; ".join(found) or None,
-            passed_over=self._passed_over,
-            idle_power_before_w=None if self._idle_before is None else self._idle_before.power_w,
-            idle_power_after_w=None if self._idle_after is None else self._idle_after.power_w,
-            idle_temperature_c=self._idle_temperature_c,
-            power_series=power_series(run.done),
+            marks="; ".join(remarks) or None,
+            passed_over=metered.passed_over,
+            idle_power_before_w=None if metered.idle_before is None else metered.idle_before.power_w,
+            idle_power_after_w=None if after is None else after.power_w,
+            idle_temperature_c=metered.idle_temperature_c,
+            power_series=power_series(visit.of(VisitEnergy) for visit in case.done),
         )
 
-    def _windows(self, run: BenchmarkRun) -> list[MeteredWindow]:
-        """Return the windows of a case; raise what there is against them where there is none."""
-        if run.case.id in self._long_windows:
-            window = self._long_windows[run.case.id]
-            if isinstance(window, Exception):
-                raise window
-            return [window]
-        windows = [MeteredWindow.of_visit(visit) for visit in run.done if visit["energy_mj"] is not None]
-        if not windows:
-            first = run.done[0]
-            raise MeterError(first["energy_code"], first["energy_reason"])
-        return windows
+    def _windows(self, case: MeasuredCase) -> Sequence[MeteredWindow] | Refused:
+        """Return the windows of a case, or what there is against them where there is none."""
+        if case.case.id in self._long_windows:
+            window = self._long_windows[case.case.id]
+            return window if isinstance(window, Refused) else [window]
+        of_visits = [visit.of(VisitEnergy) for visit in case.done]
+        windows = [window for window in map(window_of, of_visits) if window is not None]
+        return windows or Refused(str(of_visits[0].energy_mj.reason), str(of_visits[0].energy_code))
 
-    def _long_window(self, meter: Meter, run: BenchmarkRun) -> MeteredWindow | MeterError | NvmlError:
-        def read() -> Reading | MeterError | NvmlError:
+    def _long_window(self, meter: Meter, case: MeasuredCase, loop: ForwardLoop) -> MeteredWindow | Refused:
+        def read() -> Reading | Refused:
             try:
                 return meter.measure(self._policy.average.window_s)
             except (NvmlError, MeterError) as error:
-                return error
+                return Refused.by(error)
 
-        rounds, reading = run_beside(run.loop, read)
-        if not isinstance(reading, Reading):
-            return reading
+        rounds, reading = run_beside(loop, read)
         try:
-            return metered_window(reading, rounds, run.case.batch_size)
+            return reading if isinstance(reading, Refused) else metered_window(reading, rounds, case.case.batch_size)
         except MeterError as error:
-            return error
+            return Refused.by(error)
 
-    def _require(self, run: BenchmarkRun, reason: str) -> None:
-        if run.settings.energy == "require":
-            raise EnergyRequiredError(f"--energy require: the energy of {run.case.id} is not known ({reason}).")
-
-
-def metered_window(window: Reading, rounds: Rounds, batch_size: int) -> MeteredWindow:
-    """Join a meter's reading with the rounds that ran in exactly that time.
-
-    Raises `MeterError` where none did.
-    """
-    count, window_s = rounds.between(window.start_s, window.end_s), window.end_s - window.start_s
-    if not count > 0:
-        raise MeterError("NO_ROUNDS", f"no round ran in the meter's window of {window_s:.3g} s; expected one at least")
-    return MeteredWindow(
-        energy_mj=window.energy_mj / count / batch_size,
-        loop_ms=1000 * window_s / count,
-        gap_share=rounds.gap_share(window.start_s, window.end_s),
-        power_w=window.power_w,
-        window_s=window_s,
-        rounds=count,
-        ticks=window.ticks,
-        rel_u=window.rel_u,
-    )
+    def _require(self, case: MeasuredCase, reason: str) -> None:
+        if case.settings.energy == "require":
+            raise EnergyRequiredError(f"--energy require: the energy of {case.case.id} is not known ({reason}).")
 
 
-def unavailable(error: MeterError | NvmlError) -> EnergyRecord:
+def unavailable(refused: Refused, status: str = "unavailable") -> EnergyRecord:
     """Return the record of an energy that could not be measured: every figure null, never 0."""
-    return EnergyRecord(status="unavailable", reason=str(error), code=error.code)
+    missing: Figure[float] = Figure(None, reason=refused.reason)
+    return EnergyRecord(status=status, energy_per_sample_mj=missing, code=refused.code)
 
 
-def power_series(visits: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+def power_series(visits: Iterable[VisitEnergy]) -> list[tuple[float, float]]:
     """Return [seconds since the session began, watts] for each visit with a window."""
-    return [(visit["window_middle_s"], visit["power_w"]) for visit in visits if visit["energy_mj"] is not None]
+    return [
+        (visit.window_middle_s, visit.power_w)
+        for visit in visits
+        if visit.window_middle_s is not None and visit.power_w is not None
+    ]

@@ -12,6 +12,7 @@ from benchmarks.machine.readings import (
 )
 from benchmarks.meters import Meter, MeterError, Reading
 from benchmarks.policies import EnergyPolicy
+from core.metrics.figures import Figure
 from fixtures.device.nvml import NvmlError
 
 
@@ -39,8 +40,8 @@ def refuse(record: dict[str, Any], policy: EnergyPolicy) -> None:
     if record["rel_u95"] is not None and record["rel_u95"] > policy.largest_u95:
         raise MeterError(
             "TOO_UNCERTAIN",
-            f"the visits scatter: {record['energy_per_sample_mj']:.0f} mJ ± {record['rel_u95']:.0%}; expected within "
-            f"{policy.largest_u95:.0%}. Quiet the machine, or quote the graph execution",
+            f"the visits scatter: {record['energy_per_sample_mj'].value:.0f} mJ ± {record['rel_u95']:.0%}; expected "
+            f"within {policy.largest_u95:.0%}. Quiet the machine, or quote the graph execution",
         )
 
 
@@ -54,23 +55,21 @@ def meter_facts(meter: Meter) -> dict[str, Any]:
     }
 
 
-def cross_check(meter: Meter, policy: EnergyPolicy) -> dict[str, Any]:
-    """Read the same loop with a second meter, right after this one; null with a reason where there is none.
+def cross_check(meter: Meter, policy: EnergyPolicy) -> Figure[float]:
+    """Return by how much a second meter reads more of the same loop, relative, right after this one.
 
-    It finds mistakes of software: on a GPU both meters are registers of one sensor. Blocks, beside a loop.
+    Null with a reason where there is none. It finds mistakes of software: on a GPU both meters are registers of one
+    sensor. Blocks, beside a loop.
     """
     try:
         second = meter.second_meter()
         if second is None:
-            return {
-                "cross_check_rel": None,
-                "cross_check_reason": f"{meter.method} has no second meter to compare with",
-            }
+            return Figure(None, reason=f"{meter.method} has no second meter to compare with")
         first_w = meter.measure(policy.cross_check_s).power_w
         second_w = second.measure(policy.cross_check_s).power_w
     except (NvmlError, MeterError) as error:
-        return {"cross_check_rel": None, "cross_check_reason": str(error)}
-    return {"cross_check_rel": second_w / first_w - 1, "cross_check_reason": None}
+        return Figure(None, reason=str(error))
+    return Figure(second_w / first_w - 1)
 
 
 def idle_power(meter: Meter, policy: EnergyPolicy) -> Reading | None:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.metrics.records import Record, metric
+from core.metrics.figures import NOT_MEASURED, Figure, Interval, Reason
+from core.metrics.records import Record, figure, metric
+
+NO_ENERGY = Reason("reason", column="energy_reason", words="why there is no energy", after="cross_check_rel")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisitEnergy(Record):
     """One visit's window: energy of a sample, and the loop in it. Without a window, the loop over all rounds."""
 
-    energy_mj: float | None = None
-    energy_reason: str | None = None
+    energy_mj: Figure[float] = figure(reason=Reason("energy_reason"), default=NOT_MEASURED)
     energy_code: str | None = None
     loop_ms: float
     gap_share: float
@@ -28,22 +30,23 @@ class VisitEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyRecord(Record):
-    """Energy over the visits. Where it could not be measured all figures are null, with `reason` and `code`."""
+    """Energy over the visits. Where it could not be measured all figures are null, with the reason and its `code`."""
 
     section: ClassVar[str] = "energy"
     mean_power_w: float | None = metric(
         "W", None, "mean power while the loop ran", heading="power W", form=".0f", place=300, default=None
     )
-    energy_per_sample_mj: float | None = metric(
+    energy_per_sample_mj: Figure[float] = metric(
         "mJ",
         "lower",
         "energy of one sample, idle included: geometric mean of the visits",
-        reason_column="energy_reason",
+        reason=NO_ENERGY,
+        says_why=True,
         repeat="energy",
         heading="energy mJ",
         in_terminal=True,
         form=".1f",
-        default=None,
+        default=NOT_MEASURED,
     )
     method: str = metric("", None, "what measured the energy", column="energy_method", place=700, default="none")
     rel_u95: float | None = metric(
@@ -56,26 +59,23 @@ class EnergyRecord(Record):
     energy_per_token_mj: float | None = metric(
         "mJ", "lower", "energy of one token, for workloads that count tokens", default=None
     )
-    energy_per_sample_net_mj: float | None = metric(
+    energy_per_sample_net_mj: Figure[float] = metric(
         "mJ",
         "lower",
         "energy of one sample above idle",
         column="energy_net_mj",
-        interval_of="the mean of this session's visits, with the change of idle power",
-        low_column="energy_net_ci95_low_mj",
-        high_column="energy_net_ci95_high_mj",
+        interval=Interval(
+            of="the mean of this session's visits, with the change of idle power",
+            stem="net",
+            column_stem="energy_net",
+            place=910,
+        ),
+        reason=Reason("net_reason"),
         heading="net energy mJ",
         place=710,
         form=".1f",
-        default=None,
+        default=NOT_MEASURED,
     )
-    net_ci95_low_mj: float | None = metric(
-        "mJ", None, "lower end of its 95% interval", column="energy_net_ci95_low_mj", place=910, default=None
-    )
-    net_ci95_high_mj: float | None = metric(
-        "mJ", None, "upper end of its 95% interval", column="energy_net_ci95_high_mj", default=None
-    )
-    net_reason: str | None = None
     idle_power_w: float | None = metric(
         "W", None, "power with the models loaded and no loop running", place=720, default=None
     )
@@ -96,9 +96,13 @@ class EnergyRecord(Record):
     samples_per_joule: float | None = metric("samples/J", "higher", "samples for one joule", place=730, default=None)
     tokens_per_joule: float | None = metric("tokens/J", "higher", "text tokens for one joule", default=None)
     energy_delay_product_mj_ms: float | None = metric("mJ ms", "lower", "energy times time", default=None)
-    cross_check_rel: float | None = metric("", None, "integrated power against the counter", default=None)
-    cross_check_reason: str | None = None
-    reason: str | None = metric("", None, "why there is no energy", column="energy_reason", default=None)
+    cross_check_rel: Figure[float] = metric(
+        "",
+        None,
+        "integrated power against the counter",
+        reason=Reason("cross_check_reason"),
+        default=NOT_MEASURED,
+    )
     code: str | None = None
     scope: str | None = None
     passed_over: str | None = None

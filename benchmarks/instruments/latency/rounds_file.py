@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.run import BenchmarkRun
+from benchmarks.measured_case import MeasuredCase
 from core.files import write
 from fixtures.dataset.batches import FULL
 
@@ -17,7 +17,7 @@ from fixtures.dataset.batches import FULL
 FOLDER = "rounds"
 
 
-def write_rounds(path: Path, runs: Iterable[BenchmarkRun]) -> None:
+def write_rounds(path: Path, cases: Iterable[MeasuredCase]) -> None:
     """Write the timed rounds of each case, one compressed .npz file for all. Raises `OSError`.
 
     For a case such as fp16-graph the file has `fp16-graph/seconds` (float64), `fp16-graph/visit` (int16, from 1 on) and
@@ -25,11 +25,13 @@ def write_rounds(path: Path, runs: Iterable[BenchmarkRun]) -> None:
     memory: one that is written to a full disk raises again when it is garbage-collected, where no caller can catch it.
     """
     arrays: dict[str, Any] = {}
-    for run in runs:
-        visits = [number for number, timed in sorted(run.timed.items()) for _ in timed.durations_s]
-        arrays[f"{run.case.id}/seconds"] = np.array(run.durations_s, dtype=np.float64)
-        arrays[f"{run.case.id}/visit"] = np.array(visits, dtype=np.int16)
-        arrays[f"{run.case.id}/full"] = np.array([variant == FULL for variant in run.variants], dtype=np.bool_)
+    for case in cases:
+        visits = sorted(case.done, key=lambda visit: visit.number)
+        numbers = [visit.number for visit in visits for _ in visit.timed.durations_s]
+        timed = case.timed
+        arrays[f"{case.case.id}/seconds"] = np.array(timed.durations_s, dtype=np.float64)
+        arrays[f"{case.case.id}/visit"] = np.array(numbers, dtype=np.int16)
+        arrays[f"{case.case.id}/full"] = np.array([variant == FULL for variant in timed.variants], dtype=np.bool_)
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.instruments.base import AfterVisits
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.quality.timed import require_same_predictions, timed_figures
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies
-from benchmarks.run import BenchmarkRun
 from core.case import Case
 from core.files import write
+from core.metrics.figures import NOT_MEASURED, Figure
 from core.metrics.records import Record
 from core.tasks import DEFAULT_TASK
 from fixtures.dataset.decoding import decoder
@@ -55,72 +56,73 @@ class Quality(AfterVisits):
         """Return the tasks' records."""
         return [task.scoring.record for task in tasks]
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the figures; those of another case with the same precision and sequence length where it was scored.
 
         Raises `CaptureError` where the timed execution predicts something else than what was scored.
         """
-        scoring, key, once = run.task.scoring, scored_key(run.case), (run.case.task, run.case.precision)
-        with run.phase("quality"):
+        scoring, key, once = case.task.scoring, scored_key(case.case), (case.case.task, case.case.precision)
+        with case.phase("quality"):
             if key not in self._scored:
-                self._score_all(run)
+                self._score_all(case, after.cases)
             if once not in self._extras:
-                self._extras[once] = scoring.extras(run.model, run.settings)
+                self._extras[once] = scoring.extras(case.model, case.settings)
             figures = self._scored[key]
-            timed = timed_figures(run, no_logits_reason=figures["reason"])
-            require_same_predictions(timed, figures.get("kl_vs_fp32_nats"), run.case.id)
-        meaningless = scoring.validity(run.checkpoint, run.is_stand_in)
+            no_logits_reason = figures.get("avg_loss_nats", NOT_MEASURED).reason
+            timed = timed_figures(case, after, no_logits_reason)
+            divergence = figures.get("kl_vs_fp32_nats", NOT_MEASURED).value
+            require_same_predictions(timed, divergence, case.case.id)
+        meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
         return scoring.record(
-            headline=run.task.words.headline,
+            headline=case.task.words.headline,
             **figures,
             **self._extras[once],
             scored_vs_timed=timed,
-            meaningful=meaningless is None,
-            meaningful_reason=meaningless,
+            meaningful=Figure(meaningless is None, reason=meaningless),
         )
 
-    def _score_all(self, run: BenchmarkRun) -> None:
+    def _score_all(self, case: MeasuredCase, cases: Sequence[Case]) -> None:
         """Score the precisions of all cases with this sequence length; in turn where memory does not hold them all."""
-        alike = [case for case in run.cases if scored_key(case)[::2] == scored_key(run.case)[::2]]
-        names = dict.fromkeys([case.precision for case in alike] + [run.case.precision])
-        others = [PRECISIONS[name].on(run.settings.device) for name in names if not PRECISIONS[name].is_baseline]
-        if self._together and run.models.hold_together([baseline(), *others]):
+        alike = [other for other in cases if scored_key(other)[::2] == scored_key(case.case)[::2]]
+        names = dict.fromkeys([other.precision for other in alike] + [case.case.precision])
+        others = [PRECISIONS[name].on(case.settings.device) for name in names if not PRECISIONS[name].is_baseline]
+        if self._together and case.models.hold_together([baseline(), *others]):
             try:
-                self._score(run, others, with_baseline=baseline().name in names)
+                self._score(case, others, with_baseline=baseline().name in names)
                 return
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or len(others) < 2:
                     raise
                 clear_frames(error.__traceback__)  # which holds what had been allocated
         self._together = False
-        own = [] if run.precision.is_baseline else [run.precision]
-        self._score(run, own, with_baseline=run.precision.is_baseline)
+        own = [] if case.precision.is_baseline else [case.precision]
+        self._score(case, own, with_baseline=case.precision.is_baseline)
 
-    def _score(self, run: BenchmarkRun, precisions: Sequence[Precision], *, with_baseline: bool) -> None:
-        reference = scored_as(baseline(), run.baseline_model(), run.settings.device)
+    def _score(self, case: MeasuredCase, precisions: Sequence[Precision], *, with_baseline: bool) -> None:
+        reference = scored_as(baseline(), case.baseline_model(), case.settings.device)
         models = {
             precision.name: scored_as(
-                precision, run.models.get(precision, beside=baseline()).model, run.settings.device
+                precision, case.models.get(precision, beside=baseline()).model, case.settings.device
             )
             for precision in precisions
         }
-        figures = run.task.scoring.score(
-            scored_rows(run), models, reference, baseline().name if with_baseline else None
+        figures = case.task.scoring.score(
+            scored_rows(case), models, reference, baseline().name if with_baseline else None
         )
         for name, found in figures.items():
-            key = scored_key(run.case.partner(precision=name))
-            self._scored[key] = {**found.fields, **self._save(run, name, found.per_sample)}
+            key = scored_key(case.case.partner(precision=name))
+            self._scored[key] = {**found.fields, "per_sequence_file": self._save(case, name, found.per_sample)}
 
-    def _save(self, run: BenchmarkRun, precision: str, per_sample: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        task = "" if run.case.task == DEFAULT_TASK else f"{run.case.task}_"
-        name = task + precision + (f"_{run.data.sequence_length}" if run.data.is_cut else "")
-        path = run.settings.results_dir / FOLDER / f"{self._session}_{name}.npz"
+    def _save(self, case: MeasuredCase, precision: str, per_sample: Mapping[str, npt.NDArray[Any]]) -> Figure[str]:
+        task = "" if case.case.task == DEFAULT_TASK else f"{case.case.task}_"
+        name = task + precision + (f"_{case.data.sequence_length}" if case.data.is_cut else "")
+        path = case.settings.results_dir / FOLDER / f"{self._session}_{name}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, packed(per_sample))
         except OSError as error:
-            return {"per_sequence_file": None, "per_sequence_reason": f"{path} cannot be written ({error.strerror})"}
-        return {"per_sequence_file": str(path), "per_sequence_reason": None}
+            return Figure(None, reason=f"{path} cannot be written ({error.strerror})")
+        return Figure(str(path))
 
 
 def scored_key(case: Case) -> tuple[str, str, int]:
@@ -128,11 +130,11 @@ def scored_key(case: Case) -> tuple[str, str, int]:
     return case.task, case.precision, case.sequence_length
 
 
-def scored_rows(run: BenchmarkRun) -> ScoredRows:
+def scored_rows(case: MeasuredCase) -> ScoredRows:
     """Return the rows of the data that are scored."""
-    rows = slice(run.settings.quality_rows(run.dataset.num_samples, run.task.scoring.rows_on_cpu))
-    data = run.dataset.shaped(run.case.batch_size, run.case.sequence_length)  # whatever the workload makes of it
-    return ScoredRows(data.input_ids[rows], data.attention_mask[rows], data.labels[rows], partial(text_of, run))
+    rows = slice(case.settings.quality_rows(case.dataset.num_samples, case.task.scoring.rows_on_cpu))
+    data = case.dataset.shaped(case.case.batch_size, case.case.sequence_length)  # whatever the workload makes of it
+    return ScoredRows(data.input_ids[rows], data.attention_mask[rows], data.labels[rows], partial(text_of, case))
 
 
 def scored_as(precision: Precision, model: torch.nn.Module, device: torch.device) -> Scored:
@@ -151,12 +153,12 @@ def packed(per_sample: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return file.getvalue()
 
 
-def text_of(run: BenchmarkRun, sample: int) -> dict[str, Any]:
+def text_of(case: MeasuredCase, sample: int) -> dict[str, Any]:
     """Return a sample's text, or null and the reason."""
-    decode = "generated text" if run.dataset.stand_in else decoder(run.task.dataset)
+    decode = "generated text" if case.dataset.stand_in else decoder(case.task.dataset)
     if isinstance(decode, str):
         return {"text": None, "text_reason": decode}
     return {
-        "text": decode(run.data.input_ids[sample, : run.data.lengths[sample]].tolist()),
+        "text": decode(case.data.input_ids[sample, : case.data.lengths[sample]].tolist()),
         "text_reason": None,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.run import BenchmarkRun
+from benchmarks.instruments.base import AfterLastVisit
+from benchmarks.measured_case import MeasuredCase
+from core.metrics.figures import Figure
 from fixtures.executions import TRAITS, CaptureError
 from fixtures.tasks.predictions import Predictions
 from fixtures.tasks.task import TimedRecord
@@ -18,47 +20,50 @@ TOLERATED_NATS = 1e-6
 TOLERATED_SHARE = 3
 
 
-def timed_figures(run: BenchmarkRun, no_logits_reason: str | None) -> TimedRecord:
+def timed_figures(case: MeasuredCase, after: AfterLastVisit, no_logits_reason: str | None) -> TimedRecord:
     """Run the first rows through the timed execution and compare its predictions with the scorer's for those rows.
 
     Called in the precision's context. Eager execution is not run again where the session has the same precision in a
     CUDA graph, whose logits are compared with eager ones.
     """
-    graph = run.case.partner(execution=TRAITS.replayed_reference or "")
-    reason = no_logits_reason
-    if reason is None and run.workload is not FORWARD:
-        reason = f"scoring is of whole sequences; the logits of {run.case.workload} are compared with eager ones"
-    if reason is None and run.execution.traits.is_reference and graph in run.cases:
-        reason = f"{graph.id} has this comparison, and its logits are compared with eager ones"
+    reason = no_logits_reason or compared_elsewhere(case, after)
     if reason is not None:
-        return TimedRecord(
-            kl_nats=None, loss_difference_nats=None, top1_agreement=None, rows=0, targets=0, reason=reason
-        )
-    batches = run.data.batches[: max(1, ROWS[run.settings.device.type] // run.case.batch_size)]
-    predictions = Predictions(run.settings.device)
-    differences = [torch.zeros(0, device=run.settings.device)]
-    for part in run.task.scoring.timed(run.loop.run_on, run.model, run.data, batches):
+        return TimedRecord(kl_nats=Figure(None, reason=reason))
+    device, batch_size = case.settings.device, case.case.batch_size
+    batches = case.data.batches[: max(1, ROWS[device.type] // batch_size)]
+    predictions = Predictions(device)
+    differences = [torch.zeros(0, device=device)]
+    for part in case.task.scoring.timed(after.loop.run_on, case.model, case.data, batches):
         predictions.add(part.scored, part.timed)
         right = part.right[:, None]
         differences.append((part.scored.gather(1, right) - part.timed.gather(1, right))[:, 0])
-    losses = torch.cat(differences).double()
+    losses, rows = torch.cat(differences).double(), len(batches) * batch_size
     if not len(losses):
-        reason = "the rows hold nothing to answer"
+        return TimedRecord(kl_nats=Figure(None, reason="the rows hold nothing to answer"), rows=rows)
     return TimedRecord(
-        kl_nats=None if reason else float(predictions.kl_nats.double().mean()),
-        loss_difference_nats=None if reason else float(losses.mean()),
-        top1_agreement=None if reason else float(predictions.same_top.double().mean()),
-        rows=len(batches) * run.case.batch_size,
+        kl_nats=Figure(float(predictions.kl_nats.double().mean())),
+        loss_difference_nats=float(losses.mean()),
+        top1_agreement=float(predictions.same_top.double().mean()),
+        rows=rows,
         targets=len(losses),
-        reason=reason,
     )
+
+
+def compared_elsewhere(case: MeasuredCase, after: AfterLastVisit) -> str | None:
+    """Return why what is timed is not compared with what is scored, and what is compared instead; or None."""
+    if case.workload is not FORWARD:
+        return f"scoring is of whole sequences; the logits of {case.case.workload} are compared with eager ones"
+    graph = case.case.partner(execution=TRAITS.replayed_reference or "")
+    if case.execution.traits.is_reference and graph in after.cases:
+        return f"{graph.id} has this comparison, and its logits are compared with eager ones"
+    return None
 
 
 def require_same_predictions(timed: TimedRecord, kl_vs_fp32_nats: float | None, name: str) -> None:
     """Raise `CaptureError` where timed and scored predictions differ by more than the precision explains."""
     limit = max(TOLERATED_NATS, TOLERATED_SHARE * (kl_vs_fp32_nats or 0.0))
-    if timed.kl_nats is not None and not timed.kl_nats <= limit:
+    if timed.kl_nats.value is not None and not timed.kl_nats.value <= limit:
         raise CaptureError(
-            f"What {name} predicts while it is timed differs from what was scored by {timed.kl_nats:.1e} nats a "
+            f"What {name} predicts while it is timed differs from what was scored by {timed.kl_nats.value:.1e} nats a "
             f"target; expected at most {limit:.1e}. Its latency and its quality would be those of two computations."
         )

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import torch
 from torch.utils.benchmark import Timer
 
-from benchmarks.instruments.base import AfterVisits
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.roofline.flops import count_flops
 from benchmarks.kernels import Kernels, profiled_kernels
+from benchmarks.loop import ForwardLoop
+from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import CeilingPolicy, Policies
-from benchmarks.run import BenchmarkRun
+from core.metrics.figures import Figure, Reason
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
@@ -27,17 +29,21 @@ class RooflineRecord(Record):
     """Further figures of latency: what the device itself spends on a forward, and the least that it could."""
 
     section: ClassVar[str] = "latency"
-    kernel_time_ms: float | None = metric(
-        "ms", "lower", "summed time of the kernels of one forward, weighted like the median", place=420
+    kernel_time_ms: Figure[float] = metric(
+        "ms",
+        "lower",
+        "summed time of the kernels of one forward, weighted like the median",
+        reason=Reason("kernel_time_reason", after="padded_kernels"),
+        place=420,
     )
     kernels: int | None = metric("", None, "kernels of one forward of the more frequent variant")
     full_kernel_time_ms: float | None
     padded_kernel_time_ms: float | None
     full_kernels: int | None
     padded_kernels: int | None
-    kernel_time_reason: str | None
-    roofline_fraction: float | None = metric("", "higher", "the device's own limit over the latency")
-    roofline_reason: str | None
+    roofline_fraction: Figure[float] = metric(
+        "", "higher", "the device's own limit over the latency", reason=Reason("roofline_reason")
+    )
     limit_ms: float | None = metric("ms", None, "shortest time in which the device could do the work")
     limited_by: str | None
     forward_gflop: float | None
@@ -61,43 +67,44 @@ class Roofline(AfterVisits):
         self._peak_flops: dict[tuple[torch.dtype, str], float] = {}
         self._peak_bytes_per_s: float | None = None
 
-    def measure(self, run: BenchmarkRun) -> Record:
+    def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return kernel time, and the distance from the limit."""
-        device, policy = run.settings.device, self.policies.ceilings
+        device, policy, precision = case.settings.device, self.policies.ceilings, case.precision
         # The format of most products: the output layer of a quantized model is counted as if it were in it too.
-        compute = run.precision.weights if run.precision.products and run.precision.weights else run.precision.compute
-        key = (compute, run.precision.float32_products)
-        with run.phase("limits"):
-            kernels = kernel_figures(run)  # first: after the large products of a ceiling the clock is lower for a while
+        compute = precision.weights if precision.products and precision.weights else precision.compute
+        key = (compute, precision.float32_products)
+        with case.phase("limits"):
+            # First: after the large products of a ceiling the clock is lower for a while.
+            kernels = kernel_figures(case, after.loop)
             if key not in self._peak_flops:
                 self._peak_flops[key] = peak_flops(compute, device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
-            work = forward_work(run.model, run.eager, run.data.batches[0], run.precision.autocast)
-            latency_ms = statistics.geometric_mean(visit["median_ms"] for visit in run.done)
+            work = forward_work(case.model, case.eager, case.data.batches[0], precision.autocast)
+            latency_ms = statistics.geometric_mean(visit.latency.median_ms for visit in case.done)
             limits = roofline(work, self._peak_flops[key], self._peak_bytes_per_s, latency_ms)
             return RooflineRecord(**kernels, **limits)
 
 
-def kernel_figures(run: BenchmarkRun) -> dict[str, Any]:
+def kernel_figures(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]:
     """Return time and number of the kernels of a forward by variant; null with a reason on a CPU and without CUPTI."""
     figures: dict[str, Any] = dict.fromkeys(
-        ("kernel_time_ms", "kernels", "full_kernel_time_ms", "padded_kernel_time_ms", "full_kernels", "padded_kernels")
+        ("kernels", "full_kernel_time_ms", "padded_kernel_time_ms", "full_kernels", "padded_kernels")
     )
-    if run.settings.device.type != "cuda":
-        return {**figures, "kernel_time_reason": "no CUDA kernels on a CPU"}
+    if case.settings.device.type != "cuda":
+        return {**figures, "kernel_time_ms": Figure(None, reason="no CUDA kernels on a CPU")}
     by_variant: dict[str, Kernels] = {}
-    for example in run.data.examples:
-        kernels = profiled_kernels(partial(run.loop.run_on, example), run.settings.device)
+    for example in case.data.examples:
+        kernels = profiled_kernels(partial(loop.run_on, example), case.settings.device)
         if kernels is None:
-            return {**figures, "kernel_time_reason": "the profiler saw no kernel (CUPTI)"}
+            return {**figures, "kernel_time_ms": Figure(None, reason="the profiler saw no kernel (CUPTI)")}
         by_variant[example.variant] = kernels
         figures[f"{example.variant}_kernel_time_ms"] = kernels.time_ms
         figures[f"{example.variant}_kernels"] = kernels.count
-    shares = run.data.variant_shares
-    figures["kernel_time_ms"] = sum(shares[variant] * kernels.time_ms for variant, kernels in by_variant.items())
+    shares = case.data.variant_shares
+    kernel_time_ms = sum(shares[variant] * kernels.time_ms for variant, kernels in by_variant.items())
     figures["kernels"] = by_variant[max(shares, key=lambda variant: shares[variant])].count
-    return {**figures, "kernel_time_reason": None}
+    return {**figures, "kernel_time_ms": Figure(kernel_time_ms)}
 
 
 def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
@@ -169,7 +176,7 @@ def roofline(work: dict[str, Any], flops_per_s: float, bytes_per_s: float, laten
 
     `roofline_fraction` is limit / latency: 1 is as fast as the device allows. Source: Williams, Waterman and Patterson,
     Roofline (2009): the longer of the arithmetic's and the memory traffic's time. Where the FLOPs could not be counted
-    that is null, and `roofline_reason` says why.
+    that is null with the reason.
     """
     known = {
         "forward_mb": work["bytes"] / 1e6,
@@ -177,15 +184,14 @@ def roofline(work: dict[str, Any], flops_per_s: float, bytes_per_s: float, laten
         "peak_gb_per_s": bytes_per_s / 1e9,
     }
     if work["flops"] is None:
-        unknown = dict.fromkeys(("roofline_fraction", "limit_ms", "limited_by", "forward_gflop"))
-        return {**unknown, "roofline_reason": work["flops_reason"], **known}
+        unknown = dict.fromkeys(("limit_ms", "limited_by", "forward_gflop"))
+        return {"roofline_fraction": Figure(None, reason=work["flops_reason"]), **unknown, **known}
     arithmetic_ms, traffic_ms = 1000 * work["flops"] / flops_per_s, 1000 * work["bytes"] / bytes_per_s
     limit_ms = max(arithmetic_ms, traffic_ms)
     return {
-        "roofline_fraction": limit_ms / latency_ms,
+        "roofline_fraction": Figure(limit_ms / latency_ms),
         "limit_ms": limit_ms,
         "limited_by": "arithmetic" if arithmetic_ms >= traffic_ms else "memory",
         "forward_gflop": work["flops"] / 1e9,
-        "roofline_reason": None,
         **known,
     }

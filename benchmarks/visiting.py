@@ -1,0 +1,42 @@
+"""How a visit is made: warm-up, rounds, and which of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from benchmarks.loop import ForwardLoop, Rounds, run_beside
+from benchmarks.measured_case import MeasuredCase
+from benchmarks.steady_state import WarmUp, at_least, warm_up
+from benchmarks.timed_rounds import TimedRounds
+from benchmarks.visit import DeviceReads
+
+Result = TypeVar("Result")
+
+
+def settle(case: MeasuredCase, loop: ForwardLoop, number: int) -> WarmUp:
+    """Warm up until the rounds are steady, on the batches that visit `number` begins with."""
+    loop.next_index = case.first_batch(number)
+    return warm_up(loop, case.settings.warmup_rounds, case.timing)
+
+
+def measure_rounds(
+    case: MeasuredCase, loop: ForwardLoop, number: int, beside: Callable[[DeviceReads], Result]
+) -> tuple[Rounds, TimedRounds, Result]:
+    """Run the rounds of a visit while `beside` runs in a thread, and until there are enough of them.
+
+    Returns all rounds, those that count, and what `beside` returned. Rounds that a read disturbed are not timed; where
+    every one of them was, because they take longer than what is read beside them, rounds without reads are run and
+    timed instead.
+    """
+    reads = DeviceReads()
+    loop.next_index = case.first_batch(number)
+    enough = at_least(case.timing.shortest_s, case.rounds_a_visit)
+    rounds, result = run_beside(loop, lambda: beside(reads), enough)
+    everything = zip(rounds.durations_s, rounds.variants, rounds.are_undisturbed(reads.intervals_s), strict=True)
+    timed = [(duration, variant) for duration, variant, is_undisturbed in everything if is_undisturbed]
+    disturbed = len(rounds) - len(timed)
+    if not timed:
+        alone = loop.run_rounds(at_least(0.0, case.rounds_a_visit))
+        timed = list(zip(alone.durations_s, alone.variants, strict=True))
+    return rounds, TimedRounds([one for one, _ in timed], [variant for _, variant in timed], disturbed), result
