@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.runs.visits import saved_visits, was_visited
 from core.case import case_of
 from core.guards import LIMITS, finite_number
 from core.metrics import lookup
@@ -63,7 +64,7 @@ class Judgement:
     paired_status: str | None
 
 
-def drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Drift | None:
+def session_drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Drift | None:
     """Return the trend over the visits of several cases, or None where there are too few visits to tell.
 
     Each case is given as pairs of the moment of a visit, in any unit, and the time that a forward took in it. One
@@ -112,7 +113,7 @@ def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None) -> Judgemen
     if drifted is not None and drifted.is_drift:
         status = "invalid"
         reasons.append(drifted.reason)
-    elif isinstance(extra_info.get("visits"), list) and (drifted is None or not drifted.is_steady):
+    elif was_visited(extra_info) and (drifted is None or not drifted.is_steady):
         status = worse(status, "unknown")
         reasons.append(drifted.reason if drifted else "whether it drifted cannot be told: too few visits were made")
     return Judgement(status, tuple(dict.fromkeys(reasons)), drifted, paired_status)
@@ -128,18 +129,11 @@ def _drifts(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, Drift]:
     """Return the drift of each execution, over the visits of all its cases."""
     by_execution: dict[str, list[list[tuple[float, float]]]] = {}
     for item in benchmarks:
-        by_execution.setdefault(case_of(item).execution, []).append(_visits(item["extra_info"]))
-    found = {execution: drift(f"{execution} execution", cases) for execution, cases in by_execution.items()}
+        medians = [
+            (visit.started_s, visit.median_ms)
+            for visit in saved_visits(item["extra_info"])
+            if visit.started_s is not None and visit.median_ms is not None
+        ]
+        by_execution.setdefault(case_of(item).execution, []).append(medians)
+    found = {execution: session_drift(f"{execution} execution", cases) for execution, cases in by_execution.items()}
     return {execution: drifted for execution, drifted in found.items() if drifted is not None}
-
-
-def _visits(extra_info: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Return when each visit began and what a forward took in it; visits that lack either are left out."""
-    visits = extra_info.get("visits")
-    pairs = []
-    for visit in visits if isinstance(visits, list) else ():
-        if isinstance(visit, Mapping):
-            started_s, median_ms = (finite_number(visit.get(name)) for name in ("started_s", "median_ms"))
-            if started_s is not None and median_ms is not None and median_ms > 0:
-                pairs.append((started_s, median_ms))
-    return pairs

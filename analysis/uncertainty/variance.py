@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from scipy.special import chdtri
 
 from analysis.runs.saved import Run
+from analysis.runs.visits import SavedVisit, saved_visits
 from core.case import BASELINE, Case, case_of, is_own
-from core.guards import finite_number
 from core.statistics.intervals import TAIL
 
 #: Logarithms of a figure of one session's visits, by the visit's number.
@@ -87,24 +87,28 @@ def squares(values: Sequence[float]) -> float:
     return sum((value - mean) ** 2 for value in values)
 
 
-def visits_of(run: Run, name: str) -> dict[Case, dict[int, float]]:
-    """Return the logarithms of one figure of a run's visits (`median_ms`, `energy_mj`), for cases that have some."""
+def visits_of(run: Run, value_of: Callable[[SavedVisit], float | None]) -> dict[Case, dict[int, float]]:
+    """Return the logarithms of one figure of a run's visits by their numbers, for cases that have some."""
     found: dict[Case, dict[int, float]] = {}
-    for item in run.benchmarks:
-        visits = item["extra_info"].get("visits") if is_own(item) else None
-        logarithms = {}
-        for visit in filter(is_mapping, visits) if isinstance(visits, list) else ():
-            number, value = (finite_number(visit.get(key)) for key in ("number", name))
-            if number is not None and value is not None and value > 0:
-                logarithms[int(number)] = math.log(value)
+    for item in filter(is_own, run.benchmarks):
+        logarithms = {
+            visit.number: math.log(value)
+            for visit in saved_visits(item["extra_info"])
+            if visit.number is not None and (value := value_of(visit)) is not None
+        }
         if logarithms:
             found.setdefault(case_of(item), {}).update(logarithms)
     return found
 
 
-def is_mapping(value: object) -> bool:
-    """Tell whether a value of a saved run is a mapping, as a visit is."""
-    return isinstance(value, Mapping)
+def latency_of(visit: SavedVisit) -> float | None:
+    """Return the median of a visit's rounds in ms."""
+    return visit.median_ms
+
+
+def energy_of(visit: SavedVisit) -> float | None:
+    """Return the energy of a sample in a visit in mJ."""
+    return visit.energy_mj
 
 
 def gains(visits: Mapping[Case, Visits]) -> dict[Case, dict[int, float]]:
@@ -120,8 +124,8 @@ def gains(visits: Mapping[Case, Visits]) -> dict[Case, dict[int, float]]:
 
 #: The figures whose components are told, and how they come from a run.
 FIGURES: dict[str, Callable[[Run], Mapping[Case, Visits]]] = {
-    "latency": lambda run: visits_of(run, "median_ms"),
-    "speedup": lambda run: gains(visits_of(run, "median_ms")),
-    "energy": lambda run: visits_of(run, "energy_mj"),
-    "energy saving": lambda run: gains(visits_of(run, "energy_mj")),
+    "latency": lambda run: visits_of(run, latency_of),
+    "speedup": lambda run: gains(visits_of(run, latency_of)),
+    "energy": lambda run: visits_of(run, energy_of),
+    "energy saving": lambda run: gains(visits_of(run, energy_of)),
 }

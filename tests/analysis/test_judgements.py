@@ -14,7 +14,7 @@ from analysis.comparison.gates import Gate, judge
 from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
 from analysis.runs.saved import load
-from analysis.runs.validity import Drift, drift, judgements
+from analysis.runs.validity import Drift, judgements, session_drift
 from tests.support.described import described, table
 from tests.support.saved_runs import benchmark, save
 
@@ -46,14 +46,14 @@ def ends(found: Drift) -> tuple[float, float, float]:
 
 
 def test_a_straight_line_has_its_slope_and_no_width():
-    found = drift("x", [[(0.0, 1.0), (1.0, 1.1), (2.0, 1.21)]])  # 10% more in each step of two
+    found = session_drift("x", [[(0.0, 1.0), (1.0, 1.1), (2.0, 1.21)]])  # 10% more in each step of two
     assert ends(found) == pytest.approx((0.21, 0.21, 0.21), abs=1e-6)
 
 
 def test_the_scatter_about_the_line_is_its_width():
     # Logarithms 0, 0.03, 0 have no slope; residuals -0.01, 0.02, -0.01, one degree of freedom, moments' spread 2.
     half_width = T_1 * math.sqrt((0.01**2 + 0.02**2 + 0.01**2) / 1 / 2)
-    found = drift("x", [of_logs((0, 0.0), (1, 0.03), (2, 0.0))])
+    found = session_drift("x", [of_logs((0, 0.0), (1, 0.03), (2, 0.0))])
     expected = 0.0, math.exp(-2 * half_width) - 1, math.exp(2 * half_width) - 1
     assert ends(found) == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
@@ -61,8 +61,8 @@ def test_the_scatter_about_the_line_is_its_width():
 def test_cases_share_a_slope_and_have_means_of_their_own():
     # Both rise by 0.1 in two units; the second case is 148 times as slow. From the first visit at 0 to the last at 3.
     cases = [of_logs((0, 0.0), (2, 0.1)), of_logs((1, 5.0), (3, 5.1))]
-    assert ends(drift("x", cases)) == pytest.approx([math.exp(0.15) - 1] * 3, abs=1e-6)
-    assert drift("x", cases[:1]) is None  # two visits of one case leave nothing to tell the scatter by
+    assert ends(session_drift("x", cases)) == pytest.approx([math.exp(0.15) - 1] * 3, abs=1e-6)
+    assert session_drift("x", cases[:1]) is None  # two visits of one case leave nothing to tell the scatter by
 
 
 def test_cases_that_differ_in_their_slope_widen_the_interval():
@@ -70,17 +70,17 @@ def test_cases_that_differ_in_their_slope_widen_the_interval():
     cases = [of_logs((0, 0.0), (2, 0.1)), of_logs((1, 5.0), (3, 5.3))]
     half_width = T_1 * math.sqrt(4 * 0.05**2 / 1 / 4)
     expected = [math.exp(3 * slope) - 1 for slope in (0.1, 0.1 - half_width, 0.1 + half_width)]
-    assert ends(drift("x", cases)) == pytest.approx(expected, rel=1e-4)
+    assert ends(session_drift("x", cases)) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("cases", [[], [[]], [[(0.0, 5.0)], [(1.0, 6.0)]], [[(3.0, 5.0), (3.0, 5.1), (3.0, 5.2)]]])
 def test_too_few_visits_or_a_single_moment_tell_nothing(cases):
-    assert drift("x", cases) is None
+    assert session_drift("x", cases) is None
 
 
 def test_a_case_with_one_visit_adds_nothing_to_the_others():
     known = of_logs((0, 0.0), (1, 0.03), (2, 0.0))
-    assert drift("x", [known, [(100.0, 9.0)]]) == drift("x", [known])
+    assert session_drift("x", [known, [(100.0, 9.0)]]) == session_drift("x", [known])
 
 
 logs = st.lists(st.floats(-0.5, 0.5), min_size=3, max_size=6)
@@ -91,7 +91,7 @@ def test_neither_units_nor_the_order_of_cases_nor_the_speed_of_one_change_a_drif
     known = [of_logs(*enumerate(case)) for case in cases]
     other = [[(unit * moment, value * (factor if case is known[0] else 1)) for moment, value in case] for case in known]
     shuffler.shuffle(other)
-    assert ends(drift("x", other)) == pytest.approx(ends(drift("x", known)), rel=1e-5, abs=1e-5)
+    assert ends(session_drift("x", other)) == pytest.approx(ends(session_drift("x", known)), rel=1e-5, abs=1e-5)
 
 
 def noisy_visits(generator: random.Random, cases: int, visits: int, noise: float, change: float = 0.0) -> list:
@@ -108,14 +108,14 @@ def noisy_visits(generator: random.Random, cases: int, visits: int, noise: float
 @pytest.mark.parametrize("noise", [0.002, 0.01, 0.03])
 def test_a_steady_machine_is_hardly_ever_called_invalid(cases, visits, noise):
     generator = random.Random(7)
-    alarms = [drift("x", noisy_visits(generator, cases, visits, noise)).is_drift for _ in range(400)]
+    alarms = [session_drift("x", noisy_visits(generator, cases, visits, noise)).is_drift for _ in range(400)]
     assert sum(alarms) / len(alarms) <= 0.05
 
 
 @pytest.mark.parametrize("noise", [0.002, 0.01])
 def test_a_machine_that_slows_down_by_a_tenth_is_noticed(noise):
     generator = random.Random(8)
-    alarms = [drift("x", noisy_visits(generator, 6, 5, noise, 0.1)).is_drift for _ in range(200)]
+    alarms = [session_drift("x", noisy_visits(generator, 6, 5, noise, 0.1)).is_drift for _ in range(200)]
     assert sum(alarms) / len(alarms) >= 0.95
 
 
@@ -127,7 +127,7 @@ def test_the_interval_of_a_drift_holds_it_9_times_in_10(cases, visits, change):
         known = noisy_visits(generator, cases, visits, 0.01, change)
         moments = [moment for case in known for moment, _ in case]
         true = math.expm1(math.log1p(change) / visits * (max(moments) - min(moments)))
-        found = drift("x", known)
+        found = session_drift("x", known)
         hits += found.low_rel <= true <= found.high_rel
     assert hits / repeats == pytest.approx(0.9, abs=3 * math.sqrt(0.9 * 0.1 / repeats))
 

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.comparison.variance import variance_markdown
 from analysis.runs.saved import load
-from analysis.uncertainty.variance import FIGURES, Spread, components, gains, visits_of
+from analysis.uncertainty.variance import FIGURES, Spread, components, energy_of, gains, latency_of, visits_of
 from core.case import Case
 from core.errors import InputError
 from tests.support.saved_runs import benchmark, save
@@ -89,8 +89,8 @@ def session_of(tmp_path, name: str, medians_ms: list[float]):
 
 def test_a_runs_visits_are_read_and_one_that_failed_is_left_out(tmp_path):
     run = session_of(tmp_path, "a", [1.0, math.e])
-    assert visits_of(run, "median_ms") == {Case("fp16", "graph"): {1: 0.0, 2: pytest.approx(1.0)}}
-    assert visits_of(run, "energy_mj") == {}
+    assert visits_of(run, latency_of) == {Case("fp16", "graph"): {1: 0.0, 2: pytest.approx(1.0)}}
+    assert visits_of(run, energy_of) == {}
     assert list(FIGURES) == ["latency", "speedup", "energy", "energy saving"]
 
 
