@@ -9,7 +9,7 @@ import torch
 from tabulate import tabulate
 
 from analysis.report.plots import PLOTS
-from benchmarks.instruments import INSTRUMENTS, in_order
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order
 from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
 from benchmarks.seconds import SecondsRecord
@@ -70,7 +70,7 @@ def kinds(device: torch.device) -> Iterator[tuple[str, list[Line]]]:
     yield "tasks (--task)", [Line(one.name, one.description) for one in TASKS.values()]
     yield "datasets (python -m data_prep --name)", [Line(one.name, described(one)) for one in DATASETS.values()]
     yield "model families (--model)", [Line(one.name, one.description) for one in FAMILIES.values()]
-    yield "instruments, in their order", [Line(one.name, one.description) for one in in_order(INSTRUMENTS)]
+    yield "instruments, in their order", [Line(one.name, one.description) for one in in_measuring_order(INSTRUMENTS)]
     meters = sorted(METERS.values(), key=lambda one: one.rank)
     yield f"meters (--energy), on {device}, the best first", [metered(one, device) for one in meters]
     yield "pictures", [Line(one.name, one.description) for one in PLOTS.values()]
@@ -98,7 +98,7 @@ def metered(source: MeterSource, device: torch.device) -> Line:
 
 def metrics() -> Iterator[Line]:
     """Give a line for each metric of any task, with its unit and direction."""
-    instruments = [instrument(Policies()) for instrument in in_order(INSTRUMENTS)]
+    instruments = [instrument(Policies()) for instrument in in_measuring_order(INSTRUMENTS)]
     records = [record for instrument in instruments for record in instrument.records(list(TASKS.values()))]
     for metric in catalogue([*records, SecondsRecord]):
         facts = ", ".join(filter(None, (metric["unit"], metric["better"] and f"{metric['better']} is better")))

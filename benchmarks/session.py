@@ -17,7 +17,7 @@ from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
 from analysis.uncertainty.repeat import repeat_intervals
-from benchmarks.instruments import INSTRUMENTS, in_order
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit
 from benchmarks.loop import ForwardLoop
 from benchmarks.machine.environment import environment, essentials
@@ -94,7 +94,7 @@ class Session:
             for precision in settings.precisions
             for execution in settings.executions
         ]
-        instruments = tuple(instrument(policies) for instrument in in_order(INSTRUMENTS))
+        instruments = tuple(instrument(policies) for instrument in in_measuring_order(INSTRUMENTS))
         return cls(settings, policies, {case.id: case for case in cases}, instruments)
 
     @property

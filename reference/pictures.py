@@ -18,7 +18,7 @@ from reference import series
 from reference.runs import saved
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
-#: Of each picture the series, and what a report calls it.
+#: For each picture, the series that it is drawn from and the name that a report gives it.
 PICTURES = {
     "precisions_overview.png": (series.COMPILED, "overview.png"),
     "precisions_frontier_energy.png": (series.COMPILED, "frontier_energy.png"),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.report.table import tables
 from analysis.runs.saved import Run
-from analysis.uncertainty.repeat import SAVING, Repeat, joined, repeats
+from analysis.uncertainty.repeat import SAVING, Repeat, joint_repeat, repeats
 from core.case import BASELINE, Case
 from core.guards import LIMITS
 from core.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
@@ -34,7 +34,7 @@ MOVED_BY_DRIFT = ("latency", "energy")
 Columns = dict[Any, list[Any]]
 
 
-class Interval(NamedTuple):
+class ChangeInterval(NamedTuple):
     """The 95% interval of a relative change, and what it is of; the ends are None beyond what a float can hold."""
 
     low_rel: float | None
@@ -54,7 +54,7 @@ class Change:
     before: float | None
     after: float | None
     change_rel: float | None
-    interval: Interval | None
+    interval: ChangeInterval | None
     runs: tuple[int, int]
     verdict: str
     #: Why there is no verdict.
@@ -98,15 +98,15 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
             is_its_own = isinstance(metric, Ratio) and case.precision == BASELINE  # 1 in any run
             if metric.better and (len(first) or len(second)) and not is_its_own:
                 numbers = (*first_runs, *(len(before) + number for number in second_runs))
-                repeat = joined(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
+                repeat = joint_repeat(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
-                compared.append(one if is_steady(rows, metric) else without_verdict(one, drift_reason(rows)))
+                compared.append(one if may_be_judged(rows, metric) else without_verdict(one, drift_reason(rows)))
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
         return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
     return holm(compared)
 
 
-def is_steady(rows: Iterable[Columns], metric: Column) -> bool:
+def may_be_judged(rows: Iterable[Columns], metric: Column) -> bool:
     """Tell whether a drift in one of the runs leaves a verdict on a metric possible."""
     if metric.repeat not in MOVED_BY_DRIFT:
         return True
@@ -173,11 +173,11 @@ def logarithms(metric: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def interval_of(
     metric: Column, before: npt.NDArray[Any], after: npt.NDArray[Any], repeat: Repeat | None
-) -> Interval | None:
+) -> ChangeInterval | None:
     """Return the interval of the change from logarithms of values to others, None where nothing says it."""
     centre, counts = float(after.mean() - before.mean()), (len(before), len(after))
     if metric.repeat == SAME:
-        return Interval(expm1(centre), expm1(centre), "same in every session", float(centre == 0))
+        return ChangeInterval(expm1(centre), expm1(centre), "same in every session", float(centre == 0))
     if repeat is not None:
         repeat = at_least_as_given(repeat, before, after)
         half_width, of = repeat.half_width(*counts), f"a repeat{' (assumed)' if repeat.assumed else ''}"
@@ -187,7 +187,7 @@ def interval_of(
         half_width, of, p_value = found.half_width, "the mean over runs", found.p_value
     else:
         return None
-    return Interval(expm1(centre - half_width), expm1(centre + half_width), of, p_value)
+    return ChangeInterval(expm1(centre - half_width), expm1(centre + half_width), of, p_value)
 
 
 def at_least_as_given(repeat: Repeat, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> Repeat:
@@ -210,7 +210,9 @@ def expm1(logarithm: float) -> float | None:
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
-def change_verdict(better: str, runs: tuple[int, int], change_rel: float | None, interval: Interval | None) -> str:
+def change_verdict(
+    better: str, runs: tuple[int, int], change_rel: float | None, interval: ChangeInterval | None
+) -> str:
     """Return better, worse, same or undecided; `indicative` without an interval, `missing` where a side has no run.
 
     Better or worse needs a change that is improbable where nothing changed; the same, an interval within 1%.

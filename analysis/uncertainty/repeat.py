@@ -107,7 +107,7 @@ def repeat(visits: Sequence[float], spread: tuple[float, int] | None, floor: Flo
     return Repeat(statistics.fmean(visits), u, freedom, source, floor.assumed)
 
 
-def joined(found: Iterable[Repeat | None]) -> Repeat | None:
+def joint_repeat(found: Iterable[Repeat | None]) -> Repeat | None:
     """Return what several sessions say of one figure: the mean of their variances; None where one of them has none."""
     listed = list(found)
     known = [one for one in listed if one is not None]

@@ -6,7 +6,7 @@ from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, is_ins
 from core.errors import DeclarationError
 from core.registry import Registry
 
-__all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_order"]
+__all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_measuring_order"]
 
 #: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
 #: measure in a visit come first; the others would disturb one, and run after the last visit of the session. What is not
@@ -24,7 +24,7 @@ ORDER = (
 )
 
 
-def in_order(instruments: Registry[type[Instrument]]) -> tuple[type[Instrument], ...]:
+def in_measuring_order(instruments: Registry[type[Instrument]]) -> tuple[type[Instrument], ...]:
     """Return the instruments in the order in which they measure.
 
     Raises `DeclarationError` where one would never be asked to.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from benchmarks.instruments.base import InVisit
 from benchmarks.machine.readings import (
     DISQUALIFYING_POLICIES,
-    POLICIES,
+    VIOLATION_POLICIES,
     Snapshot,
     other_processes,
     others_load,
@@ -99,7 +99,7 @@ class Validity(InVisit):
 
 def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -> VisitState:
     """Return what two snapshots, and what was read between them, say of a visit."""
-    violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in POLICIES}
+    violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in VIOLATION_POLICIES}
     others, load, stolen = other_processes(after), others_load(before, after), steal_share(before, after)
     return VisitState(
         sm_clock_mhz=running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
@@ -146,15 +146,15 @@ def validity(visits: Sequence[VisitState], emulated: str | None) -> dict[str, An
     decides could be read. Readings that the platform does not have decide nothing. `emulated` is why the precision is
     not native, or None.
     """
-    violations = {policy: largest(visit.violation_share[policy] for visit in visits) for policy in POLICIES}
+    violations = {policy: largest(visit.violation_share[policy] for visit in visits) for policy in VIOLATION_POLICIES}
     others, load, stolen = (
         largest(getattr(visit, name) for visit in visits)
         for name in ("other_processes", "other_cpu_load", "cpu_steal_share")
     )
-    clocks = known(visits, "sm_clock_mhz")
+    clocks = readings_of(visits, "sm_clock_mhz")
     reasons = [emulated] if emulated else []
     reasons += [*reasons_of(violations, others, load, stolen), *clock_reasons(clocks)]
-    unknown = joined(visits, "unknown")
+    unknown = reasons_by_reading(visits, "unknown")
     valid = None if unknown else True
     if reasons:
         valid = False
@@ -163,7 +163,7 @@ def validity(visits: Sequence[VisitState], emulated: str | None) -> dict[str, An
         "status": {True: "valid", False: "invalid", None: "unknown"}[valid],
         "reasons": reasons,
         "unknown": unknown,
-        "unreadable": joined(visits, "unreadable"),
+        "unreadable": reasons_by_reading(visits, "unreadable"),
         "native": emulated is None,
         "throttle": {
             "violation_share": violations,
@@ -189,16 +189,16 @@ def clock_reasons(clocks_mhz: Sequence[int]) -> list[str]:
     ]
 
 
-def known(visits: Iterable[VisitState], name: str) -> list[Any]:
+def readings_of(visits: Iterable[VisitState], name: str) -> list[Any]:
     """Return a reading of each visit that has it."""
     return [value for visit in visits if (value := getattr(visit, name)) is not None]
 
 
 def largest(values: Iterable[Any]) -> Any:  # noqa: ANN401
-    """Return the largest of the values that are known, or None."""
+    """Return the largest of the values that are readings_of, or None."""
     return max((value for value in values if value is not None), default=None)
 
 
-def joined(visits: Iterable[VisitState], name: str) -> dict[str, str]:
+def reasons_by_reading(visits: Iterable[VisitState], name: str) -> dict[str, str]:
     """Return the reasons of all visits by their reading."""
     return {reading: reason for visit in visits for reading, reason in getattr(visit, name).items()}

@@ -79,7 +79,7 @@ def gpu(device: torch.device) -> dict[str, Any]:
     try:
         board = open_gpu(device)
         driver, driver_reason = board.driver_version(), None
-        state = {name: told(getattr(board, method)) for name, method in STATE.items()}
+        state = {name: value_or_none(getattr(board, method)) for name, method in STATE.items()}
     except NvmlError as error:
         driver, driver_reason = None, str(error)
     return {
@@ -94,7 +94,7 @@ def gpu(device: torch.device) -> dict[str, Any]:
     }
 
 
-def told(reader: Callable[[], Any]) -> Any:  # noqa: ANN401
+def value_or_none(reader: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Return what NVML tells, or None."""
     try:
         return reader()

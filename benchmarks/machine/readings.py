@@ -18,7 +18,7 @@ from fixtures.device.nvml import Gpu, NvmlError, open_gpu
 #: NVML's answer where a platform does not have a reading at all.
 NOT_SUPPORTED = "NVML_ERROR_NOT_SUPPORTED"
 #: Policies whose violation counters are kept. POWER is normal on a board that runs at its limit; the others are not.
-POLICIES = ("POWER", "THERMAL", "BOARD_LIMIT", "RELIABILITY")
+VIOLATION_POLICIES = ("POWER", "THERMAL", "BOARD_LIMIT", "RELIABILITY")
 DISQUALIFYING_POLICIES = ("THERMAL", "BOARD_LIMIT", "RELIABILITY")
 
 
@@ -87,7 +87,7 @@ def read_gpu(gpu: Gpu) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
         "power_limit_w": gpu.power_limit_w,
         "throttle_reasons": gpu.throttle_reasons,
         "compute_pids": gpu.compute_pids,
-        **{f"{policy}_ns": partial(gpu.violation_ns, policy) for policy in POLICIES},
+        **{f"{policy}_ns": partial(gpu.violation_ns, policy) for policy in VIOLATION_POLICIES},
     }
     readings: dict[str, Any] = {}
     unknown: dict[str, str] = {}

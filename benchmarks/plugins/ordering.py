@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if name_of(item) in (None, *session.cases)]  # a test for no case is none
     measuring = [item for item in items if name_of(item) is not None]
     integrity = [item for item in items if item.get_closest_marker("integrity")]
-    visits = in_order([item for item in measuring if visit_of(item) is not None], session)
+    visits = ordered_visits([item for item in measuring if visit_of(item) is not None], session)
     config.stash[POSITIONS] = {
         (str(name_of(item)), visit_of(item) or 0): place for place, item in enumerate(visits, start=1)
     }
@@ -51,7 +51,7 @@ def is_replayed(item: pytest.Item, session: Session) -> bool:
     return TRAITS[case_of(item, session).execution].is_replayed
 
 
-def in_order(visits: list[pytest.Item], session: Session) -> list[pytest.Item]:
+def ordered_visits(visits: list[pytest.Item], session: Session) -> list[pytest.Item]:
     """Return the tests that make visits, in the rows of the session's randomized Latin squares."""
     by_visit = {(str(name_of(item)), visit_of(item)): item for item in visits}
     names = {name for name, _ in by_visit}

@@ -52,7 +52,7 @@ class Catalogue:
             if metric.is_number != READ_BY_NAME.get(metric.column, metric.is_number):
                 kind = "a number" if READ_BY_NAME[metric.column] else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        return cls(tuple(in_order(with_known_repeat(with_known_place(metric)) for metric in own.metrics)))
+        return cls(tuple(by_place(with_known_repeat(with_known_place(metric)) for metric in own.metrics)))
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:
@@ -65,7 +65,7 @@ class Catalogue:
         for metric in (metric for catalogue in catalogues for metric in catalogue.metrics):
             earlier = by_column.get(metric.column, metric)
             by_column[metric.column] = metric if metric.place is not None else replace(metric, place=earlier.place)
-        return cls(tuple(in_order(by_column.values())))
+        return cls(tuple(by_place(by_column.values())))
 
     @property
     def undescribed(self) -> tuple[Column, ...]:
@@ -106,6 +106,6 @@ def with_known_place(metric: Metric) -> Metric:
     return metric if metric.place is not None else replace(metric, place=PLACES.get(metric.column))
 
 
-def in_order(metrics: Iterable[Metric]) -> list[Metric]:
+def by_place(metrics: Iterable[Metric]) -> list[Metric]:
     """Return metrics by their places, those of one place and those without one in the order given; the latter last."""
     return sorted(metrics, key=lambda metric: (metric.place is None, metric.place or 0.0))

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.errors import DeclarationError, InputError
-from core.metrics.catalogue import in_order
+from core.metrics.catalogue import by_place
 from core.metrics.columns import Metric
 from core.metrics.keys import keys_of, members_of
 from core.metrics.records import Record
@@ -69,4 +69,4 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
             Metric.from_json(asdict(metric))
         except InputError as error:  # a mistake of whoever declared it, not of a user
             raise DeclarationError(f"the metric {metric.path} cannot be read from a saved run: {error}") from error
-    return [asdict(metric) for metric in in_order(described)]
+    return [asdict(metric) for metric in by_place(described)]

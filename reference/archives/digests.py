@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from core.errors import InputError
 
-#: Of the archives, in their folder; and of an archive's members, in the archive.
+#: The name of the file with digests: of the archives in their folder, and of its members in an archive.
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 

@@ -25,9 +25,9 @@ SUFFIX = ".tar.xz"
 HOST = re.compile(r"[a-z0-9]+_[a-z0-9]+")
 #: A path in the folder of a host: no part of it begins with a dot or is empty.
 NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*){0,3}", re.ASCII)
-#: Of all members of an archive; the largest holds some 3 MB.
+#: Bytes of all members of an archive together, at most; the largest archive has some 3 MB.
 MOST_BYTES = 256 * 2**20
-#: Of liblzma: more than its highest preset takes.
+#: Bytes that liblzma may take, which are more than its highest preset needs.
 MOST_MEMORY = 128 * 2**20
 
 

@@ -20,7 +20,7 @@ from core.errors import InputError
 #: What a part's placeholders stand for: text, numbers, tables, or lists of these for a loop.
 Figures = Mapping[str, Any]
 PART = re.compile(r"(<!-- figures: (\w+) -->\n)((?:(?!<!-- figures).)*?)(\n<!-- end of figures -->)", re.DOTALL)
-#: Of a line of a page.
+#: Characters of a line of a page, at most.
 WIDTH = 140
 #: Where an item of a list begins, with its indent.
 ITEM = re.compile(r"^(?= *- )", re.MULTILINE)

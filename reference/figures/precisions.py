@@ -11,7 +11,7 @@ from reference.texts import COUNTS, PRECISIONS, grid, listed, short, span
 
 #: One session of every precision, in a graph and compiled.
 BOTH = series.PRECISIONS
-#: Of which some parts show four.
+#: The four that some parts of the pages show.
 CHOSEN = ("fp32", "fp16", "int8", "fp8")
 #: Linear ones of GPT-2 small, without the output layer.
 LAYERS = 48

@@ -25,7 +25,7 @@ from reference.variance.checks import (
     visits_of_case,
 )
 
-#: Of a batch: all its masks are ones, or not.
+#: The variants of a batch: all its masks are ones, or not.
 VARIANTS = ("full", "padded")
 
 

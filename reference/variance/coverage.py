@@ -31,7 +31,7 @@ from reference.texts import Count
 
 EXECUTIONS = ("graph", "eager")
 COMPARED = ("median_latency_ms", "speedup_vs_fp32", "energy_per_sample_mj", "energy_reduction_vs_fp32")
-#: Of each host, and of each execution and figure.
+#: The coverage of each host, by execution and figure.
 Found = dict[str, dict[tuple[str, str], Coverage]]
 
 

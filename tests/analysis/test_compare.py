@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.comparison.changes import Interval, change, change_verdict, changes, holm
+from analysis.comparison.changes import ChangeInterval, change, change_verdict, changes, holm
 from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.runs.saved import Run
@@ -86,7 +86,7 @@ def test_verdicts(before, after, expected):
 )
 def test_a_verdict_needs_an_interval_without_zero(interval, expected):
     excludes_zero = interval[0] > 0 or interval[1] < 0
-    found = Interval(*interval, "a test", 0.049 if excludes_zero else 0.051)
+    found = ChangeInterval(*interval, "a test", 0.049 if excludes_zero else 0.051)
     assert change_verdict("lower", (3, 3), sum(interval) / 2, found) == expected
 
 

@@ -15,7 +15,7 @@ from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
 from analysis.uncertainty.coverage import IDEAL, coverage
 from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series
-from analysis.uncertainty.repeat import ONE_VISIT, joined, repeat, repeat_intervals, repeats
+from analysis.uncertainty.repeat import ONE_VISIT, joint_repeat, repeat, repeat_intervals, repeats
 from analysis.uncertainty.variance import FIGURES, components
 from core.case import Case
 from core.executions import USUAL
@@ -59,9 +59,9 @@ def test_the_ends_of_a_saving_are_those_of_its_gain():
 
 def test_sessions_are_joined_by_their_variances():
     one, other = (repeat([0.0] * 5, (0.0, 8), Floor(s, None, 9, "x")) for s in (0.03, 0.01))
-    assert joined([one, other]).u == pytest.approx(math.sqrt((0.0009 + 0.0001) / 2))
-    assert joined([one, None]) is None  # nothing says how far that session's repeat may differ
-    assert joined([]) is None
+    assert joint_repeat([one, other]).u == pytest.approx(math.sqrt((0.0009 + 0.0001) / 2))
+    assert joint_repeat([one, None]) is None  # nothing says how far that session's repeat may differ
+    assert joint_repeat([]) is None
 
 
 def test_a_p_value_and_the_interval_agree():

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.instruments.energy.figures import MeteredWindow, drift, figures, marks, net_energy, relative_u95
+from benchmarks.instruments.energy.figures import (
+    MeteredWindow,
+    energy_drift,
+    energy_figures,
+    marks,
+    net_energy,
+    relative_u95,
+)
 from benchmarks.instruments.energy.instrument import power_series
 from benchmarks.instruments.energy.metering import metered_window
 from benchmarks.instruments.energy.records import VisitEnergy
@@ -130,7 +137,7 @@ FOUR = [window(2000, 200), window(2020, 202), window(1980, 198), window(2000, 20
 
 
 def test_figures_by_hand():
-    found = figures(FOUR, [idle(100), idle(100)], batch_size=1, tokens_per_forward=50)
+    found = energy_figures(FOUR, [idle(100), idle(100)], batch_size=1, tokens_per_forward=50)
     energy_mj = 2000 * (1.01 * 0.99) ** 0.25
     assert found["energy_per_sample_mj"].value == pytest.approx(energy_mj)
     assert found["mean_power_w"] == pytest.approx(200)
@@ -146,24 +153,24 @@ def test_figures_by_hand():
 
 
 def test_tokens_per_joule_count_the_tokens_of_a_sample_not_of_a_forward():
-    found = figures(FOUR, [idle(100)], batch_size=5, tokens_per_forward=50)
+    found = energy_figures(FOUR, [idle(100)], batch_size=5, tokens_per_forward=50)
     assert found["tokens_per_joule"] == pytest.approx(10 * found["samples_per_joule"])
 
 
 def test_energy_and_time_are_geometric_means_of_the_visits():
-    found = figures([window(1000, 200, 5.0), window(4000, 200, 20.0)], [idle(100)], 1, 50)
+    found = energy_figures([window(1000, 200, 5.0), window(4000, 200, 20.0)], [idle(100)], 1, 50)
     assert found["energy_per_sample_mj"].value == pytest.approx(2000)
     assert found["loop_ms"] == pytest.approx(10)
     assert found["energy_delay_product_mj_ms"] == pytest.approx(20_000)
 
 
 def test_gaps_and_power_are_means_of_the_visits():
-    found = figures([window(2000, 190, gap_share=0.1), window(2000, 210, gap_share=0.3)], [idle(100)], 1, 50)
+    found = energy_figures([window(2000, 190, gap_share=0.1), window(2000, 210, gap_share=0.3)], [idle(100)], 1, 50)
     assert (found["gap_share"], found["mean_power_w"]) == pytest.approx((0.2, 200))
 
 
 def test_one_visit_has_an_energy_and_no_uncertainty():
-    found = figures(FOUR[:1], [idle(100)], 1, 50)
+    found = energy_figures(FOUR[:1], [idle(100)], 1, 50)
     assert found["energy_per_sample_mj"].value == pytest.approx(2000)
     assert (found["rel_u95"], found["drift_rel"], found["drift_u95_rel"]) == (None, 0, None)
     assert found["energy_per_sample_net_mj"] == Figure(pytest.approx(1000))
@@ -204,7 +211,7 @@ def test_a_sample_of_a_batch_bears_its_share_of_idle_power():
 
 def test_power_that_is_hardly_above_idle_has_no_net_energy():
     windows = [window(2000, 200), window(2060, 206), window(1940, 194)]
-    found = figures(windows, [idle(190), idle(192)], 1, 50)
+    found = energy_figures(windows, [idle(190), idle(192)], 1, 50)
     reason = "200 W is not clearly above the idle power of 191 W"
     assert found["energy_per_sample_net_mj"] == Figure(None, reason=reason)
 
@@ -236,12 +243,12 @@ def test_resolution_adds_to_the_spread_as_errors_do():
 
 
 def test_drift_is_the_rise_of_a_line_through_the_windows():
-    assert drift([1.0, 1.01, 1.02, 1.03]) == pytest.approx((0.03 / 1.015, 0), abs=1e-9)
-    assert drift([2.0, 2.0, 2.0]) == (0, 0)
-    assert drift([2.0, 2.2]) == (pytest.approx(0.2 / 2.1), math.inf)
-    assert drift([2.0]) == (0, math.inf)
+    assert energy_drift([1.0, 1.01, 1.02, 1.03]) == pytest.approx((0.03 / 1.015, 0), abs=1e-9)
+    assert energy_drift([2.0, 2.0, 2.0]) == (0, 0)
+    assert energy_drift([2.0, 2.2]) == (pytest.approx(0.2 / 2.1), math.inf)
+    assert energy_drift([2.0]) == (0, math.inf)
     # Residuals 1, -2, 1 of the line 1, 2, 3: the slope's standard error is sqrt(6 / 1 / 2), times t(1, .975) and 2 / 2.
-    assert drift([2.0, 0.0, 4.0]) == pytest.approx((1.0, 12.7062 * math.sqrt(3)), rel=1e-4)
+    assert energy_drift([2.0, 0.0, 4.0]) == pytest.approx((1.0, 12.7062 * math.sqrt(3)), rel=1e-4)
 
 
 PLAIN = {"rel_u95": 0.05, "drift_rel": 0.0, "drift_u95_rel": 0.01, "gap_share": 0.1}

@@ -18,7 +18,7 @@ from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.runs.saved import load
-from benchmarks.instruments import INSTRUMENTS, in_order, numerics
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order, numerics
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
 from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
@@ -227,7 +227,7 @@ def test_an_instrument_that_would_never_run_is_refused(monkeypatch):
 
     register(monkeypatch, INSTRUMENTS, Neither)
     with pytest.raises(DeclarationError, match="neither is neither an InVisit nor an AfterVisits"):
-        in_order(INSTRUMENTS)
+        in_measuring_order(INSTRUMENTS)
 
 
 @pytest.mark.parametrize("value", [torch.tensor(3), np.int64(3), [3]])

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from benchmarks.instruments import INSTRUMENTS, in_order
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order
 from benchmarks.instruments.latency.statistics import LatencyRecord
 from benchmarks.policies import Policies
 from core.errors import InputError
@@ -78,7 +78,7 @@ def with_field_behind(record: type[Record], name: str, added: str) -> type[Recor
 def test_a_field_behind_p99_is_the_column_behind_it(tmp_path, monkeypatch, task):
     monkeypatch.setattr("analysis.report.plots.rendered", lambda figure, form: b"<svg/>")
     more = with_field_behind(LatencyRecord, "p99_ms", "p999_latency_ms")
-    records = [record for one in in_order(INSTRUMENTS) for record in one(Policies()).records([TASKS[task]])]
+    records = [record for one in in_measuring_order(INSTRUMENTS) for record in one(Policies()).records([TASKS[task]])]
     described = catalogue([more if record is LatencyRecord else record for record in records])
     environment = {CATALOGUE_KEY: described, TASKS_KEY: as_json({task: TASKS[task].words})}
     item = benchmark("fp32", 1.0)

@@ -35,7 +35,7 @@ class MeteredWindow:
     rel_u: float
 
 
-def figures(
+def energy_figures(
     windows: Sequence[MeteredWindow], idle: Sequence[Reading], batch_size: int, tokens_per_forward: float
 ) -> dict[str, Any]:
     """Return energy per sample, total and above idle, with the uncertainty of their means over the windows.
@@ -45,7 +45,7 @@ def figures(
     """
     energy_mj = statistics.geometric_mean([window.energy_mj for window in windows])
     loop_ms = statistics.geometric_mean([window.loop_ms for window in windows])
-    drifted, drift_u95 = drift([window.energy_mj for window in windows])
+    drifted, drift_u95 = energy_drift([window.energy_mj for window in windows])
     return {
         "energy_per_sample_mj": Figure(energy_mj),
         "rel_u95": relative_u95([w.energy_mj for w in windows], [w.rel_u for w in windows]),
@@ -108,7 +108,7 @@ def relative_u95(values: Sequence[float], resolutions: Sequence[float]) -> float
     return math.hypot(spread, resolution)
 
 
-def drift(values: Sequence[float]) -> tuple[float, float]:
+def energy_drift(values: Sequence[float]) -> tuple[float, float]:
     """Return the change from the first to the last window, and its 95% half-width, both relative to their mean.
 
     Of a straight line by least squares; with one window nothing changes, and of fewer than three nothing is known of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.instruments.base import InVisit
-from benchmarks.instruments.energy.figures import MeteredWindow, figures, marks
+from benchmarks.instruments.energy.figures import MeteredWindow, energy_figures, marks
 from benchmarks.instruments.energy.measurement import (
     cross_check,
     idle_power,
@@ -141,7 +141,7 @@ class Energy(InVisit):
     def _record(self, case: MeasuredCase, metered: Metered, windows: Sequence[MeteredWindow]) -> EnergyRecord:
         after = self._closing.idle_after if self._closing is not None else None
         idle = [reading for reading in (metered.idle_before, after) if reading is not None]
-        record = figures(windows, idle, case.case.batch_size, case.tokens_per_round)
+        record = energy_figures(windows, idle, case.case.batch_size, case.tokens_per_round)
         if case.workload.unit.is_token:
             record["energy_per_token_mj"] = record["energy_per_sample_mj"].value
         refuse(record, self._policy)

@@ -25,7 +25,7 @@ ROUNDS_FOR_P99 = 299
 BLOCKS_OF_SERIES = 200
 #: A median has converged when its 95% interval is within this of it.
 TARGET_RATIO = 0.01
-ONE_VISIT = "one visit has no spread"
+NO_SPREAD = "one visit has no spread"
 
 
 NO_SUCH_BATCH = Reason("variant_reason", after="full_share")
@@ -150,7 +150,7 @@ def medians(visits: Sequence[VisitLatency], shares: Mapping[str, float]) -> dict
     padded = [visit.padded_ms for visit in visits if visit.padded_ms is not None]
     logs = [math.log(visit.median_ms) for visit in visits]
     centre, half_width = mean_interval(logs)
-    median, noise = Figure(math.exp(centre), reason=ONE_VISIT), Figure[float](None, reason=ONE_VISIT)
+    median, noise = Figure(math.exp(centre), reason=NO_SPREAD), Figure[float](None, reason=NO_SPREAD)
     if half_width is not None:
         median = Figure(math.exp(centre), math.exp(centre - half_width), math.exp(centre + half_width))
         noise = Figure(statistics.stdev(logs))
