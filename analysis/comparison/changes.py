@@ -150,8 +150,7 @@ def change(
     """Compare the values of one metric, one a run.
 
     The change is that of geometric means, of a saving s that of the gain 1 / (1 - s); values that are not all above 0
-    have no relative change. `repeat` says how
-    figures of sessions differ; of a metric without one the runs themselves say it, three a side or more.
+    have no relative change. `repeat` says how figures of sessions differ; without it the runs say it, three a side.
     """
     runs = (len(before), len(after))
     means = [float(side.mean()) if len(side) else None for side in (before, after)]
@@ -210,14 +209,12 @@ def expm1(logarithm: float) -> float | None:
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
 
 
-def change_verdict(
-    better: str, runs: tuple[int, int], change_rel: float | None, interval: ChangeInterval | None
-) -> str:
+def change_verdict(better: str, runs: tuple[int, int], change: float | None, interval: ChangeInterval | None) -> str:
     """Return better, worse, same or undecided; `indicative` without an interval, `missing` where a side has no run.
 
     Better or worse needs a change that is improbable where nothing changed; the same, an interval within 1%.
     """
-    if change_rel is None:
+    if change is None:
         return "undecided" if min(runs) else MISSING
     if interval is None:
         return INDICATIVE
@@ -226,7 +223,7 @@ def change_verdict(
         return "same"
     if interval.p_value > 1 - CONFIDENCE:
         return "undecided"
-    return "better" if (change_rel < 0) == (better == "lower") else "worse"
+    return "better" if (change < 0) == (better == "lower") else "worse"
 
 
 def holm(changes: Sequence[Change]) -> list[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from benchmarks.listing import listing
 from core.executions import USUAL
+from core.metrics.records import Record
 from tests.support.tiny import REPOSITORY
 
 PACKAGES = ("core", "data_prep", "fixtures", "benchmarks", "analysis", "reference")
@@ -199,3 +201,24 @@ def test_every_thing_that_is_found_by_its_file_is_listed():
     assert len(registries) == 9  # and metrics, which are fields
     for thing in (thing for registry in registries for thing in registry.values()):
         assert (f"\n  {thing.name} " in shown) is not getattr(thing, "is_hidden", False), thing.name
+
+
+def record_fields() -> list[tuple[str, str]]:
+    """Every field of every record of the project, with the record's name."""
+    for name in PARSED:
+        if name.startswith(("benchmarks.instruments", "fixtures.tasks")):
+            importlib.import_module(name)
+    records, seen = [Record], []
+    while records:
+        record = records.pop()
+        records += record.__subclasses__()
+        if record.__module__ in PARSED and dataclasses.is_dataclass(record):
+            seen += [(record.__name__, field.name) for field in dataclasses.fields(record)]
+    return seen
+
+
+def test_no_field_of_a_record_spells_an_interval_or_a_reason():
+    """A `Figure` has them, and its keys are made from its declaration."""
+    fields = record_fields()
+    assert ("LatencyRecord", "median_ms") in fields
+    assert not [field for field in fields if "ci95" in field[1] or field[1].endswith("reason")]
