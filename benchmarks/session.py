@@ -214,17 +214,17 @@ class Session:
 
     def write(self, case: MeasuredCase) -> None:
         """Write a case's `extra_info` from the records that there are of it; keep its place and its identity."""
-        written: dict[str, Any] = {}
+        records_json: dict[str, Any] = {}
         for record in (
             *(instrument.measure(case) for instrument in self._of(InVisit)),
             *self.closing_records.get(case.case.id, []),
             SecondsRecord(**case.seconds),
         ):
-            add(written, record)
+            add(records_json, record)
         visits = [visit.as_json() for visit in case.visits]
         extra_info = self.extra_info.setdefault(case.case.id, {})
         extra_info.clear()
-        extra_info.update(written, visits=visits, incomplete=self.incomplete(case))
+        extra_info.update(records_json, visits=visits, incomplete=self.incomplete(case))
 
     def incomplete(self, case: MeasuredCase) -> str | None:
         """Return what has not been measured of a case and why, or None."""

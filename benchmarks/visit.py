@@ -73,10 +73,10 @@ class Visit:
 
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of it."""
-        written: dict[str, Any] = {"number": self.number, "position": self.position, "started_s": self.started_s}
+        json: dict[str, Any] = {"number": self.number, "position": self.position, "started_s": self.started_s}
         for record in (self.latency, *self.records):
-            add(written, record)
-        return written | {"error": None}
+            add(json, record)
+        return json | {"error": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,10 @@ class FailedVisit:
 def add(extra_info: dict[str, Any], record: Record) -> None:
     """Write a record to a mapping of JSON. Raises `DeclarationError` where one of its keys is there already."""
     section = extra_info.setdefault(record.section, {}) if record.section else extra_info
-    written = record.as_json()
-    repeated = section.keys() & written.keys()
+    json = record.as_json()
+    repeated = section.keys() & json.keys()
     if repeated:
         raise DeclarationError(
             f"{type(record).__name__} writes {', '.join(sorted(repeated))} a second time; expected once"
         )
-    section.update(written)
+    section.update(json)

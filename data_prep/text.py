@@ -65,9 +65,9 @@ def select_rows(rows: datasets.Dataset, *, min_chars: int) -> datasets.Dataset:
 
     A row that is null has none. Raises `InputError` where none is left.
     """
-    kept: datasets.Dataset = rows.filter(
+    long_enough: datasets.Dataset = rows.filter(
         lambda row: len((row["text"] or "").strip()) > min_chars, keep_in_memory=True, desc="Filtering rows"
     )
-    if len(kept) == 0:
+    if len(long_enough) == 0:
         raise InputError(f"None of the {len(rows)} rows has more than {min_chars} characters; lower --min-chars.")
-    return kept
+    return long_enough

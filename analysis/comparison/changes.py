@@ -232,7 +232,7 @@ def holm(changes: Sequence[Change]) -> list[Change]:
     The k-th smallest of m probabilities has to be below 5% / (m - k + 1), and so have those before it. Source: Holm, A
     simple sequentially rejective multiple test procedure, 1979.
     """
-    kept: set[int] = set()
+    significant: set[int] = set()
     for metric in dict.fromkeys(one.metric for one in changes):
         family = sorted(
             (one.interval.p_value, number)
@@ -242,8 +242,8 @@ def holm(changes: Sequence[Change]) -> list[Change]:
         for place, (p_value, number) in enumerate(family):
             if p_value > (1 - CONFIDENCE) / (len(family) - place):
                 break
-            kept.add(number)
+            significant.add(number)
     return [
-        replace(one, verdict="undecided") if one.verdict in ("better", "worse") and number not in kept else one
+        replace(one, verdict="undecided") if one.verdict in ("better", "worse") and number not in significant else one
         for number, one in enumerate(changes)
     ]

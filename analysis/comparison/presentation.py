@@ -53,17 +53,17 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
 
 def legend(changes: Sequence[Change], metrics: Container[str]) -> list[str]:
     """Return what the words of the table mean, where they occur in it."""
-    shown = [change for change in changes if change.metric in metrics]
+    of_metrics = [change for change in changes if change.metric in metrics]
     lines = [
         "The interval holds the true change 19 times in 20: of a repeat, by the noise floor of this device or what is "
         "assumed of it; of the mean over runs, by the spread of the runs given."
     ]
-    if any(change.verdict == INDICATIVE for change in shown):
+    if any(change.verdict == INDICATIVE for change in of_metrics):
         lines.append(
             f"Indicative: nothing says how far a repeat of this metric may differ; compare {RUNS_FOR_VERDICT} runs a "
             "side."
         )
-    reasons = dict.fromkeys(change.reason for change in shown if change.reason)
+    reasons = dict.fromkeys(change.reason for change in of_metrics if change.reason)
     return [*lines, *(f"No verdict: {reason}." for reason in reasons)]
 
 

@@ -206,10 +206,10 @@ def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
 def sources(extra_info: dict[str, Any]) -> list[str]:
     """Return what a benchmark's model and text are."""
     rows = "packed rows" if lookup(extra_info, "provenance.packed") is True else "rows"
-    said = partial(provenance_text, extra_info)
+    text_of = partial(provenance_text, extra_info)
     return [
-        f"model {said('model')} ({said('parameters')} parameters, weights sha256 {said('weights_sha256')})",
-        f"text {said('dataset')} ({said('num_samples')} {rows}, sha256 {said('dataset_sha256')})",
+        f"model {text_of('model')} ({text_of('parameters')} parameters, weights sha256 {text_of('weights_sha256')})",
+        f"text {text_of('dataset')} ({text_of('num_samples')} {rows}, sha256 {text_of('dataset_sha256')})",
     ]
 
 

@@ -153,12 +153,12 @@ def texts_of(forward: Forward, batches: Sequence[Batch], tokens: int) -> Texts:
 def against_fp32(found: Texts, expected: Texts) -> dict[str, Any]:
     """Return how many texts are FP32's and where those that are not differ first, and the first steps' divergence."""
     differs = found.tokens != expected.tokens
-    alike = int((~differs[:, :FIRST_TOKENS].any(dim=1)).sum())
+    same_texts = int((~differs[:, :FIRST_TOKENS].any(dim=1)).sum())
     other = differs[differs.any(dim=1)]
     predictions = Predictions(found.log_p.device)
     predictions.add(found.log_p, expected.log_p)
     return {
-        "same_text_as_fp32": Figure(alike / len(differs), *share_interval(alike, len(differs))),
+        "same_text_as_fp32": Figure(same_texts / len(differs), *share_interval(same_texts, len(differs))),
         "first_difference": float(other.int().argmax(dim=1).double().mean()) if len(other) else None,
         "kl_vs_fp32_nats": float(predictions.kl_nats.double().mean()),
         "top1_agreement_vs_fp32": float(predictions.same_top.double().mean()),

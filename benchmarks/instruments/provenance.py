@@ -60,7 +60,7 @@ class Provenance(InVisit):
     record = ProvenanceRecord
 
     def measure(self, case: MeasuredCase) -> Record:
-        """Return the record."""
+        """Return model, data and device, with their digests."""
         dataset, checkpoint, named = case.dataset, case.checkpoint, case.case
         sources = Sources(
             model=checkpoint.name,

@@ -59,8 +59,8 @@ def essentials(device: torch.device) -> dict[str, Any]:
 
 def compiler_options(variables: Mapping[str, str]) -> str:
     """Return the variables that are set and change what the compiler makes, such as TORCHINDUCTOR_MULTI_KERNEL=1."""
-    kept = sorted(name for name in variables if name.startswith("TORCHINDUCTOR_") and name != CACHE_VARIABLE)
-    return " ".join(f"{name}={variables[name]}" for name in kept) or "defaults"
+    options = sorted(name for name in variables if name.startswith("TORCHINDUCTOR_") and name != CACHE_VARIABLE)
+    return " ".join(f"{name}={variables[name]}" for name in options) or "defaults"
 
 
 def versions() -> dict[str, str | None]:

@@ -115,8 +115,8 @@ class ProgressPlugin:
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         capture = self._config.pluginmanager.getplugin("capturemanager")
-        shown: AbstractContextManager[None] = capture.global_and_fixture_disabled() if capture else nullcontext()
-        return shown
+        uncaptured: AbstractContextManager[None] = capture.global_and_fixture_disabled() if capture else nullcontext()
+        return uncaptured
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -63,7 +63,7 @@ class Interval:
         return self._named(self.stem, name, unit, end)
 
     def column(self, name: str, unit: str, end: End) -> str:
-        """Return the column of an end."""
+        """Return the name that tables give an end."""
         return self._named(self.stem if self.column_stem is None else self.column_stem, name, unit, end)
 
     def _named(self, stem: str | None, name: str, unit: str, end: End) -> str:

@@ -83,8 +83,8 @@ class Quality(AfterVisits):
 
     def _score_all(self, case: MeasuredCase, cases: Sequence[Case]) -> None:
         """Score the precisions of all cases with this sequence length; in turn where memory does not hold them all."""
-        alike = [other for other in cases if scored_key(other)[::2] == scored_key(case.case)[::2]]
-        names = dict.fromkeys([other.precision for other in alike] + [case.case.precision])
+        same_length = [other for other in cases if scored_key(other)[::2] == scored_key(case.case)[::2]]
+        names = dict.fromkeys([other.precision for other in same_length] + [case.case.precision])
         others = [PRECISIONS[name].on(case.settings.device) for name in names if not PRECISIONS[name].is_baseline]
         if self._together and case.models.hold_together([baseline(), *others]):
             try:
