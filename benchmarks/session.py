@@ -26,8 +26,8 @@ from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.seconds import SecondsRecord
 from benchmarks.timed_rounds import VisitLatency
-from benchmarks.visit import DeviceReads, FailedVisit, TimedVisit, Visit, add
-from benchmarks.visiting import measure_rounds, settle
+from benchmarks.visit import DeviceReads, FailedVisit, Visit, add
+from benchmarks.visiting import TimedVisit, measure_rounds, settle
 from core.case import Case, case_of, is_own
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY

@@ -1,20 +1,15 @@
-"""Visits: one while instruments look at it, one that was made, and one that failed."""
+"""Visits that were made, and visits that failed; and what is read from the device beside the rounds of one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from benchmarks.loop import Rounds
-from benchmarks.machine.readings import Snapshot
 from benchmarks.timed_rounds import TimedRounds, VisitLatency
 from core.errors import DeclarationError
 from core.metrics.records import Record
-
-if TYPE_CHECKING:
-    from benchmarks.measured_case import MeasuredCase
 
 Kind = TypeVar("Kind", bound=Record)
 Result = TypeVar("Result")
@@ -33,20 +28,6 @@ class DeviceReads:
         result = reader()
         self.intervals_s.append((begun_s, time.perf_counter()))
         return result
-
-
-@dataclass(frozen=True)
-class TimedVisit:
-    """A visit whose rounds have run, as instruments look at it."""
-
-    case: MeasuredCase
-    #: All rounds of the visit, those that are not timed among them.
-    rounds: Rounds
-    timed: TimedRounds
-    latency: VisitLatency
-    #: The state of the machine directly before the warm-up and directly after the rounds.
-    before: Snapshot
-    after: Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,33 @@
-"""How a visit is made: warm-up, rounds, and which of them count."""
+"""How a visit is made: warm-up, rounds, which of them count, and what instruments are then handed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from benchmarks.loop import ForwardLoop, Rounds, run_beside
+from benchmarks.machine.readings import Snapshot
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.steady_state import WarmUp, at_least, warm_up
-from benchmarks.timed_rounds import TimedRounds
+from benchmarks.timed_rounds import TimedRounds, VisitLatency
 from benchmarks.visit import DeviceReads
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class TimedVisit:
+    """A visit whose rounds have run, as instruments look at it."""
+
+    case: MeasuredCase
+    #: All rounds of the visit, those that are not timed among them.
+    rounds: Rounds
+    timed: TimedRounds
+    latency: VisitLatency
+    #: The state of the machine directly before the warm-up and directly after the rounds.
+    before: Snapshot
+    after: Snapshot
 
 
 def settle(case: MeasuredCase, loop: ForwardLoop, number: int) -> WarmUp:

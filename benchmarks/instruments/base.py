@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from benchmarks.loop import ForwardLoop
     from benchmarks.measured_case import MeasuredCase
     from benchmarks.policies import Policies
-    from benchmarks.visit import DeviceReads, TimedVisit
+    from benchmarks.visit import DeviceReads
+    from benchmarks.visiting import TimedVisit
     from core.case import Case
     from fixtures.tasks import Task
 

@@ -19,7 +19,8 @@ from benchmarks.machine.readings import (
     while_running,
 )
 from benchmarks.measured_case import MeasuredCase
-from benchmarks.visit import DeviceReads, TimedVisit
+from benchmarks.visit import DeviceReads
+from benchmarks.visiting import TimedVisit
 from core.metrics.records import Record, metric
 from fixtures.precisions import emulation_reason
 

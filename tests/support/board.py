@@ -16,7 +16,7 @@ from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies, TimingPolicy
 from benchmarks.session import Session
-from benchmarks.visit import TimedVisit
+from benchmarks.visiting import TimedVisit
 from core.case import Case
 from core.metrics.records import Record
 from fixtures.dataset.batches import FULL, Batch

@@ -20,7 +20,8 @@ from benchmarks.machine.readings import while_running
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.meters import Meter, MeterError, Reading, open_meter
 from benchmarks.policies import Policies
-from benchmarks.visit import DeviceReads, TimedVisit
+from benchmarks.visit import DeviceReads
+from benchmarks.visiting import TimedVisit
 from core.metrics.figures import NOT_MEASURED, Figure
 from core.metrics.records import Record
 from fixtures.device.nvml import NvmlError
