@@ -17,6 +17,7 @@ from analysis.report.plots.plot import COURSES, SECTIONS, Plot
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
+from analysis.report.words import words_of
 from analysis.runs.validity import judgements
 from core.executions import EXECUTIONS_KEY
 from core.metrics import CATALOGUE_KEY, lookup
@@ -52,26 +53,6 @@ VALIDITY_PATHS = {
     "temperature C": "validity.temperature_c",
     "other processes": "validity.other_processes",
 }
-#: Behind which of them the words of a run's executions stand.
-BEFORE_EXECUTIONS = "forward"
-#: For readers to whom the names in the table are new.
-WORDS = {
-    "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
-    "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
-    "forward": "One pass of the model over a batch; its time is the latency.",
-    "launch-bound": "The device waits for the CPU to start (launch) the next operation, so faster arithmetic saves "
-    "little time. Small batches in eager execution often are.",
-    "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
-    "over the session, and a visit times many rounds, which are forwards.",
-    "against FP32": "Whether quality is equal to FP32's within the task's margin, worse, better or undecided.",
-    "stand-in": "Generated text or seeded weights instead of the real ones: speed, energy and size are real, quality "
-    "is not.",
-    "dominated by": "The benchmark named takes no more time, energy and size than this one, and less of one of them; "
-    "its quality is no worse than FP32's.",
-    "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "
-    "caveats say what.",
-    "interval assumed": "How much sessions on this machine differ was not measured, so a wide interval was assumed.",
-}
 
 
 def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
@@ -92,7 +73,7 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         run=run,
         stand_in_notice=run.stand_in_notice,
         most_shown=MOST_SHOWN,
-        words=words_of(run),
+        words=words_of(run.executions),
         results=terminal_table(run.frame, run.catalogue, run.dominated),
         pictures=pictures(run, plots),
         courses=COURSES,
@@ -107,17 +88,6 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def words_of(run: RunSummary) -> dict[str, str]:
-    """Return the words for what the table names, those of the run's own executions among them."""
-    of_executions = {name: traits.words for name, traits in run.executions.items() if traits.words}
-    words: dict[str, str] = {}
-    for name, text in WORDS.items():
-        words[name] = text
-        if name == BEFORE_EXECUTIONS:
-            words |= {execution: said for execution, said in of_executions.items() if execution not in WORDS}
-    return words
 
 
 def asset(name: str) -> Markup:

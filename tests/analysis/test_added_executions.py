@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from analysis.comparison.side_by_side import run_of
-from analysis.report.page import words_of
 from analysis.report.plots import PLOTS
 from analysis.report.summary import RunSummary
 from analysis.report.table import tables
+from analysis.report.words import words_of
 from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import find_floors
 from analysis.uncertainty.noise_floor import add_series, conditions_of
@@ -62,16 +62,16 @@ def test_it_is_recommended_by_and_its_gains_are_told(compiled, added):
 def test_the_overview_is_drawn_and_the_page_has_its_words(added):
     plot = PLOTS["overview"]
     assert plot.draw(added, plot.title) is not None
-    assert words_of(added)["autotuned"] == "Tuned by timing."
-    assert "compiled" not in words_of(added)
+    assert words_of(added.executions)["autotuned"] == "Tuned by timing."
+    assert "compiled" not in words_of(added.executions)
 
 
 def test_of_a_run_that_describes_none_those_that_there_always_were_are_known(compiled, tmp_path):
-    assert "merges operations" in words_of(compiled)["compiled"]
+    assert "merges operations" in words_of(compiled.executions)["compiled"]
     unknown = summary(renamed(RUNS[0], tmp_path, None))
     assert unknown.executions["autotuned"] == UNKNOWN
     assert len(unknown.advice) == len(compiled.advice)  # it is the only one that was measured
-    assert "autotuned" not in words_of(unknown)
+    assert "autotuned" not in words_of(unknown.executions)
 
 
 def test_its_floor_is_its_own_once_it_has_been_measured(tmp_path):

@@ -1,0 +1,36 @@
+"""Words for readers to whom the names in a table are new."""
+
+from __future__ import annotations
+
+from core.executions import Executions
+
+#: The entry behind which a run's executions stand.
+BEFORE_EXECUTIONS = "forward"
+WORDS = {
+    "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
+    "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
+    "forward": "One pass of the model over a batch; its time is the latency.",
+    "launch-bound": "The device waits for the CPU to start (launch) the next operation, so faster arithmetic saves "
+    "little time. Small batches in eager execution often are.",
+    "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
+    "over the session, and a visit times many rounds, which are forwards.",
+    "against FP32": "Whether quality is equal to FP32's within the task's margin, worse, better or undecided.",
+    "stand-in": "Generated text or seeded weights instead of the real ones: speed, energy and size are real, quality "
+    "is not.",
+    "dominated by": "The benchmark named takes no more time, energy and size than this one, and less of one of them; "
+    "its quality is no worse than FP32's.",
+    "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "
+    "caveats say what.",
+    "interval assumed": "How much sessions on this machine differ was not measured, so a wide interval was assumed.",
+}
+
+
+def words_of(executions: Executions) -> dict[str, str]:
+    """Return the words for what the table names, those of a run's own executions among them."""
+    of_executions = {name: traits.words for name, traits in executions.items() if traits.words}
+    words: dict[str, str] = {}
+    for name, text in WORDS.items():
+        words[name] = text
+        if name == BEFORE_EXECUTIONS:
+            words |= {execution: text for execution, text in of_executions.items() if execution not in WORDS}
+    return words
