@@ -74,8 +74,16 @@ class FailedVisit:
 
 
 def add(extra_info: dict[str, Any], record: Record) -> None:
-    """Write a record to a mapping of JSON. Raises `DeclarationError` where one of its keys is there already."""
+    """Write a record to a mapping of JSON.
+
+    Raises `DeclarationError` where one of its keys is there already, or its section is a figure of another record.
+    """
     section = extra_info.setdefault(record.section, {}) if record.section else extra_info
+    if not isinstance(section, dict):
+        raise DeclarationError(
+            f"{type(record).__name__} has the section {record.section}, which is a figure of another record; expected "
+            "a section of its own"
+        )
     json = record.as_json()
     repeated = section.keys() & json.keys()
     if repeated:
