@@ -1,29 +1,24 @@
-"""Each kind of thing is added in one file, as docs/extending.md says, and is then everywhere or refused."""
+"""The samples of docs/extending/ are each one file, and what they add is then everywhere, as the pages say."""
 
 from __future__ import annotations
 
-import csv
-import json
-import os
+import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from core.metrics.figures import Figure
 from data_prep.layout import write_dataset
 from tests.support.checkout import copy_code
-from tests.support.documented import add, samples
-from tests.support.tiny import REPOSITORY
-from tests.support.tiny_classifier import METADATA, sentences, tiny_classifier
+from tests.support.documented import PAGES, add, module, samples, words_of
+from tests.support.extended import Measured, measured, run
+from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
-TOYS = REPOSITORY / "tests" / "support"
-SHORT = ("--rounds=8", "--energy=off", "--visits=2", "--device=cpu", "-pno:cacheprovider", "-pno:xdist")
+FILES = tuple(dict.fromkeys(sample.file for sample in samples()))
 
 
 @pytest.fixture
@@ -32,37 +27,15 @@ def tree(tmp_path: Path) -> Path:
     return copy_code(tmp_path / "tree")
 
 
-def run(tree: Path, *arguments: object, **environment: str) -> str:
-    """What a command of the suite prints, which must succeed."""
-    command = [sys.executable, "-m", *map(str, arguments)]
-    surroundings = {**os.environ, **environment}
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=surroundings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def measured(tree: Path, dataset: Path, model: Path, *options: str, **environment: str) -> str:
-    """What a session on a dataset and a model prints; options that are given come last and win."""
-    places = (f"--dataset-dir={dataset}", f"--model={model}", "-m", "not integrity", "--benchmark-autosave")
-    return run(tree, "pytest", "benchmarks", *SHORT, *places, *options, **environment)
-
-
-def rows(tree: Path, model: str = "gpt2") -> dict[str, dict[str, str]]:
-    """The rows of the CSV, by the benchmarks' names."""
-    with (tree / "results" / f"{model}_quantization_benchmark_results.csv").open() as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
-
-
-def saved(tree: Path) -> dict:
-    """The one run that was saved."""
-    (path,) = (tree / ".benchmarks").rglob("*.json")
-    return json.loads(path.read_text())
-
-
-def changed(tree: Path, before: dict[Path, bytes]) -> set[str]:
-    """The files that were added or changed."""
-    files = (path for path in tree.rglob("*") if path.is_file())
-    return {str(path.relative_to(tree)) for path in files if before.get(path) != path.read_bytes()}
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Measured:
+    """One session with what is measured on a language model: precisions, executions, workloads, metrics, pictures."""
+    folder = tmp_path_factory.mktemp("extended")
+    tree = copy_code(folder / "tree")
+    add(tree, *(file for file in FILES if not file.startswith(("data_prep", "fixtures/tasks", "benchmarks/meters"))))
+    write_dataset(folder / "dataset", tiny_tensors(), ORIGINAL_METADATA)
+    names = ("--precisions=fp32,bf16_head32,fp8_weights", "--executions=eager,inference", "--rounds=100")
+    return measured(tree, folder / "dataset", tiny_model, *names, "--workloads=forward,next_token")
 
 
 def contents(tree: Path) -> dict[Path, bytes]:
@@ -72,112 +45,119 @@ def contents(tree: Path) -> dict[Path, bytes]:
 
 def test_every_sample_is_one_file_and_listed(tree):
     before = contents(tree)
-    files = {sample.file for sample in samples()}
-    for file in files:
-        add(tree, file)
-    assert changed(tree, before) == files
+    add(tree, *FILES)
+    assert {str(path.relative_to(tree)) for path, text in contents(tree).items() if before.get(path) != text} == {
+        *FILES
+    }
     listed = run(tree, "pytest", "benchmarks", "--list", "--device=cpu")
-    for name in ("bf16_head32", "autotuned", "wikitext-2-validation", "tensors", "sparsity", "zero_share", "wall_plug"):
+    for name in (
+        *("fp8_weights", "bf16_head32", "inference", "autotuned", "next_token", "last_token", "lambada"),
+        *("wikitext-2-validation", "roberta", "sparsity", "cpu_clock", "wall_plug", "tail_latency"),
+        *("fastest_ms", "p90_ms", "p90_ci95_low_ms", "zero_share", "cpu_clock_mhz", "last_token_accuracy"),
+    ):
         assert f"  {name} " in listed
+    columns = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
+    assert columns[columns.index("rounds") :][:5] == [
+        "rounds",
+        "fastest_ms",
+        "p90_ms",
+        "p90_ci95_low_ms",
+        "p90_ci95_high_ms",
+    ]
     helped = run(tree, "pytest", "benchmarks", "--help")
-    assert "bf16_head32" in helped
-    assert "autotuned" in helped
+    for name in ("fp8_weights", "inference", "next_token", "last_token"):
+        assert name in helped
     assert "fp32_again" not in listed + helped  # there to test the suite
 
 
-def test_a_precision_a_metric_and_an_instrument_are_in_every_output(tree, tiny_dataset, tiny_model):
-    for name in ("fixtures/precisions/bf16_head32.py", "benchmarks/instruments/size.py"):
-        add(tree, name)
-    add(tree, "benchmarks/instruments/sparsity.py")
-    shutil.copy(TOYS / "toy_int8.py", tree / "fixtures" / "precisions" / "int8_toy.py")
-    measured(tree, tiny_dataset, tiny_model, "--precisions=fp32,int8_toy,bf16_head32", "--allow-emulated")
-    found = rows(tree)
-    assert list(found) == ["fp32-eager-b1x16", "int8_toy-eager-b1x16", "bf16_head32-eager-b1x16"]
-    assert [row["tensors"] for row in found.values()] == ["28", "28", "29"]
-    assert all(0 < float(row["zero_share"]) < 1 for row in found.values())
-    summary = (tree / "results" / "gpt2_benchmark_summary.md").read_text()
-    assert "| tensors " in summary
-    assert "| zeros " in summary
-    _, int8, mixed = (item["extra_info"] for item in saved(tree)["benchmarks"])
-    assert int8["quality"]["kl_vs_fp32_nats"] > 1e-9
-    assert mixed["numerics"]["logits_dtype"] == "torch.float32"
+def test_links_between_the_pages_lead_somewhere():
+    for page in PAGES.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (PAGES / target).exists(), (page.name, target)
 
 
 @pytest.mark.slow
-def test_an_execution_is_measured_with_its_traits(tree, tiny_dataset, tiny_model):
-    add(tree, "fixtures/executions/autotuned.py")
-    options = ("--precisions=fp32,bf16", "--allow-emulated", "--executions=eager,autotuned")
-    shown = measured(tree, tiny_dataset, tiny_model, *options)
-    assert "noise floor" in shown
-    run_saved = saved(tree)
-    assert run_saved["machine_info"]["executions"]["autotuned"] == {
-        "words": "As compiled, but torch.compile times several kernels for each operation and keeps the fastest.",
-        "rank": 30,
-        "is_reference": False,
-        "is_replayed": True,
-        "is_compiled": True,
-    }
-    by_name = {item["param"]: item["extra_info"] for item in run_saved["benchmarks"]}
-    tuned = by_name["bf16-autotuned-b1x16"]
-    assert tuned["seconds"]["compilation"] > 0
-    assert tuned["numerics"]["difference_from_eager"] < 0.04
-    page = (tree / "results" / "report.html").read_text()
-    assert "<dt>autotuned</dt><dd>As compiled, but torch.compile times several kernels" in page
-    assert "<dt>graph</dt>" not in page  # which this run has not
+def test_every_sample_passes_the_checks_of_the_suite(tree):
+    add(tree, *FILES)
+    run(tree, "ruff", "check", *FILES)
+    run(tree, "ruff", "format", "--check", *FILES)
+    run(tree, "mypy", "--cache-dir=mypy_cache", *FILES)
 
 
-@contextmanager
-def plugged_in(path: Path, watts: float) -> Iterator[None]:
-    """Keep a file of joules up to date, as the program of a meter in the mains lead does."""
-    begun_s, over = time.perf_counter(), threading.Event()
-
-    def write() -> None:
-        while not over.wait(0.005):
-            unfinished = path.with_suffix(".new")
-            unfinished.write_text(str(watts * (time.perf_counter() - begun_s)))
-            unfinished.replace(path)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def test_precisions_are_compared_with_fp32(session):
+    names = [f"{precision}-eager-b1x16" for precision in ("fp32", "bf16_head32", "fp8_weights")]
+    assert [name for name in session.rows if name in names] == names
+    fp32, head32, fp8 = (session.info[name] for name in names)
+    assert head32["numerics"]["logits_dtype"] == "torch.float32"
+    assert fp8["numerics"]["logits_dtype"] == "torch.bfloat16"
+    assert fp8["numerics"]["parameter_dtypes"]["torch.float8_e4m3fn"] == 8  # four matrices in each of two layers
+    assert fp8["size"]["model_size_mb"] < fp32["size"]["model_size_mb"] < head32["size"]["model_size_mb"]  # not tied
+    assert fp8["quality"]["kl_vs_fp32_nats"] > head32["quality"]["kl_vs_fp32_nats"] > 0
 
 
-@pytest.mark.slow
-def test_a_meter_is_opened_before_the_others_or_says_why_not(tree, tiny_dataset, tiny_model, tmp_path):
-    add(tree, "benchmarks/meters/wall_plug.py")
-    with plugged_in(tmp_path / "joules", watts=80):
-        path = str(tmp_path / "joules")
-        options = ("--precisions=fp32", "--energy=auto", "--rounds=8")
-        measured(tree, tiny_dataset, tiny_model, *options, WALL_PLUG=path)
-    (benchmark,) = saved(tree)["benchmarks"]
-    # Each visit is looked at alone: whether visits agree with each other is the machine's doing.
-    visits = benchmark["extra_info"]["visits"]
-    assert [visit["energy_code"] for visit in visits] == [None, None]
-    assert [visit["power_w"] for visit in visits] == pytest.approx([80, 80], rel=0.5)
-    listed = run(tree, "pytest", "benchmarks", "--list", "--device=cpu", WALL_PLUG=str(tmp_path / "nowhere"))
-    (line,) = [line for line in listed.splitlines() if line.startswith("  wall_plug ")]
-    assert line.split()[1] == "no"
-    assert "nowhere holds no reading" in line
+def test_an_execution_gives_the_logits_of_eager(session):
+    inference = session.info["bf16_head32-inference-b1x16"]
+    assert inference["numerics"]["same_bits_as_eager"] is True
+    assert session.machine["executions"]["inference"]["rank"] == 5
+    page = (session.tree / "results" / "report.html").read_text()
+    assert "<dt>inference</dt><dd>As eager, but under torch.inference_mode" in page
 
 
-@pytest.mark.slow
-def test_a_dataset_is_prepared_by_its_name_and_takes_no_place_of_another(tree):
-    add(tree, "data_prep/datasets/wikitext2_validation.py")
-    code = "from data_prep.datasets import DEFAULTS; print(DEFAULTS['language_modeling'].name)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=True)
-    assert done.stdout == "wikitext-2\n"
-    shown = run(tree, "data_prep", "--name", "wikitext-2-validation", "--stand-in", "always")
-    assert "pytest benchmarks --dataset-dir=datasets/gpt2_validation_stand_in_data" in shown
-    options = ("-m", "integrity", "--dataset-dir=datasets/gpt2_validation_stand_in_data", "-pno:cacheprovider")
-    assert "failed" not in run(tree, "pytest", "benchmarks", *options)
-    command = [sys.executable, "-m", "data_prep", "--name", "wikitext-2-validatoin"]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "(did you mean wikitext-2-validation?)" in done.stderr
+def test_a_workload_is_timed_in_every_execution_and_precision(session):
+    assert "fp8_weights-next_token-inference-b1x16" in session.rows
+    quality = session.info["fp32-next_token-eager-b1x16"]["quality"]
+    assert quality["scored_vs_timed"]["reason"].startswith("scoring is of whole sequences")
+
+
+def test_metrics_have_their_value_or_their_reason(session):
+    intervals = 0
+    for name, row in session.rows.items():
+        latency, count = session.info[name]["latency"], int(row["rounds"])
+        assert 0 < float(row["fastest_ms"]) <= float(row["median_latency_ms"])
+        if count < 36:
+            assert row["p90_ms"] == row["p90_ci95_low_ms"] == row["p90_ci95_high_ms"] == ""
+            assert latency["p90_reason"] == f"{count} rounds; a 90th percentile needs 36"
+        else:
+            intervals += 1
+            assert latency["p90_ci95_low_ms"] <= latency["p90_ms"] <= latency["p90_ci95_high_ms"]
+            assert latency["p90_reason"] is None
+    columns = list(next(iter(session.rows.values())))
+    assert columns[columns.index("rounds") :][:3] == ["rounds", "fastest_ms", "p90_ms"]
+    assert "| fastest ms " in session.summary
+    assert "| p90 ms " in session.summary
+    assert ("p90 ms, of the percentile of rounds like these" in session.summary) is (intervals > 0)
+
+
+def test_a_percentile_of_too_few_rounds_is_null_with_a_reason():
+    p90 = module("benchmarks/instruments/latency/statistics.py").p90
+    few = p90([1.0] * 8)
+    assert few == Figure(None, reason="8 rounds; a 90th percentile needs 36")
+    assert few.reason in words_of("metric")
+    enough = p90([float(number) for number in range(36)])
+    assert enough.low < enough.value < enough.high == 35
+    assert p90([1.0] * 35).value is None
+
+
+def test_instruments_have_columns_and_the_record_of_each_visit(session):
+    assert all(0 < float(row["zero_share"]) < 1 for row in session.rows.values())
+    assert "| zeros " in session.summary
+    assert "| CPU MHz " in session.summary
+    for info in session.info.values():
+        case, visits = info["cpu_clock"], info["visits"]
+        assert [visit["cpu_clock_mhz"] is None for visit in visits] == [psutil.cpu_freq() is None] * 2
+        if case["cpu_clock_mhz"] is None:
+            assert case["reason"] == "the operating system reports no clock"
+        else:
+            assert case["cpu_clock_mhz"] == pytest.approx(sum(visit["cpu_clock_mhz"] for visit in visits) / 2)
+            assert case["cpu_clock_ci95_low_mhz"] <= case["cpu_clock_mhz"] <= case["cpu_clock_ci95_high_mhz"]
+            assert case["reason"] is None
+
+
+def test_a_picture_is_a_file_and_on_the_page(session):
+    results = session.tree / "results"
+    assert (results / "tail_latency.png").is_file()
+    assert (results / "tail_latency.svg").is_file()
+    assert "The time that 19 of 20 rounds keep: lower is better." in (results / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -195,46 +175,8 @@ def test_a_second_name_is_refused_with_both_files(tree, file, copied_to, sentenc
     command = [sys.executable, "-m", "pytest", "benchmarks", "--list", "-pno:cacheprovider"]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    shown = done.stdout + done.stderr
-    assert sentence in shown
-    assert "Traceback" not in shown
-    assert file in shown
-    assert copied_to in shown
-
-
-def test_a_second_default_dataset_of_a_task_is_refused(tree):
-    add(tree, "data_prep/datasets/wikitext2_validation.py")
-    path = tree / "data_prep" / "datasets" / "wikitext2_validation.py"
-    path.write_text(path.read_text().replace("is_default=False", "is_default=True"))
-    done = subprocess.run(
-        [sys.executable, "-c", "import data_prep.datasets"], cwd=tree, capture_output=True, text=True, check=False
-    )
-    assert "language_modeling has 2 default datasets (wikitext-2, wikitext-2-validation)" in done.stderr
-
-
-@pytest.mark.slow
-def test_a_task_is_one_file_and_runs(tree, tmp_path):
-    write_dataset(tmp_path / "grades", sentences(), METADATA)
-    tiny_classifier(num_labels=1).save_pretrained(tmp_path / "grader")
-    before = contents(tree)
-    shutil.copy(TOYS / "toy_task.py", tree / "fixtures" / "tasks" / "grading.py")
-    assert changed(tree, before) == {"fixtures/tasks/grading.py"}
-    options = ("--task=grading", "--precisions=fp32,bf16", "--allow-emulated", "--benchmark-autosave")
-    places = (f"--dataset-dir={tmp_path / 'grades'}", f"--model={tmp_path / 'grader'}")
-    shown = run(tree, "pytest", "benchmarks", *SHORT, *options, *places)
-    assert "Grader precision benchmark" in shown
-    found = rows(tree, "grader")
-    assert list(found) == ["grading-fp32-eager-b1x16", "grading-bf16-eager-b1x16"]
-    errors = [float(row["mean_error"]) for row in found.values()]
-    assert errors[0] == pytest.approx(errors[1], rel=0.05)
-    assert errors[0] != errors[1]
-    assert (tree / "results" / "mean_error.png").is_file()
-    (path,) = (tree / ".benchmarks").rglob("*.json")
-    assert "mean_error" in run(tree, "analysis", "compare", path, path, "--fail", "mean_error:1%")
-
-
-@pytest.mark.slow
-def test_a_workload_is_one_file_and_runs(tree, tiny_dataset, tiny_model):
-    shutil.copy(TOYS / "toy_workload.py", tree / "fixtures" / "workloads" / "half.py")
-    measured(tree, tiny_dataset, tiny_model, "--workloads=half", "--precisions=fp32")
-    assert list(rows(tree)) == ["fp32-half-eager-b1x16"]
+    printed = done.stdout + done.stderr
+    assert sentence in printed
+    assert "Traceback" not in printed
+    assert file in printed
+    assert copied_to in printed
