@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import sys
 import types
+import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from core.errors import DeclarationError
+from core.metrics.figures import Figure
 from tests.support.tiny import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "extending"
@@ -84,3 +91,19 @@ def module(file: str, *changes: tuple[str, str]) -> types.ModuleType:
 def words_of(page: str) -> str:
     """The text of a page of that name, its line breaks as single spaces."""
     return " ".join((PAGES / f"{page}.md").read_text().split())
+
+
+def refused(page: str, check: Callable[[], object], kind: type[Exception] = DeclarationError) -> None:
+    """Assert that a check raises an error that stands on a page."""
+    with pytest.raises(kind) as error:
+        check()
+    assert str(error.value) in words_of(page)
+
+
+def values_of(record: type) -> dict[str, object]:
+    """A value of the right type for each field of a record."""
+    annotations = typing.get_type_hints(record)
+    return {
+        part.name: Figure(1.0) if typing.get_origin(annotations[part.name]) is Figure else 1.0
+        for part in dataclasses.fields(record)
+    }
