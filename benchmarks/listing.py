@@ -9,7 +9,7 @@ import torch
 from tabulate import tabulate
 
 from analysis.report.plots import PLOTS
-from benchmarks.instruments import INSTRUMENTS, in_measuring_order
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order, require_consistent
 from benchmarks.meters import METERS, MeterError, MeterSource
 from benchmarks.policies import Policies
 from benchmarks.seconds import SecondsRecord
@@ -97,8 +97,9 @@ def metered(source: MeterSource, device: torch.device) -> Line:
 
 
 def metrics() -> Iterator[Line]:
-    """Give a line for each metric of any task, with its unit and direction."""
+    """Give a line for each metric of any task, with its unit and direction. Raises `DeclarationError`."""
     instruments = [instrument(Policies()) for instrument in in_measuring_order(INSTRUMENTS)]
+    require_consistent(instruments, TASKS.values())
     records = [record for instrument in instruments for record in instrument.records(list(TASKS.values()))]
     for metric in catalogue([*records, SecondsRecord]):
         facts = ", ".join(filter(None, (metric["unit"], metric["better"] and f"{metric['better']} is better")))

@@ -16,9 +16,9 @@ from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
-from analysis.uncertainty.repeat import repeat_intervals
-from benchmarks.instruments import INSTRUMENTS, in_measuring_order
-from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit
+from benchmarks.extra_info import INCOMPLETE, VISITS, joined
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order, require_consistent
+from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit, require_record
 from benchmarks.loop import ForwardLoop
 from benchmarks.machine.environment import environment, essentials
 from benchmarks.machine.readings import snapshot
@@ -26,9 +26,9 @@ from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.seconds import SecondsRecord
 from benchmarks.timed_rounds import VisitLatency
-from benchmarks.visit import DeviceReads, FailedVisit, Visit, add
+from benchmarks.visit import DeviceReads, FailedVisit, Visit
 from benchmarks.visiting import TimedVisit, measure_rounds, settle
-from core.case import Case, case_of, is_own
+from core.case import Case
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
 from core.metrics.declarations import catalogue
@@ -58,8 +58,7 @@ class Session:
     closing_records: dict[str, list[Record]] = field(default_factory=dict)
     #: Why something of a case was not measured that was to be, by its id.
     failures: dict[str, list[str]] = field(default_factory=dict)
-    #: The JSON of each case that has been visited, by its id, in the order of their first visits: the `extra_info` that
-    #: pytest-benchmark holds, written again from the records whenever there are more of them.
+    #: What pytest-benchmark holds of each case, by its id in the order of first visits: written from its records.
     extra_info: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -79,7 +78,7 @@ class Session:
 
     @classmethod
     def open(cls, settings: Settings, policies: Policies) -> Session:
-        """List the cases, and make the instruments in the order in which they measure."""
+        """List the cases, and make the instruments in the order in which they measure. Raises `DeclarationError`."""
 
         def lengths(task: str) -> tuple[int, ...]:
             spec, named = TASKS[task].dataset, settings.dataset_dir(task)
@@ -95,6 +94,7 @@ class Session:
             for execution in settings.executions
         ]
         instruments = tuple(instrument(policies) for instrument in in_measuring_order(INSTRUMENTS))
+        require_consistent(instruments, [TASKS[task] for task in settings.tasks])
         return cls(settings, policies, {case.id: case for case in cases}, instruments)
 
     @property
@@ -106,6 +106,11 @@ class Session:
     def benchmarks(self) -> list[dict[str, Any]]:
         """What was measured, as in a file of pytest-benchmark's, in the order of the cases."""
         return [{"name": name, "extra_info": self.extra_info[name]} for name in self.cases if name in self.extra_info]
+
+    @property
+    def as_run(self) -> Run:
+        """What was measured so far, as if it had been saved and read again."""
+        return Run(Path(), tuple(self.benchmarks), self.environment)
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -139,17 +144,6 @@ class Session:
             [self.settings.results_dir / FLOORS_FOLDER],
         )
 
-    def with_repeats(self, benchmarks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return benchmarks as they are saved: this session's with intervals of a repeat, which all cases decide."""
-        intervals = repeat_intervals(Run(Path(), tuple(self.benchmarks), self.environment))
-        saved = []
-        for benchmark in benchmarks:
-            extra_info = dict(benchmark["extra_info"])
-            for section, ends in intervals[case_of(benchmark).id].items() if is_own(benchmark) else ():
-                extra_info[section] = extra_info.get(section, {}) | ends
-            saved.append(benchmark | {"extra_info": extra_info})
-        return saved
-
     def visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> None:
         """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.
 
@@ -158,7 +152,9 @@ class Session:
         """
         case.on_phase = lambda phase: self.on_phase(case.case.id, number, phase)
         try:
-            case.visits.append(self._visit(case, number, position, timed))
+            visit = self._visit(case, number, position, timed)
+            visit.as_json()  # raises where its records contradict each other
+            case.visits.append(visit)
         except BaseException as error:
             reason = str(error) or type(error).__name__
             case.visits.append(FailedVisit(number=number, position=position, error=reason))
@@ -184,7 +180,9 @@ class Session:
             case.keep_peak_memory()
         latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares)
         visit = TimedVisit(case, rounds, timed_rounds, latency, before, after)
-        records = [instrument.visited(visit, readings[instrument.name]) for instrument in in_visit]
+        records = [
+            require_record(instrument, instrument.visited(visit, readings[instrument.name])) for instrument in in_visit
+        ]
         return Visit(
             number=number,
             position=position,
@@ -208,23 +206,28 @@ class Session:
                     for instrument in self._of(InVisit):
                         instrument.closing(case, loop)
                 for last in self._of(AfterVisits):
-                    records.append(last.measure(case, after))
+                    records.append(require_record(last, last.measure(case, after)))
         finally:
             self.write(case)
 
     def write(self, case: MeasuredCase) -> None:
         """Write a case's `extra_info` from the records that there are of it; keep its place and its identity."""
-        records_json: dict[str, Any] = {}
-        for record in (
-            *(instrument.measure(case) for instrument in self._of(InVisit)),
-            *self.closing_records.get(case.case.id, []),
-            SecondsRecord(**case.seconds),
-        ):
-            add(records_json, record)
-        visits = [visit.as_json() for visit in case.visits]
+        json = joined(
+            (
+                *(require_record(instrument, instrument.measure(case)) for instrument in self._of(InVisit)),
+                *self.closing_records.get(case.case.id, []),
+                SecondsRecord(**case.seconds),
+            )
+        )
         extra_info = self.extra_info.setdefault(case.case.id, {})
         extra_info.clear()
-        extra_info.update(records_json, visits=visits, incomplete=self.incomplete(case))
+        extra_info.update(json)
+        self.note_visits(case)
+
+    def note_visits(self, case: MeasuredCase) -> None:
+        """Write to a case's `extra_info` which visits were made, and what has not been measured."""
+        visits, incomplete = [visit.as_json() for visit in case.visits], self.incomplete(case)
+        self.extra_info[case.case.id] |= {VISITS: visits, INCOMPLETE: incomplete}
 
     def incomplete(self, case: MeasuredCase) -> str | None:
         """Return what has not been measured of a case and why, or None."""

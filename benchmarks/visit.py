@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from benchmarks.extra_info import joined
 from benchmarks.timed_rounds import TimedRounds, VisitLatency
 from core.errors import DeclarationError
 from core.metrics.records import Record
@@ -54,10 +55,8 @@ class Visit:
 
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of it."""
-        json: dict[str, Any] = {"number": self.number, "position": self.position, "started_s": self.started_s}
-        for record in (self.latency, *self.records):
-            add(json, record)
-        return json | {"error": None}
+        place = {"number": self.number, "position": self.position, "started_s": self.started_s}
+        return place | joined((self.latency, *self.records)) | {"error": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +70,3 @@ class FailedVisit:
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of it."""
         return {"number": self.number, "position": self.position, "error": self.error}
-
-
-def add(extra_info: dict[str, Any], record: Record) -> None:
-    """Write a record to a mapping of JSON.
-
-    Raises `DeclarationError` where one of its keys is there already, or its section is a figure of another record.
-    """
-    section = extra_info.setdefault(record.section, {}) if record.section else extra_info
-    if not isinstance(section, dict):
-        raise DeclarationError(
-            f"{type(record).__name__} has the section {record.section}, which is a figure of another record; expected "
-            "a section of its own"
-        )
-    json = record.as_json()
-    repeated = section.keys() & json.keys()
-    if repeated:
-        raise DeclarationError(
-            f"{type(record).__name__} writes {', '.join(sorted(repeated))} a second time; expected once"
-        )
-    section.update(json)

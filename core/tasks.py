@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from core.errors import InputError
+from core.errors import DeclarationError, InputError
 from core.guards import LIMITS, finite_number, is_name
 from core.metrics.columns import NAME
 
@@ -14,6 +14,10 @@ from core.metrics.columns import NAME
 DEFAULT_TASK = "language_modeling"
 #: The key of `machine_info` with a run's tasks.
 TASKS_KEY = "tasks"
+
+
+#: How a change may be formatted.
+CHANGE_FORMS = ("+.2%", "+.2f")
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,27 @@ class TaskWords:
             raise InputError(f"The run has the published figures {ascii(published)[:80]}; expected a list.")
         return cls(**{name: entry[name] for name in names}, published=tuple(map(PublishedFigure.from_json, published)))
 
+    def __post_init__(self) -> None:
+        if self.change_form not in CHANGE_FORMS:
+            raise DeclarationError(
+                f"the words of {self.model} have the format {self.change_form!r} for a change; expected "
+                f"{' or '.join(CHANGE_FORMS)}"
+            )
+
+    def require_columns(self, numbers: Collection[str]) -> None:
+        """Raise `DeclarationError` where a column that tells the quality is none of the metrics with numbers."""
+        unknown = [column for column in (self.headline, self.cost, self.change) if column not in numbers]
+        if unknown:
+            raise DeclarationError(
+                f"the words of {self.model} name {', '.join(dict.fromkeys(unknown))}; expected columns of metrics with "
+                "numbers, which the task's record declares"
+            )
+
     def change_text(self, value: float) -> str:
         """Return a difference from FP32 as text."""
         return f"{value:{self.change_form}} {self.change_of}"
 
 
-#: How a change may be formatted.
-CHANGE_FORMS = ("+.2%", "+.2f")
 #: The words of runs that carry none, all of which measured `DEFAULT_TASK`.
 UNDESCRIBED_TASK = TaskWords(
     model="GPT-2",
@@ -118,4 +136,5 @@ def as_json(tasks: Mapping[str, TaskWords]) -> dict[str, Any]:
 
 def title(tasks: Mapping[str, TaskWords]) -> str:
     """Return the title of everything about a run."""
-    return f"{' and '.join(words.model for words in tasks.values())} precision benchmark"
+    models = dict.fromkeys(words.model for words in tasks.values())
+    return f"{' and '.join(models)} precision benchmark"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, is_instrument
-from core.errors import DeclarationError
-from core.registry import Registry
+from collections.abc import Iterable, Sequence
 
-__all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_measuring_order"]
+from benchmarks.extra_info import OWN_KEYS
+from benchmarks.instruments.base import AfterVisits, Instrument, InVisit, is_instrument
+from benchmarks.seconds import SecondsRecord
+from core.errors import DeclarationError
+from core.metrics.declarations import metrics_of, require_distinct_keys
+from core.registry import Registry
+from fixtures.tasks import Task
+
+__all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_measuring_order", "require_consistent"]
 
 #: The order of measurement. It is part of the procedure: what runs before a measurement may disturb it. Those that
 #: measure in a visit come first; the others would disturb one, and run after the last visit of the session. What is not
@@ -40,6 +46,15 @@ def in_measuring_order(instruments: Registry[type[Instrument]]) -> tuple[type[In
         return issubclass(instrument, AfterVisits), places.get(instrument.name, len(places))
 
     return tuple(sorted(instruments.values(), key=place))
+
+
+def require_consistent(instruments: Sequence[Instrument], tasks: Iterable[Task]) -> None:
+    """Raise `DeclarationError` where records of one benchmark share a key, or a task's words name no metric of it."""
+    for task in tasks:
+        records = [record for instrument in instruments for record in instrument.records([task])]
+        require_distinct_keys([*records, SecondsRecord], OWN_KEYS)
+        metrics = (metric for record in records for metric in metrics_of(record))
+        task.words.require_columns({metric.column for metric in metrics if metric.is_number})
 
 
 INSTRUMENTS: Registry[type[Instrument]] = Registry("instrument", __name__, is_instrument)

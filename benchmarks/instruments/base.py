@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from core.errors import DeclarationError
 from core.metrics.records import Record
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ class AfterVisits(Instrument):
     def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the case's record."""
         raise NotImplementedError
+
+
+def require_record(instrument: Instrument, value: object) -> Record:
+    """Return what an instrument returned; raise `DeclarationError` where that is no record."""
+    if not isinstance(value, Record):
+        raise DeclarationError(f"the instrument {instrument.name} returns {value!r:.80}; expected a Record")
+    return value
 
 
 def is_instrument(value: Any) -> bool:  # noqa: ANN401 - whatever a module defines

@@ -9,6 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from analysis.runs.journal import in_order_of_cases
+from benchmarks.extra_info import with_repeats
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from fixtures.plugin import SETTINGS
@@ -94,12 +95,12 @@ class SessionPlugin:
         number = visit_of(item)
         what = "what follows the visits" if number is None else f"visit {number}"
         self._session.failures.setdefault(name, []).append(f"{what} failed: {sentence}")
-        self._session.write(self._session.measured[name])
+        self._session.note_visits(self._session.measured[name])
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Put this suite's benchmarks in the order of the cases, each with its intervals of a repeat; others follow."""
         benchmarks = in_order_of_cases(output_json["benchmarks"], list(self._session.cases))
-        output_json["benchmarks"] = self._session.with_repeats(benchmarks)
+        output_json["benchmarks"] = with_repeats(benchmarks, self._session.as_run)
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

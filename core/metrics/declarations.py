@@ -49,6 +49,27 @@ def records_within(record: type[Record]) -> Iterator[tuple[str, type[Record]]]:
                 yield part.name, member
 
 
+def require_distinct_keys(records: Iterable[type[Record]], others: Iterable[str] = ()) -> None:
+    """Raise `DeclarationError` where records of one benchmark have one key, or one has a key of `others`.
+
+    A key is that of a section, or of a record without one; or within a section one of the records in it.
+    """
+    holders = dict.fromkeys(others, "the session")
+    for record in records:
+        names = [f"{record.section}.{key.name}" if record.section else key.name for key in keys_of(record)]
+        if record.section and holders.setdefault(record.section, "a section") != "a section":
+            raise DeclarationError(
+                f"{record.__name__} has the section {record.section}, which is a key of {holders[record.section]}; "
+                "expected a section of its own"
+            )
+        for name in names:
+            if name in holders:
+                raise DeclarationError(
+                    f"{record.__name__} has the key {name}, which is one of {holders[name]} already; expected another"
+                )
+            holders[name] = record.__name__
+
+
 def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
     """Return the metrics of records as a saved run holds them, in the order of their places.
 

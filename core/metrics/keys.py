@@ -72,7 +72,7 @@ def _key_of_value(record: type, name: str, annotation: object, declared: Declare
     is_figure = typing.get_origin(annotation) is Figure or annotation is Figure
     if is_figure is not (declared is not None and (declared.interval or declared.reason) is not None):
         raise DeclarationError(
-            f"{record.__name__}.{name} is {'a Figure' if is_figure else f'a {annotation}'} and declares "
+            f"{record.__name__}.{name} is {'a Figure' if is_figure else f'a {name_of(annotation)}'} and declares "
             f"{'neither interval nor reason' if is_figure else 'an interval or a reason'}; expected a Figure with one"
         )
     metric = declared.metric if declared is not None else None
@@ -121,3 +121,8 @@ def members_of(annotation: object) -> tuple[object, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Figure):
         return typing.get_args(annotation)
     return (annotation,)
+
+
+def name_of(annotation: object) -> str:
+    """Return an annotation as it is written."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -30,6 +30,8 @@ class Record:
         for key in keys_of(type(self)):
             if key.part in (None, "value"):
                 require_storable(type(self).__name__, getattr(self, key.fields[0]), key)
+            elif key.part == "reason":
+                self._value(key)  # raises where figures that share it give several
 
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds: values by their keys."""
@@ -128,5 +130,6 @@ def require_storable(record: str, value: object, key: Key) -> None:
 
 
 def type_name(value: object) -> str:
-    """Return the name of a value's type with its module."""
-    return f"{type(value).__module__}.{type(value).__name__}"
+    """Return the name of a value's type, with its module where it is not Python's own."""
+    module, name = type(value).__module__, type(value).__name__
+    return name if module == "builtins" else f"{module}.{name}"

@@ -18,11 +18,11 @@ from analysis.comparison.history import values_over_runs
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_markdown
 from analysis.runs.saved import load
+from benchmarks.extra_info import joined
 from benchmarks.instruments import INSTRUMENTS, in_measuring_order, numerics
 from benchmarks.instruments.base import AfterVisits, Instrument, InVisit
 from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
-from benchmarks.session import add
 from core.errors import DeclarationError
 from core.metrics.declarations import catalogue
 from core.metrics.records import Record, metric
@@ -196,11 +196,44 @@ def test_a_metric_that_could_not_be_read_again_is_an_error_at_the_start():
 
 
 def test_a_record_is_written_once():
-    extra_info = {}
-    add(extra_info, Words(letters=1))
-    with pytest.raises(ValueError, match="Words writes letters a second time"):
-        add(extra_info, Words(letters=2))
-    assert extra_info == {"words": {"letters": 1}}
+    with pytest.raises(DeclarationError, match="Words writes letters a second time"):
+        joined([Words(letters=1), Words(letters=2)])
+    assert joined([Words(letters=1)]) == {"words": {"letters": 1}}
+
+
+class ReturnsNothing(AfterVisits):
+    name = "nothing"
+    record = Words
+
+    def measure(self, case, after):
+        return None
+
+
+class RaisesFromTheSecondVisitOn(InVisit):
+    name = "raises"
+    record = Words
+
+    def measure(self, case):
+        if len(case.done) > 1:
+            raise RuntimeError("a defect of the instrument")
+        return Words(letters=1)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "sentence"),
+    [
+        (ReturnsNothing, "the instrument nothing returns None; expected a Record"),
+        (RaisesFromTheSecondVisitOn, "a defect of the instrument"),
+    ],
+)
+def test_an_instrument_that_fails_costs_its_benchmarks_alone(run_suite, saved_run, monkeypatch, instrument, sentence):
+    register(monkeypatch, INSTRUMENTS, instrument)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", "--visits=3")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert sentence in result.stdout.str()
+    (saved,) = saved_run()["benchmarks"]
+    assert sentence in saved["extra_info"]["incomplete"]
+    assert len(saved["extra_info"]["visits"]) == 3
 
 
 class AnotherAxis:
@@ -233,4 +266,4 @@ def test_an_instrument_that_would_never_run_is_refused(monkeypatch):
 @pytest.mark.parametrize("value", [torch.tensor(3), np.int64(3), [3]])
 def test_a_figure_that_no_saved_run_can_hold_is_refused(value):
     with pytest.raises(DeclarationError, match=r"Words\.letters is a .*; expected a number, text, true, false or None"):
-        add({}, Words(letters=value))
+        Words(letters=value)

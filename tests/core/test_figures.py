@@ -95,10 +95,10 @@ def test_pictures_say_a_reason_only_of_a_figure_that_asks_for_it():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loudness_db": 3.0}, r"Sound\.loudness_db is a builtins\.float; expected a Figure"),
+        ({"loudness_db": 3.0}, r"Sound\.loudness_db is a float; expected a Figure"),
         ({"recording": Figure("a", 1.0, 2.0)}, r"Sound\.recording has an undeclared interval"),
         ({"inner": None}, None),
-        ({"loudness_db": Figure([3])}, r"Sound\.loudness_db is a builtins\.list; expected a number"),
+        ({"loudness_db": Figure([3])}, r"Sound\.loudness_db is a list; expected a number"),
     ],
 )
 def test_a_record_holds_what_it_declares(changes, message):

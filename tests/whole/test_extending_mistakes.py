@@ -9,12 +9,14 @@ import sys
 import pytest
 import torch
 
+from benchmarks.instruments import INSTRUMENTS, require_consistent
 from benchmarks.instruments.quality.timed import require_same_predictions
+from benchmarks.policies import Policies
 from core.errors import DeclarationError, InputError
 from core.metrics.figures import Figure
 from core.registry import Registry, of_type
 from data_prep.__main__ import chosen_dataset
-from data_prep.datasets import DATASETS, DEFAULTS, by_task, wikitext2
+from data_prep.datasets import DATASETS, DEFAULTS, by_task, require_own_folders, wikitext2
 from fixtures.executions import EXECUTIONS, CaptureError, only_reference
 from fixtures.families import FAMILIES, by_model_type, default_family
 from fixtures.models.checkpoint import find_checkpoint
@@ -106,7 +108,7 @@ def test_executions_that_are_no_reference_or_compute_something_else(run_suite, m
         (
             'return Step(logits, inputs, changing=lambda _: ("input_ids",))',
             "return None",
-            "AttributeError: 'NoneType' object has no attribute 'inputs'",
+            "the workload next_token starts with None; expected a Step",
         ),
         ('{"input_ids": batch', '{"ids": batch', "got an unexpected keyword argument 'ids'"),
     ],
@@ -127,6 +129,14 @@ def test_tasks_without_a_dataset_of_their_own(monkeypatch):
     refused("task", lambda: by_task([*DATASETS.values(), dataclasses.replace(spec, is_default=False)]))
 
 
+def test_tasks_whose_words_name_no_column(monkeypatch):
+    monkeypatch.setitem(sys.modules, "data_prep.datasets.lambada", module(LAMBADA))
+    misspelt = ('headline="last_token_accuracy"', 'headline="last_token_acuracy"')
+    task = module(LAST_TOKEN, misspelt).TASK
+    instruments = [instrument(Policies()) for instrument in INSTRUMENTS.values()]
+    refused("task", lambda: require_consistent(instruments, [task]))
+
+
 def test_scorings_that_leave_something_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "data_prep.datasets.lambada", module(LAMBADA))
     record = module(LAST_TOKEN).LastTokenRecord
@@ -137,7 +147,7 @@ def test_scorings_that_leave_something_out(monkeypatch):
         "delta_points": Figure(None, reason="none"),
         "verdict": Figure(None, reason="FP32 is what the others are compared with"),
     }
-    refused("task", lambda: record(**fields | reasons).as_json())
+    refused("task", lambda: record(**fields | reasons))
     with pytest.raises(CaptureError) as differs:
         require_same_predictions(TimedRecord(kl_nats=Figure(1.0)), None, "last_token-fp32-eager-b1x16")
     assert str(differs.value).partition(" by ")[0] in words_of("task")
@@ -146,6 +156,8 @@ def test_scorings_that_leave_something_out(monkeypatch):
 def test_datasets_that_are_not_the_one_that_is_meant(monkeypatch):
     second = module(VALIDATION, ("is_default=False", "is_default=True")).VALIDATION
     refused("dataset", lambda: by_task([*DATASETS.values(), second]))
+    same = dataclasses.replace(module(VALIDATION).VALIDATION, folder=wikitext2.SPEC.folder)
+    refused("dataset", lambda: require_own_folders([*DATASETS.values(), same]))
     register(monkeypatch, DATASETS, module(VALIDATION).VALIDATION)
     refused("dataset", lambda: DATASETS.named("wikitext-2-validatoin"), InputError)
     named = ["--name=wikitext-2-validation", "--task=classification"]

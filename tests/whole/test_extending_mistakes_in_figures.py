@@ -7,18 +7,21 @@ import dataclasses
 import pytest
 import torch
 
-from analysis.report.page import pictures
-from analysis.report.plots import PLOTS
-from benchmarks.instruments import INSTRUMENTS, in_order
+from benchmarks.extra_info import joined
+from benchmarks.instruments import INSTRUMENTS, in_measuring_order, require_consistent
+from benchmarks.instruments.base import require_record
+from benchmarks.instruments.energy.records import VisitEnergy
 from benchmarks.instruments.size import SizeRecord
 from benchmarks.meters import METERS, MeterSource, open_meter, require_ranks
 from benchmarks.meters.meter import MeterError
-from benchmarks.policies import EnergyPolicy
-from benchmarks.visit import Visit, add
+from benchmarks.policies import EnergyPolicy, Policies
+from benchmarks.visit import Visit
+from core.errors import DeclarationError
 from core.metrics import CATALOGUE_KEY
 from core.metrics.declarations import catalogue
 from core.metrics.figures import Figure
 from core.metrics.keys import keys_of
+from fixtures.tasks import TASKS
 from tests.support.documented import module, refused, values_of, words_of
 from tests.support.registries import register
 from tests.support.saved_runs import whole_run
@@ -69,10 +72,13 @@ def test_figures_with_undeclared_or_senseless_parts():
 
 
 def test_instruments_that_write_what_is_anothers(monkeypatch):
-    size = module(SPARSITY, ('= "sparsity"\n    zero_share', '= "size"\n    parameters')).SparsityRecord
-    refused("instrument", lambda: add({"size": {"parameters": 1}}, size(parameters=0.5)))
-    device = module(SPARSITY, ('= "sparsity"\n    zero_share', '= "device"\n    zero_share')).SparsityRecord
-    refused("instrument", lambda: add({"device": "cpu"}, device(zero_share=0.5)))
+    for change in (
+        ('= "sparsity"\n    zero_share', '= "size"\n    parameters'),
+        ('[str] = "sparsity"', '[str] = "device"'),
+    ):
+        instruments = [one(Policies()) for one in (*INSTRUMENTS.values(), module(SPARSITY, change).Sparsity)]
+        refused("instrument", lambda made=instruments: require_consistent(made, TASKS.values()))
+    refused("instrument", lambda: require_record(module(SPARSITY).Sparsity(Policies()), None))
     column = module(SPARSITY, ("zero_share: float", "model_size_mb: float")).SparsityRecord
     refused("instrument", lambda: catalogue([SizeRecord, column]))
     record = module(SPARSITY).SparsityRecord
@@ -80,11 +86,12 @@ def test_instruments_that_write_what_is_anothers(monkeypatch):
     of_visit = module(
         CPU_CLOCK, ("cpu_clock_mhz: Figure[float] = figure(", "power_w: Figure[float] = figure(")
     ).VisitClock
-    refused("instrument", lambda: add({"power_w": None}, of_visit(power_w=Figure(1.0))))
+    energy = VisitEnergy(loop_ms=1.0, gap_share=0.0)
+    refused("instrument", lambda: joined([energy, of_visit(power_w=Figure(1.0))]))
     imported = ("import AfterLastVisit, AfterVisits", "import AfterLastVisit, Instrument as AfterVisits")
     neither = module(SPARSITY, imported).Sparsity
     register(monkeypatch, INSTRUMENTS, neither)
-    refused("instrument", lambda: in_order(INSTRUMENTS))
+    refused("instrument", lambda: in_measuring_order(INSTRUMENTS))
 
 
 def test_a_visit_of_which_an_instrument_has_no_record():
@@ -105,16 +112,10 @@ def test_meters_that_are_not_what_their_source_says(monkeypatch, tmp_path):
     assert "the meter says 0 mJ over" in words_of("meter")
 
 
-def test_pictures_of_what_a_run_has_not(monkeypatch):
-    hasty = module(TAIL, (" if COLUMN in run.frame else None", "")).TAIL_PLOT
+def test_pictures_of_what_a_run_has_not():
     whole = whole_run()
     run = dataclasses.replace(whole, environment={**whole.environment, CATALOGUE_KEY: []})
     assert module(TAIL).TAIL_PLOT.draw(run, "tail") is None
-    with pytest.raises(KeyError) as error:
-        hasty.draw(run, "tail")
-    assert f"KeyError: {error.value}" in words_of("picture")
-    elsewhere = module(TAIL, ("    SPEED,\n", '    "speed",\n')).TAIL_PLOT
-    register(monkeypatch, PLOTS, elsewhere)
-    with pytest.raises(KeyError) as error:
-        pictures(run, {elsewhere.title: b"<svg/>"})
-    assert f"KeyError: {error.value}" in words_of("picture")
+    with pytest.raises(DeclarationError) as error:
+        module(TAIL, ("    SPEED,\n", '    "speed",\n'))
+    assert str(error.value).partition(",")[0] in words_of("picture")

@@ -48,8 +48,10 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     A missing figure is a gap that says so, never a bar of height 0. None where no benchmark has the figure, and where
     there are too many settings for bars.
     """
-    frame, metric = run.frame, run.catalogue[column]
-    values = frame[column]
+    frame = run.frame
+    if column not in frame:
+        return None
+    metric, values = run.catalogue[column], frame[column]
     if not values.notna().any() or frame["setting"].nunique() > MOST_SETTINGS:
         return None
     lows, highs = interval_ends(frame, column, run.catalogue)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from core.errors import DeclarationError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -46,6 +48,12 @@ class Plot:
     draw: Draw
     section: str = COURSES
     caption: str = ""
+
+    def __post_init__(self) -> None:
+        if self.section not in SECTIONS:
+            raise DeclarationError(
+                f"the picture {self.name} stands in {self.section!r}; expected one of {', '.join(map(repr, SECTIONS))}"
+            )
 
     @property
     def description(self) -> str:
