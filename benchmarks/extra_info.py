@@ -7,8 +7,9 @@ from typing import Any
 
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import repeat_intervals
-from core.case import case_of, is_own
+from core.case import is_own
 from core.errors import DeclarationError
+from core.metrics import lookup
 from core.metrics.records import Record
 
 #: Keys that a session writes beside those of its records.
@@ -42,8 +43,9 @@ def with_repeats(benchmarks: Iterable[dict[str, Any]], session: Run) -> list[dic
     """Return benchmarks as they are saved: a session's own with intervals of a repeat, which all its cases decide."""
     intervals, saved = repeat_intervals(session), []
     for benchmark in benchmarks:
+        name = lookup(benchmark, "params.case")  # benchmarks of others may have a case of their own kind
         extra_info = dict(benchmark["extra_info"])
-        for section, ends in intervals[case_of(benchmark).id].items() if is_own(benchmark) else ():
+        for section, ends in intervals.get(str(name), {}).items() if is_own(benchmark) else ():
             extra_info[section] = extra_info.get(section, {}) | ends
         saved.append(benchmark | {"extra_info": extra_info})
     return saved

@@ -126,7 +126,7 @@ class ForwardLoop:
                 self._place_next()
 
     def release(self) -> None:
-        """Drop the forward, and with it its buffers and graphs, even where an error still refers to the loop."""
+        """Drop the forward, which has buffers and graphs: an error's traceback may keep the loop itself."""
         del self.forward, self._batches
 
     def _place_next(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -24,6 +25,11 @@ class Figure(Generic[Value]):
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+
+    @classmethod
+    def estimated(cls, value: Value, low: float, high: float) -> Figure[Value]:
+        """Return a value with its interval; without one where an end is NaN: a sample of one value has none."""
+        return cls(value) if math.isnan(low) or math.isnan(high) else cls(value, low, high)
 
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None) or (

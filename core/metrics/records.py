@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, ClassVar
 
 from core.errors import DeclarationError
@@ -104,9 +104,18 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
         return value.as_json()
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(plain(part) for part in value)
-    return value
+    if isinstance(value, tuple):
+        return tuple(plain(part) for part in value)
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def require_fields(record: type[Record], values: Mapping[str, Any]) -> None:
+    """Raise `DeclarationError` where one of some fields of a record is not what its declaration says."""
+    for key in keys_of(record):
+        if key.part in (None, "value") and key.fields[0] in values:
+            require_storable(record.__name__, values[key.fields[0]], key)
 
 
 def require_storable(record: str, value: object, key: Key) -> None:

@@ -9,13 +9,17 @@ import pytest
 import torch
 
 from benchmarks.instruments.base import AfterLastVisit
+from benchmarks.instruments.quality.instrument import missing_reason
 from benchmarks.instruments.quality.timed import TimedRecord, require_same_predictions, timed_figures
 from benchmarks.loop import ForwardLoop
 from core.case import Case
+from core.errors import DeclarationError
 from core.metrics.figures import Figure
+from core.metrics.records import require_fields
 from fixtures.dataset.batches import ShapedDataset
 from fixtures.executions import EXECUTIONS, CaptureError
 from fixtures.tasks.language_modeling import TASK
+from fixtures.tasks.language_modeling.records import LanguageModelRecord
 from fixtures.workloads import FORWARD
 from tests.support.tiny import LENGTHS, tiny_tensors, two_models
 
@@ -122,3 +126,23 @@ def test_rows_without_a_target_are_null_with_a_reason():
         batch.attention_mask[:, 1:] = 0
     found = timed_figures(case, after, no_logits_reason=None)
     assert (found.kl_nats, found.targets) == (Figure(None, reason="the rows hold nothing to answer"), 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, None),
+        ({"avg_loss_nats": Figure(1.0), "perplexity": Figure(2.7)}, None),
+        ({"avg_loss_nats": Figure(None, reason="NaN"), "perplexity": Figure(None, reason="NaN")}, "NaN"),
+        ({"avg_loss_nats": Figure(800.0), "perplexity": Figure(None, reason="beyond a float")}, "beyond a float"),
+        ({"perplexity": 2.7}, None),
+    ],
+)
+def test_where_loss_or_headline_is_missing_nothing_is_compared(fields, reason):
+    assert missing_reason(fields, "perplexity") == reason
+
+
+def test_a_task_that_gives_a_plain_number_for_a_figure_is_told_so():
+    with pytest.raises(DeclarationError, match=r"LanguageModelRecord\.perplexity is a float; expected a Figure"):
+        require_fields(LanguageModelRecord, {"perplexity": 2.7, "targets": 3})
+    require_fields(LanguageModelRecord, {"perplexity": Figure(2.7), "targets": 3})

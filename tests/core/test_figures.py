@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -147,3 +147,27 @@ def test_declarations_that_contradict_a_fields_type_are_refused():
         keys_of(Bare)
     with pytest.raises(DeclarationError, match="Nowhere has keys behind rooms; expected a field of it"):
         keys_of(Nowhere)
+
+
+def test_an_estimate_without_ends_has_no_interval():
+    nan = float("nan")
+    assert Figure.estimated(1.5, 1.0, 2.0) == Figure(1.5, 1.0, 2.0)
+    assert Figure.estimated(1.5, nan, nan) == Figure(1.5)
+
+
+def test_what_a_record_holds_beside_figures_is_plain_json():
+    class Pair(NamedTuple):
+        first: int
+        second: Inner
+
+    @dataclass(frozen=True)
+    class Other:
+        length: int
+
+    @dataclass(frozen=True, kw_only=True)
+    class Holder(Record):
+        parts: Any
+
+    inner = {"share": None, "share_ci95_low": None, "share_ci95_high": None}
+    held = [Pair(1, Inner()), {"a": (2, Other(3))}]
+    assert Holder(parts=held).as_json() == {"parts": [(1, inner), {"a": (2, {"length": 3})}]}

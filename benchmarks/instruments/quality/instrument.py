@@ -21,7 +21,7 @@ from benchmarks.policies import Policies
 from core.case import Case
 from core.files import write
 from core.metrics.figures import NOT_MEASURED, Figure
-from core.metrics.records import Record
+from core.metrics.records import Record, require_fields
 from core.tasks import DEFAULT_TASK
 from fixtures.dataset.decoding import decoder
 from fixtures.models.loading import is_out_of_memory
@@ -68,8 +68,7 @@ class Quality(AfterVisits):
             if once not in self._extras:
                 self._extras[once] = scoring.extras(case.model, case.settings)
             figures = self._scored[key]
-            no_logits_reason = figures.get("avg_loss_nats", NOT_MEASURED).reason
-            timed = timed_figures(case, after, no_logits_reason)
+            timed = timed_figures(case, after, missing_reason(figures, case.task.words.headline))
             divergence = figures.get("kl_vs_fp32_nats", NOT_MEASURED).value
             require_same_predictions(timed, divergence, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
@@ -110,6 +109,7 @@ class Quality(AfterVisits):
             scored_rows(case), models, reference, baseline().name if with_baseline else None
         )
         for name, found in figures.items():
+            require_fields(case.task.scoring.record, found.fields)
             key = scored_key(case.case.partner(precision=name))
             self._scored[key] = {**found.fields, "per_sequence_file": self._save(case, name, found.per_sample)}
 
@@ -123,6 +123,12 @@ class Quality(AfterVisits):
         except OSError as error:
             return Figure(None, reason=f"{path} cannot be written ({error.strerror})")
         return Figure(str(path))
+
+
+def missing_reason(fields: Mapping[str, Any], headline: str) -> str | None:
+    """Return why a task's loss or its headline could not be computed, or None."""
+    figures = [figure for name in ("avg_loss_nats", headline) if isinstance(figure := fields.get(name), Figure)]
+    return next((figure.reason for figure in figures if figure.reason is not None), None)
 
 
 def scored_key(case: Case) -> tuple[str, str, int]:
