@@ -17,6 +17,7 @@ from benchmarks.policies import TimingPolicy
 from benchmarks.timed_rounds import TimedRounds
 from benchmarks.visit import FailedVisit, Visit
 from core.case import Case
+from core.errors import DeclarationError
 from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
@@ -192,6 +193,8 @@ class MeasuredCase:
         loop = ForwardLoop(forward, batches, device)
         for example in self.data.examples:
             logits = loop.run_on(example)
+            if not isinstance(logits, torch.Tensor):
+                raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")
         self.precision.verify(self.model, self._before_casts(logits))
         return loop
 

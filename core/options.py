@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from core.registry import NAME
 
 #: The values of --stand-in, --quality-protocol and --energy.
 StandInMode: TypeAlias = Literal["auto", "always", "never"]
 QualityProtocol: TypeAlias = Literal["padded", "strided"]
 EnergyMode: TypeAlias = Literal["auto", "require", "off"]
-#: The name of a task, before a value that is for it.
-TASK = re.compile(r"[a-z_]+")
 #: The largest number that an option takes; a larger one is a typing error.
 LARGEST_COUNT = 10**9
 
@@ -101,7 +100,7 @@ def of_tasks(expected: str) -> Callable[[str], tuple[tuple[str | None, str], ...
         if not text.strip():
             raise argparse.ArgumentTypeError(f"is empty; expected {expected}")
         parts = [part.partition("=") for part in text.split(",")]
-        if all(TASK.fullmatch(task) and value for task, _, value in parts):
+        if all(NAME.fullmatch(task) and value for task, _, value in parts):
             return tuple((task, value) for task, _, value in parts)
         return ((None, text),)
 

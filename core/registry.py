@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -72,6 +73,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
                         f"a {noun} in {file} is named {thing.name!r}; expected lower-case letters, digits, _ and -"
                         + (f", and not {' or '.join(reserved)}" if reserved else "")
                     )
+                require_tuples(thing)
                 found[thing.name], files[thing.name] = thing, file
         leading = [name for name in first if name in found]
         self._things = {name: found[name] for name in dict.fromkeys([*leading, *found])}
@@ -98,6 +100,23 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 def of_type(kind: type[Any]) -> Callable[[Any], bool]:
     """Return the test for values of a type."""
     return lambda value: isinstance(value, kind)
+
+
+def require_tuples(thing: object) -> None:
+    """Raise `DeclarationError` where a field of a dataclass that is declared as a tuple holds something else.
+
+    So does one of a dataclass in it. Text in place of a tuple of texts is a sequence of letters, which fits nothing and
+    raises nothing.
+    """
+    for part in dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ():
+        value = getattr(thing, part.name)
+        if str(part.type).startswith("tuple[") and not isinstance(value, tuple):
+            raise DeclarationError(
+                f"{type(thing).__name__} {getattr(thing, 'name', '')!r} has {part.name}={value!r:.60}; expected a "
+                f"tuple, such as ({value!r:.60},)"
+            )
+        if not isinstance(value, type):
+            require_tuples(value)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,7 @@ from core.tasks import DEFAULT_TASK
 from data_prep.datasets import DATASETS, DEFAULTS, DatasetSpec
 from data_prep.endpoint import require_endpoint
 from data_prep.layout import FILE_NAMES, METADATA_FILE
-from data_prep.protocol import LONGEST_SEQUENCE, Protocol
+from data_prep.protocol import LONGEST_SEQUENCE
 
 
 def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
@@ -93,6 +94,7 @@ def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
         command_line.add_argument(
             "--packed",
             action="store_true",
+            default=default.packed,
             help="rows of --max-length tokens without padding: the paragraphs in their order, joined and cut",
         )
     if "min_chars" in spec.options:
@@ -143,8 +145,8 @@ def main() -> int:
     output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
     for name in ("task", "name"):
         options.pop(name, None)
-    protocol = Protocol(**options)
-    if protocol.packed and output is None:
+    protocol = replace(spec.protocol, **options)
+    if protocol.packed and not spec.protocol.packed and output is None:
         command_line.error("--packed makes another dataset than the published one; name its folder with --output")
     if stand_in_mode == "always" and (named := spec.named_sources(protocol)):
         command_line.error(f"--stand-in always generates the text and its tokenizer; leave {named[0]} out")

@@ -40,6 +40,8 @@ def in_measuring_order(instruments: Registry[type[Instrument]]) -> tuple[type[In
             raise DeclarationError(
                 f"the instrument {instrument.name} is neither an InVisit nor an AfterVisits; expected one of them"
             )
+        if not hasattr(instrument, "record") and instrument.records is Instrument.records:
+            raise DeclarationError(f"the instrument {instrument.name} has no `record`; expected what it returns")
     places = {name: place for place, name in enumerate(ORDER)}
 
     def place(instrument: type[Instrument]) -> tuple[bool, int]:

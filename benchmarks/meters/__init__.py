@@ -17,6 +17,13 @@ __all__ = ["METERS", "Meter", "MeterError", "MeterSource", "Reading", "open_mete
 METERS: Registry[MeterSource] = Registry("meter", __name__, of_type(MeterSource))
 
 
+#: What every meter has.
+MEMBERS = (
+    *("method", "scope", "tick_period_s", "read_cost_s", "needs_long_window"),
+    *("visit_window_s", "measure", "second_meter"),
+)
+
+
 def sources_for(device: torch.device) -> list[MeterSource]:
     """Return the meters that may tell a device's energy, the best first."""
     return sorted((one for one in METERS.values() if device.type in one.devices), key=lambda one: one.rank)
@@ -36,6 +43,9 @@ def open_meter(device: torch.device, policy: EnergyPolicy) -> tuple[Meter, str |
             continue
         if meter.method != source.name:
             raise DeclarationError(f"the meter {source.name} says that its method is {meter.method}; expected its name")
+        missing = [member for member in MEMBERS if not hasattr(meter, member)]
+        if missing:
+            raise DeclarationError(f"the meter {source.name} has no {missing[0]}; expected every member of Meter")
         return meter, reasons(passed_over) or None
     if not passed_over:
         raise MeterError("NO_METER", f"there is no meter for a {device.type}")

@@ -94,7 +94,7 @@ class Metric(Column):
             if name != "place"
         )
         required = [known.get(name) for name in ("column", "path", "unit", "description")]
-        if not is_typed or not all(isinstance(part, str) for part in required) or not cls._is_sound(known):
+        if not is_typed or not all(isinstance(part, str) for part in required) or cls.unsound_parts(known):
             raise InputError(
                 f"The run's catalogue of metrics has {ascii(dict(entry))[:200]}; expected column, path, unit, better "
                 "and description of a metric, and for a place a finite number."
@@ -102,20 +102,24 @@ class Metric(Column):
         return cls(**{"better": None} | {name: part for name, part in known.items() if part is not None})
 
     @staticmethod
-    def _is_sound(known: Mapping[str, Any]) -> bool:
-        texts = [part for part in known.values() if isinstance(part, str)]
-        names = [known.get(name) for name in ("reason_column", "low_column", "high_column", "relative_column")]
-        return bool(
-            NAME.fullmatch(known["column"])
-            and known["column"] not in RESERVED
-            and known["column"] not in derived_columns()
-            and all(name is None or NAME.fullmatch(name) for name in names)
-            and PATH.fullmatch(known["path"])
-            and FORM.fullmatch(known.get("form") or "")
-            and known.get("better") in (None, *get_args(Direction))
-            and known.get("repeat") in (None, SAME, *REPEAT_COLUMNS)
-            and all(len(text) <= LIMITS.name_characters for text in texts)
+    def unsound_parts(known: Mapping[str, Any]) -> list[str]:
+        """Return the names of those parts of a description that cannot be used."""
+        column = known["column"]
+        is_sound = {
+            "column": NAME.fullmatch(column) and column not in RESERVED and column not in derived_columns(),
+            **{
+                name: known.get(name) is None or NAME.fullmatch(known[name])
+                for name in ("reason_column", "low_column", "high_column", "relative_column")
+            },
+            "path": PATH.fullmatch(known["path"]),
+            "form": FORM.fullmatch(known.get("form") or ""),
+            "better": known.get("better") in (None, *get_args(Direction)),
+            "repeat": known.get("repeat") in (None, SAME, *REPEAT_COLUMNS),
+        }
+        too_long = (
+            name for name, part in known.items() if isinstance(part, str) and len(part) > LIMITS.name_characters
         )
+        return [*(name for name, sound in is_sound.items() if not sound), *too_long]
 
 
 @dataclass(frozen=True)

@@ -89,5 +89,10 @@ def catalogue(records: Iterable[type[Record]]) -> list[dict[str, Any]]:
         try:
             Metric.from_json(asdict(metric))
         except InputError as error:  # a mistake of whoever declared it, not of a user
-            raise DeclarationError(f"the metric {metric.path} cannot be read from a saved run: {error}") from error
+            parts = asdict(metric)
+            unsound = [f"{name}={parts[name]!r:.60}" for name in Metric.unsound_parts(parts)]
+            raise DeclarationError(
+                f"the metric {metric.path} cannot be read from a saved run: it has {', '.join(unsound) or error}; "
+                "docs/extending/metric.md says what is expected"
+            ) from error
     return [asdict(metric) for metric in by_place(described)]

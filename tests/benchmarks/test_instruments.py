@@ -191,7 +191,7 @@ def test_a_metric_that_could_not_be_read_again_is_an_error_at_the_start():
         section: ClassVar[str] = "broken"
         letters: int = metric("letters", "lower", "letters of the id", form="8.2f")
 
-    with pytest.raises(ValueError, match=r"the metric broken\.letters cannot be read from a saved run"):
+    with pytest.raises(ValueError, match=r"the metric broken\.letters cannot be read .*: it has form='8.2f'"):
         catalogue([Broken])
 
 

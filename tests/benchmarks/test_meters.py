@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.meters import METERS, MeterError, MeterSource, open_meter, require_ranks, sources_for
+from benchmarks.meters import MEMBERS, METERS, MeterError, MeterSource, open_meter, require_ranks, sources_for
 from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.power_sensor import average_power, instant_power
 from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import CounterPolicy, EnergyPolicy
 from benchmarks.visit import DeviceReads
+from core.errors import DeclarationError
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError
 from tests.support.fake_nvml import fake_nvml, field_value
@@ -63,7 +64,7 @@ def test_meters_are_chosen_by_asking_in_the_order_of_their_worth(monkeypatch):
 
 def test_a_meter_beside_the_board_comes_first_where_it_answers_and_costs_nothing_where_it_does_not(monkeypatch):
     monkeypatch.setattr("benchmarks.meters.board.open_gpu", lambda _: gpu())
-    external = SimpleNamespace(method="wall_plug")
+    external = SimpleNamespace(**dict.fromkeys(MEMBERS) | {"method": "wall_plug"})
     plugged = [True]
 
     def opened(device: torch.device, policy: EnergyPolicy) -> object:
@@ -102,6 +103,10 @@ def test_a_source_that_is_half_thought_through_is_refused(monkeypatch):
     named = MeterSource("wall_plug", "a meter in the wall", 0, ("cuda",), lambda *_: SimpleNamespace(method="plug"))
     register(monkeypatch, METERS, named)
     with pytest.raises(ValueError, match="the meter wall_plug says that its method is plug"):
+        open_meter(CUDA, POLICY)
+    bare = MeterSource("wall_plug", "a meter in the wall", 0, ("cuda",), lambda *_: SimpleNamespace(method="wall_plug"))
+    register(monkeypatch, METERS, bare)
+    with pytest.raises(DeclarationError, match="the meter wall_plug has no scope; expected every member of Meter"):
         open_meter(CUDA, POLICY)
     same_rank = MeterSource("another", "another meter", 10, ("cpu", "cuda"), lambda *_: None)
     with pytest.raises(ValueError, match="nvml_energy_counter and another both have the rank 10 for a cuda"):

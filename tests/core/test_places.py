@@ -59,7 +59,7 @@ def test_a_place_that_is_no_finite_number_is_a_mistake_of_the_record():
     class Nowhere(Record):
         letters: int = metric("", None, "x", place=float("nan"))
 
-    with pytest.raises(ValueError, match=r"the metric letters cannot be read from a saved run: .*finite number"):
+    with pytest.raises(ValueError, match=r"the metric letters cannot be read from a saved run: it has .*finite number"):
         catalogue([Nowhere])
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
 from core.errors import DeclarationError, InputError
-from core.registry import Registry, did_you_mean, of_type
+from core.registry import Registry, did_you_mean, of_type, require_tuples
 
 KIND = """
 from dataclasses import dataclass
@@ -126,3 +127,28 @@ def test_what_is_near_to_nothing_is_no_guess():
 def test_the_core_loads_neither_torch_nor_transformers_nor_pytest(module):
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'transformers', 'pytest'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Inside:
+    letters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outside:
+    name: str
+    inside: Inside = Inside()
+    numbers: tuple[int, ...] = (1,)
+
+
+@pytest.mark.parametrize(
+    ("thing", "sentence"),
+    [
+        (Outside("a", numbers=3), r"Outside 'a' has numbers=3; expected a tuple, such as \(3,\)"),
+        (Outside("a", Inside("abc")), r"Inside '' has letters='abc'; expected a tuple, such as \('abc',\)"),
+    ],
+)
+def test_text_or_a_number_in_place_of_a_tuple_is_refused(thing, sentence):
+    require_tuples(Outside("a", Inside(("abc",))))
+    with pytest.raises(DeclarationError, match=sentence):
+        require_tuples(thing)
