@@ -33,11 +33,12 @@ def read_sums(text: str, where: str) -> dict[str, str]:
     return {line[2]: line[1] for line in lines if line}
 
 
-def require(content: bytes, name: str, digests: Mapping[str, str], where: str) -> None:
-    """Raise `InputError` where the digest of a content is not the one that a list has for its name."""
+def require(content: bytes, name: str, digests: Mapping[str, str], where: str, host: str) -> None:
+    """Raise `InputError` where the digest of a content of a host is not the one that a list has for its name."""
     found, expected = digest(content), digests.get(name)
     if found != expected:
         raise InputError(
             f"{name} has the SHA-256 {found[:12]}…; expected {f'{expected[:12]}…' if expected else 'one'} of {where}. "
+            f"`python -m reference.pack results/runs/{host}` makes the archive of unpacked runs again, "
             "`git checkout results/reference` brings the committed archives back."
         )

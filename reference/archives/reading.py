@@ -53,9 +53,9 @@ def files(host: str, archives: Path = ARCHIVES) -> Mapping[str, bytes]:
 @cache
 def of_archive(path: Path, digest: str | None) -> Mapping[str, bytes]:
     """Return the files of an archive that has a digest."""
-    packed = path.read_bytes()
-    require(packed, path.name, {path.name: digest} if digest else {}, SUMS)
-    return unpacked(packed, path.name.removesuffix(SUFFIX))
+    packed, host = path.read_bytes(), path.name.removesuffix(SUFFIX)
+    require(packed, path.name, {path.name: digest} if digest else {}, SUMS, host)
+    return unpacked(packed, host)
 
 
 def unpacked(packed: bytes, host: str) -> dict[str, bytes]:
@@ -65,7 +65,7 @@ def unpacked(packed: bytes, host: str) -> dict[str, bytes]:
     if lacking := digests.keys() - stored.keys():
         raise InputError(f"{host}{SUFFIX} lacks {', '.join(sorted(lacking))}, which its {SUMS} lists.")
     for name, content in stored.items():
-        require(content, name, digests, f"{SUMS} of {host}{SUFFIX}")
+        require(content, name, digests, f"{SUMS} of {host}{SUFFIX}", host)
     parts = {name: content for name, content in stored.items() if name.startswith(f"{FOLDER}/")}
     return {
         name: with_shared(content, parts, f"{host}/{name}") if is_run(name) else content

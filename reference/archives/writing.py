@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.files import write
+from core.files import exclusive_access, write
 from reference.archives.digests import SUMS, as_sums, digest, read_sums
 from reference.archives.reading import HOST, NAME, SUFFIX, unpacked
 from reference.archives.shared import FOLDER, is_run, is_same, read_run, without_shared
+
+#: Seconds to wait for another process that writes the digests, which takes some milliseconds.
+LOCK_TIMEOUT_S = 30.0
 
 
 def pack(folder: Path, archives: Path) -> Path:
     """Write the archive of a host's folder, exactly its files, with its digest, and return the archive's path.
 
-    Raises `InputError` where the folder's name is not that of a host, or its files are not those of an archive.
+    Raises `InputError` where the folder's name is not that of a host, its files are not those of an archive, or the
+    archives cannot be locked.
     """
     require_host(folder.name)
     contents = files_in(folder)
@@ -29,9 +33,13 @@ def pack(folder: Path, archives: Path) -> Path:
         raise InputError(f"{folder}/{changed[0]} changes when it is read back; expected a run as this suite saves it.")
     archives.mkdir(parents=True, exist_ok=True)
     path, sums = archives / f"{folder.name}{SUFFIX}", archives / SUMS
-    digests = read_sums(sums.read_text(encoding="utf-8"), str(sums)) if sums.is_file() else {}
-    write(path, archive)
-    write(sums, as_sums(digests | {path.name: digest(archive)}))
+    # Two processes that read the digests at the same time would each write them without the other's.
+    with exclusive_access(archives, LOCK_TIMEOUT_S) as obstacle:
+        if obstacle is not None:
+            raise InputError(f"{obstacle}; expected a lock within {LOCK_TIMEOUT_S:.0f} s. Nothing was written.")
+        digests = read_sums(sums.read_text(encoding="utf-8"), str(sums)) if sums.is_file() else {}
+        write(path, archive)
+        write(sums, as_sums(digests | {path.name: digest(archive)}))
     return path
 
 

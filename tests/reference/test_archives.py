@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
 from core.errors import InputError
-from reference.archives import reading
+from reference.archives import reading, writing
 from reference.archives.reading import ARCHIVES, files, hosts
 from reference.archives.shared import KEYS, as_json, with_shared, without_shared
 from reference.archives.writing import pack
@@ -187,6 +188,44 @@ def test_a_member_that_is_no_plain_file_of_the_host_is_refused(wrong, tmp_path):
     archive(tmp_path / "archives", {"a.md": b"a"}, members=[(wrong, b"")])
     with pytest.raises(InputError, match=r"h100_x.tar.xz (has the member|holds no tar file)"):
         files("h100_x", tmp_path / "archives")
+
+
+def test_archives_that_are_packed_at_the_same_time_are_both_listed(folder, tmp_path, monkeypatch):
+    archives, write = tmp_path / "archives", writing.write
+    shutil.copytree(folder, tmp_path / "runs" / "h100_y")
+    other = threading.Thread(target=pack, args=(tmp_path / "runs" / "h100_y", archives))
+
+    def write_while_the_other_packs(path: Path, content: str | bytes) -> Path:
+        if path.name == "h100_x.tar.xz":
+            other.start()
+            other.join(1)  # it ends where nothing makes it wait
+        return write(path, content)
+
+    monkeypatch.setattr(writing, "write", write_while_the_other_packs)
+    pack(folder, archives)
+    other.join()
+    for host in ("h100_x", "h100_y"):
+        assert len(files(host, archives)) == 5
+
+
+def test_an_archive_whose_digest_was_not_written_can_be_packed_again(folder, tmp_path, monkeypatch):
+    archives, write = tmp_path / "archives", writing.write
+    pack(folder, archives)
+    (folder / "notes.md").write_text("cold\n")
+
+    def ended_before_the_digests(path: Path, content: str | bytes) -> Path:
+        if path.name == "SHA256SUMS":
+            raise KeyboardInterrupt
+        return write(path, content)
+
+    monkeypatch.setattr(writing, "write", ended_before_the_digests)
+    with pytest.raises(KeyboardInterrupt):
+        pack(folder, archives)
+    monkeypatch.setattr(writing, "write", write)
+    with pytest.raises(InputError, match=r"`python -m reference.pack results/runs/h100_x` makes the archive"):
+        files("h100_x", archives)
+    pack(folder, archives)
+    assert files("h100_x", archives)["notes.md"] == b"cold\n"
 
 
 def test_what_unpacks_to_too_much_or_to_no_tar_file_is_refused(tmp_path):
