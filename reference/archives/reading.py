@@ -25,7 +25,7 @@ SUFFIX = ".tar.xz"
 HOST = re.compile(r"[a-z0-9]+_[a-z0-9]+")
 #: A path in the folder of a host: no part of it begins with a dot or is empty.
 NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*){0,3}", re.ASCII)
-#: Bytes of all members of an archive together, at most; the largest archive has some 3 MB.
+#: Bytes of an archive unpacked, and of its files with shared parts in their places, at most; the largest has some 3 MB.
 MOST_BYTES = 256 * 2**20
 #: Bytes that liblzma may take, which are more than its highest preset needs.
 MOST_MEMORY = 128 * 2**20
@@ -59,7 +59,10 @@ def of_archive(path: Path, digest: str | None) -> Mapping[str, bytes]:
 
 
 def unpacked(packed: bytes, host: str) -> dict[str, bytes]:
-    """Return the files in the bytes of an archive. Raises `InputError` where a member is not what its digest says."""
+    """Return the files in the bytes of an archive.
+
+    Raises `InputError` where a member is not what its digest says, or the files with their parts are too large.
+    """
     stored = members(decompressed(packed, host), host)
     digests = read_sums(stored.pop(SUMS, b"").decode(errors="replace"), f"{SUMS} of {host}{SUFFIX}")
     if lacking := digests.keys() - stored.keys():
@@ -67,11 +70,13 @@ def unpacked(packed: bytes, host: str) -> dict[str, bytes]:
     for name, content in stored.items():
         require(content, name, digests, f"{SUMS} of {host}{SUFFIX}", host)
     parts = {name: content for name, content in stored.items() if name.startswith(f"{FOLDER}/")}
-    return {
-        name: with_shared(content, parts, f"{host}/{name}") if is_run(name) else content
-        for name, content in stored.items()
-        if name not in parts
-    }
+    found, size = {}, 0
+    for name, content in ((name, content) for name, content in stored.items() if name not in parts):
+        found[name] = with_shared(content, parts, f"{host}/{name}") if is_run(name) else content
+        size += len(found[name])
+        if size > MOST_BYTES:
+            raise InputError(f"{host}{SUFFIX} has more than {MOST_BYTES / 2**20:.0f} MiB in its files, parts in place.")
+    return found
 
 
 def decompressed(packed: bytes, host: str) -> bytes:

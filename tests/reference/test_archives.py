@@ -243,6 +243,14 @@ def test_what_unpacks_to_too_much_or_to_no_tar_file_is_refused(tmp_path):
         files("h100_x", archives)
 
 
+def test_runs_that_are_too_large_with_their_parts_are_refused(tmp_path):
+    run_of_parts = as_json({"machine_info": {key: {"stored_in": "shared/cpu_1.json"} for key in KEYS}})
+    runs = {f"default/{number:04d}.json": run_of_parts for number in range(20)}
+    archive(tmp_path / "archives", {"shared/cpu_1.json": as_json("x" * 5 * 2**20), **runs})
+    with pytest.raises(InputError, match="more than 256 MiB in its files, parts in place"):
+        files("h100_x", tmp_path / "archives")
+
+
 def test_a_run_whose_part_is_missing_is_refused(tmp_path):
     stored = as_json({"machine_info": {"metrics": {"stored_in": "shared/metrics_1.json"}}})
     archive(tmp_path / "archives", {"default/0001.json": stored})
