@@ -101,11 +101,11 @@ def members(tar: bytes, host: str) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
             for member in opened:
                 name = member.name.removeprefix(f"{host}/")
-                is_plain = member.type == tarfile.REGTYPE and not member.issparse()
+                is_plain = member.type == tarfile.REGTYPE and not member.issparse() and member.size >= 0
                 content = opened.extractfile(member) if is_plain else None
                 if content is None or name in found or name == member.name or not NAME.fullmatch(name):
                     raise InputError(f"{host}{SUFFIX} has the member {member.name!a}; expected plain files in {host}/.")
                 found[name] = content.read()
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError) as error:  # ValueError: a size below zero leads in front of the file
         raise InputError(f"{host}{SUFFIX} holds no tar file that can be read: {error}.") from error
     return found

@@ -52,16 +52,23 @@ def without_shared(content: bytes, parts: dict[str, bytes], name: str) -> bytes:
 
 
 def with_shared(content: bytes, parts: Mapping[str, bytes], name: str) -> bytes:
-    """Return the run that was stored, with each part in its place. Raises `InputError` where one is missing."""
+    """Return the run that was stored, with each part in its place.
+
+    Raises `InputError` where a part is missing, or is none that JSON can have.
+    """
     run = read_run(content, name)
     machine = run["machine_info"]
-    for key in KEYS:
-        stored = machine.get(key)
-        if isinstance(stored, dict) and list(stored) == [STORED_IN]:
-            if (part := parts.get(stored[STORED_IN])) is None:
-                raise InputError(f"{name} has its {key} in {stored[STORED_IN]}, which is not in the archive.")
-            machine[key] = json.loads(part)
-    return as_json(run)
+    stored = {key: machine[key] for key in KEYS if isinstance(machine.get(key), dict)}
+    named = {key: part[STORED_IN] for key, part in stored.items() if list(part) == [STORED_IN]}
+    for key, member in named.items():
+        if not isinstance(member, str) or member not in parts:
+            raise InputError(f"{name} has its {key} in {member}, which is not in the archive.")
+    try:
+        machine |= {key: json.loads(parts[member]) for key, member in named.items()}
+        return as_json(run)
+    except (ValueError, RecursionError) as error:  # a run that can be read may be too deep to be written
+        stored_in = ", ".join(named.values()) or "what is stored"
+        raise InputError(f"{name} cannot be made of {stored_in}: {type(error).__name__}: {error}.") from error
 
 
 def is_same(name: str, one: bytes, other: bytes) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import lzma
+import re
 import shutil
 import subprocess
 import sys
@@ -256,6 +257,35 @@ def test_a_run_whose_part_is_missing_is_refused(tmp_path):
     archive(tmp_path / "archives", {"default/0001.json": stored})
     with pytest.raises(InputError, match=r"h100_x/default/0001\.json has its metrics in shared/metrics_1\.json, which"):
         files("h100_x", tmp_path / "archives")
+
+
+@pytest.mark.parametrize(
+    ("part", "named", "said"),
+    [
+        (b"{", "shared/cpu_1.json", "cannot be made of shared/cpu_1.json: JSONDecodeError"),
+        (b"\xff", "shared/cpu_1.json", "cannot be made of shared/cpu_1.json: UnicodeDecodeError"),
+        (b"[" * 100_000, "shared/cpu_1.json", "cannot be made of shared/cpu_1.json: RecursionError"),
+        (b"{}", ["a"], "has its cpu in ['a'], which is not in the archive"),
+        (b"{}", None, "has its cpu in None, which is not in the archive"),
+    ],
+)
+def test_a_part_that_cannot_be_put_in_its_place_is_refused(part, named, said, tmp_path):
+    stored = as_json({"machine_info": {"cpu": {"stored_in": named}}})
+    archive(tmp_path / "archives", {"shared/cpu_1.json": part, "default/0001.json": stored})
+    with pytest.raises(InputError, match=rf"h100_x/default/0001\.json {re.escape(said)}"):
+        files("h100_x", tmp_path / "archives")
+
+
+@pytest.mark.parametrize("size", [-1, -512, -1024, -100_000])
+def test_a_member_of_a_size_below_zero_is_refused(size, tmp_path):
+    header = bytearray(member("h100_x/b.md").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = b"\xff" + (size % 2**88).to_bytes(11, "big")  # as GNU tar writes a number that has no octal form
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    for tar in (header + bytes(1024), member("h100_x/a.md").tobuf(tarfile.USTAR_FORMAT) + header + bytes(1024)):
+        packed(tmp_path / "archives", lzma.compress(tar))
+        with pytest.raises(InputError, match=r"h100_x.tar.xz (has the member 'h100_x/b.md'|holds no tar file)"):
+            files("h100_x", tmp_path / "archives")
 
 
 def test_a_folder_that_no_archive_can_hold_is_refused(folder, tmp_path):
