@@ -25,10 +25,18 @@ def main() -> int:
     options = parser.parse_args()
     try:
         for folder in options.folders:
-            path = pack(folder, options.reference)
+            path = pack(folder.resolve(), options.reference)
             print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = error.filename2 or error.filename or options.reference  # an error of a full disk names no file
+        print(
+            f"error: {place} cannot be read or written ({error.strerror}); expected folders that may be. "
+            "Name another for archives with --reference.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -50,6 +50,14 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        place = error.filename2 or error.filename or options.to  # an error of a full disk names no file
+        print(
+            f"error: {place} cannot be read or written ({error.strerror}); expected a folder and plain files in it. "
+            "Move it away, or name another folder with --to.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from reference.archives import reading, writing
 from reference.archives.reading import ARCHIVES, files, hosts
 from reference.archives.shared import KEYS, as_json, with_shared, without_shared
 from reference.archives.writing import pack
+from reference.pack import main as pack_main
+from reference.unpack import main as unpack_main
 from reference.unpack import unpack
 from tests.support.json_values import json_values
 
@@ -334,3 +337,26 @@ def test_the_commands_pack_and_unpack(folder, tmp_path):
     done = command("reference.unpack", "h100_nothing", "--to", tmp_path / "to")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
+
+
+def test_the_folder_of_a_host_may_be_the_current_one(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["pack", ".", "--reference", str(tmp_path / "archives")])
+    assert pack_main() == 0, capsys.readouterr().err
+    assert hosts(tmp_path / "archives") == ["h100_x"]
+
+
+def test_a_place_that_cannot_be_read_or_written_is_an_error_of_one_line(folder, tmp_path, monkeypatch, capsys):
+    def refused(main: Callable[[], int], place: Path, *words: object) -> None:
+        monkeypatch.setattr("sys.argv", ["command", *map(str, words)])
+        assert main() == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {place} cannot be read or written (")
+
+    file, to = tmp_path / "file", tmp_path / "to"
+    file.write_text("")
+    in_its_place = to / "h100_73b05a80" / "decode_64" / "0001.json"
+    in_its_place.mkdir(parents=True)
+    refused(unpack_main, file / "h100_73b05a80" / "decode_64", "h100_73b05a80", "--to", file)
+    refused(unpack_main, in_its_place, "h100_73b05a80", "--to", to)
+    refused(pack_main, file, folder, "--reference", file)
