@@ -52,11 +52,13 @@ def require_host(name: str) -> None:
 def files_in(folder: Path) -> dict[str, bytes]:
     """Return the contents of a host's files by their path.
 
-    Raises `InputError` where there is none, one has a name that no archive takes, or runs are of several devices.
+    Raises `InputError` where there is none, one is a link or has a name that no archive takes, or runs are of several
+    devices.
     """
-    found = {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    paths = sorted(folder.rglob("*"))
+    if others := [path for path in paths if path.is_symlink() or not (path.is_file() or path.is_dir())]:
+        raise InputError(f"{others[0]} is a link or a device; expected folders and plain files: put a copy there.")
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     if not found:
         raise InputError(f"{folder} holds no file; expected saved runs. `python -m reference.measure` makes them.")
     for name in found:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -313,6 +314,18 @@ def test_a_folder_that_no_archive_can_hold_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match="a_b holds no file"):
         pack(tmp_path / "a_b", tmp_path / "archives")
     assert not (tmp_path / "archives").exists()
+
+
+def test_a_link_is_packed_neither_as_what_it_names_nor_left_out(folder, tmp_path):
+    for target in (tmp_path / "secret.md", tmp_path, tmp_path / "lost.md"):
+        (tmp_path / "secret.md").write_text("secret\n")
+        (folder / "link.md").symlink_to(target)
+        with pytest.raises(InputError, match=r"link\.md is a link or a device; expected folders and plain files"):
+            pack(folder, tmp_path / "archives")
+        (folder / "link.md").unlink()
+    os.mkfifo(folder / "pipe.md")
+    with pytest.raises(InputError, match=r"pipe\.md is a link or a device"):
+        pack(folder, tmp_path / "archives")
 
 
 def test_the_committed_archives_are_those_listed_and_hold_every_run():
