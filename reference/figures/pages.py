@@ -8,7 +8,8 @@ Markdown with placeholders of Jinja (`{{ latency }}`). In the page the same part
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -47,22 +48,45 @@ def parts(text: str, where: str) -> dict[str, str]:
 def rendered(template: str, figures: Figures, where: str) -> str:
     """Return Markdown with figures in place of its placeholders, in lines of a page's width.
 
-    Raises `InputError` for a placeholder without a figure, a figure without a placeholder, and a brace that is left.
+    Every figure, each item of a list or a mapping too, is printed as often as it was made at least; which of two equal
+    figures a placeholder prints is not checked. Raises `InputError` for a placeholder without a figure, a figure that
+    no placeholder prints, and a brace that is left.
     """
+    printed: Counter[str] = Counter()
+
+    def counted(value: Any) -> Any:  # noqa: ANN401
+        printed[str(value)] += 1
+        return value
+
     # A page is Markdown: nothing is escaped.
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment = jinja2.Environment(  # noqa: S701
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=counted
+    )
     try:
         named = find_undeclared_variables(environment.parse(template))
+        if unknown := sorted(named - figures.keys()):
+            raise InputError(f"{where} names {', '.join(unknown)}; expected one of {', '.join(figures) or 'none'}.")
+        if unused := [name for name in figures if name not in named]:
+            raise InputError(f"{where} leaves out {', '.join(unused)}; expected every figure that is made for it.")
         text = environment.from_string(template).render(figures)
-    except jinja2.TemplateError as error:
-        raise InputError(f"{where} cannot be filled with its figures: {error}.") from error
-    if unknown := sorted(named - figures.keys()):
-        raise InputError(f"{where} names {', '.join(unknown)}; expected one of {', '.join(figures)}.")
-    if unused := [name for name in figures if name not in named]:
-        raise InputError(f"{where} leaves out {', '.join(unused)}; expected every figure that is made for it.")
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"{where} cannot be filled with its figures: {type(error).__name__}: {error}.") from error
+    if left := Counter(texts_of(figures)) - printed:
+        raise InputError(f"{where} does not print {', '.join(left)}; expected every figure that is made for it.")
     if "{" in text or "}" in text:
         raise InputError(f"{where} has a brace that belongs to no placeholder; expected {{{{ name }}}}.")
     return filled(text.strip())
+
+
+def texts_of(figures: object) -> Iterator[str]:
+    """Yield what each figure is printed as: those in mappings and in lists one by one, at any depth."""
+    if isinstance(figures, Mapping):
+        figures = list(figures.values())
+    if isinstance(figures, list | tuple):
+        for one in figures:
+            yield from texts_of(one)
+    else:
+        yield str(figures)
 
 
 def filled(text: str) -> str:

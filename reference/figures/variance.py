@@ -100,7 +100,7 @@ def options() -> Figures:
     tried = []
     for other in series_of_other_options(series.OPTIONS):
         table = other_options(saved(DEFAULTS[series.OPTIONS]), saved(other))
-        beyond = table[table["beyond"]]
+        beyond = table[table["beyond"]].drop(columns="beyond")
         tried.append(
             {
                 "name": other.partition("/")[2],

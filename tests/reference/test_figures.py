@@ -33,7 +33,16 @@ def test_a_page_gets_its_figures_between_its_marks():
 @pytest.mark.parametrize(
     ("template", "made", "said"),
     [
-        ("{{ ms }} and {{ mj }}", {"ms": 2}, "'mj' is undefined"),
+        ("{{ ms }} and {{ mj }}", {"ms": 2}, "names mj; expected one of ms"),
+        ("{{ mj }} and {{ mw }}", {"ms": 2}, "names mj, mw; expected one of ms"),
+        ("{{ mj }}", {}, "names mj; expected one of none"),
+        ("{% for row in rows %}{{ row.a }} {% endfor %}", {"rows": [{"a": 1, "b": 7}]}, "does not print 7"),
+        ("{% for row in rows if row > 2 %}{{ row }} {% endfor %}", {"rows": [1, 3]}, "does not print 1"),
+        ("{{ of.first.ms }}", {"of": {"first": {"ms": 2}, "second": {"ms": 2}}}, "does not print 2"),
+        ("{% if ms %}fast{% endif %}", {"ms": 2}, "does not print 2"),
+        ("{{ ms + 1 }}", {"ms": "2"}, "cannot be filled with its figures: TypeError"),
+        ("{{ 1 / ms }}", {"ms": 0}, "cannot be filled with its figures: ZeroDivisionError"),
+        ("{{ '%d' | format(ms) }} {{ '%q' % ms }}", {"ms": 2}, "cannot be filled with its figures: ValueError"),
         ("{{ of.mj }}", {"of": {"ms": 2}}, "no attribute 'mj'"),
         ("{{ ms", {"ms": 2}, "cannot be filled"),
         ("{{ ms }", {"ms": 2}, "cannot be filled"),
@@ -63,6 +72,14 @@ def test_a_placeholder_without_a_figure_and_a_figure_without_a_placeholder_are_e
 def test_a_part_that_is_lost_unclosed_or_unknown_is_an_error(page, template, said):
     with pytest.raises(InputError, match=said):
         written(page, template, of(ms=2), "a page")
+
+
+def test_figures_at_any_depth_are_printed_in_their_places():
+    made = {"rows": [{"ms": 2, "of": ("a", "b")}, {"ms": 2, "of": ()}], "beyond": [], "mj": None}
+    template = "{% for row in rows %}{{ row.ms }}{% for one in row.of %} {{ one }}{% endfor %}; {% endfor %}{{ mj }}"
+    with pytest.raises(InputError, match="leaves out beyond"):
+        rendered(template, made, "a part")
+    assert rendered(template + "{% for one in beyond %}{{ one }}{% endfor %}", made, "a part") == "2 a b; 2; None"
 
 
 def test_paragraphs_and_items_are_filled_and_tables_stay():
