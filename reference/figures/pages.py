@@ -111,13 +111,19 @@ def paragraph(text: str) -> str:
 def written(page: str, template: str, functions: Mapping[str, Callable[[], Figures]], where: str) -> str:
     """Return a page's text with every part made again.
 
-    Raises `InputError` where page and template differ in their parts, or there is no function of a part's name.
+    Raises `InputError` where page and template differ in their parts, the template has text outside of them, or there
+    is no function of a part's name.
     """
     of_page, of_template = parts(page, where), parts(template, f"The template of {where}")
     if list(of_page) != list(of_template):
         raise InputError(
             f"{where} has the parts {', '.join(of_page) or 'none'}; expected those of its template in their order, "
             f"{', '.join(of_template) or 'none'}."
+        )
+    if outside := PART.sub("", template).split():
+        raise InputError(
+            f"The template of {where} has {' '.join(outside[:8])!r} outside of its parts; expected it between "
+            f"marks, or in {where} itself."
         )
     if unknown := [name for name in of_page if name not in functions]:
         raise InputError(f"{where} has the part {unknown[0]}; expected one of {', '.join(functions)}.")

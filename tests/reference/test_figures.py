@@ -66,6 +66,7 @@ def test_a_placeholder_without_a_figure_and_a_figure_without_a_placeholder_are_e
         (PAGE + PAGE, TEMPLATE, "a page has latency more than once"),
         ("After.\n", TEMPLATE, "a page has the parts none; expected those of its template in their order, latency"),
         (PAGE, "", "a page has the parts latency; expected those of its template in their order, none"),
+        (PAGE, f"{TEMPLATE}It takes long.\n", "The template of a page has 'It takes long.' outside of its parts"),
         (PAGE.replace(": latency", ": energy"), TEMPLATE.replace(": latency", ": energy"), "has the part energy"),
     ],
 )
