@@ -25,8 +25,8 @@ PART = re.compile(r"(<!-- figures: (\w+) -->\n)((?:(?!<!-- figures).)*?)(\n<!-- 
 WIDTH = 140
 #: Where an item of a list begins, with its indent.
 ITEM = re.compile(r"^(?= *- )", re.MULTILINE)
-#: Text that is not filled: tables and code.
-AS_IT_IS = ("|", "```")
+#: A block of code, which is not filled: from a fence to the next one, or to the end as Markdown reads it.
+CODE = re.compile(r"(^ *```.*?(?:^ *``` *$|\Z))", re.MULTILINE | re.DOTALL)
 
 
 def parts(text: str, where: str) -> dict[str, str]:
@@ -90,12 +90,20 @@ def texts_of(figures: object) -> Iterator[str]:
 
 
 def filled(text: str) -> str:
-    """Return Markdown whose paragraphs and items of lists are filled to lines of a page's width; tables stay."""
-    chunks = (chunk.strip("\n") for chunk in re.split(r"\n{2,}", text))
-    return "\n\n".join(
-        chunk if chunk.startswith(AS_IT_IS) else "\n".join(paragraph(item) for item in ITEM.split(chunk) if item)
-        for chunk in chunks
-    )
+    """Return Markdown whose paragraphs and items of lists are filled to lines of a page's width.
+
+    Tables and blocks of code stay as they are, with an empty line before and behind them.
+    """
+    chunks = []
+    for number, part in enumerate(CODE.split(text)):  # text and code in turn
+        blocks = [part] if number % 2 else re.split(r"\n{2,}", part.strip("\n"))
+        chunks += [block if block.startswith("|") or number % 2 else filled_block(block) for block in blocks if block]
+    return "\n\n".join(chunks)
+
+
+def filled_block(text: str) -> str:
+    """Return a paragraph, or the items of a list, in lines of a page's width."""
+    return "\n".join(paragraph(item) for item in ITEM.split(text) if item)
 
 
 def paragraph(text: str) -> str:

@@ -96,6 +96,14 @@ def test_paragraphs_and_items_are_filled_and_tables_stay():
     assert (len(first), second) == (137, "± 1%")
 
 
+@pytest.mark.parametrize("code", ["```\na  b\n\n\n- c   d\n```", "  ```python\n  a  b\n\n  ```", "```\na  b\n\nc   d"])
+def test_a_block_of_code_stays_as_it_is(code):
+    assert filled(f"a\nb\n{code}") == f"a b\n\n{code}"
+    assert filled(filled(code)) == filled(code) == code
+    if code.endswith("```"):
+        assert filled(f"{code}\nc\nd\n\n{code}") == f"{code}\n\nc d\n\n{code}"
+
+
 def test_every_function_has_its_part_and_every_template_its_page():
     templates = figures.templates()
     figures.require_all_used(templates)
