@@ -2,7 +2,8 @@
 
 `reference/templates/docs/results.md` holds those parts of `docs/results.md` that have figures of the reference, as
 Markdown with placeholders of Jinja (`{{ latency }}`). In the page the same parts stand between the same marks,
-`<!-- figures: NAME -->` and `<!-- end of figures -->`, with the figures that the function of that name returns.
+`<!-- figures: NAME -->` and `<!-- end of figures -->`, with the figures that the function of that name returns. A
+template has nothing else, and prints every figure that the function makes.
 """
 
 from __future__ import annotations
