@@ -33,8 +33,8 @@ def main() -> int:
     except OSError as error:
         place = error.filename2 or error.filename or options.reference  # an error of a full disk names no file
         print(
-            f"error: {place} cannot be read or written ({error.strerror}); expected folders that may be. "
-            "Name another for archives with --reference.",
+            f"error: {place} cannot be read or written ({error.strerror}); expected a host's folder and "
+            "one for archives. Name another for archives with --reference.",
             file=sys.stderr,
         )
         return 1
