@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,3 +75,16 @@ def test_a_packed_dataset_takes_no_place_by_itself(monkeypatch, capsys):
         main()
     printed = capsys.readouterr().err
     assert "--packed makes another dataset than the published one; name its folder with --output" in printed
+
+
+def test_a_dataset_whose_protocol_is_packed_is_packed_without_the_option(monkeypatch):
+    packed = replace(SPEC, name="packed-text", protocol=replace(SPEC.protocol, packed=True))
+    asked = []
+    monkeypatch.setattr(
+        "data_prep.prepare.prepare", lambda spec, protocol, *_: asked.append(protocol) or Path("nowhere")
+    )
+    monkeypatch.setattr("data_prep.__main__.chosen_dataset", lambda: packed)
+    monkeypatch.setattr("data_prep.__main__.table", lambda folder, **_: "")
+    monkeypatch.setattr("sys.argv", ["data_prep", "--max-length=64"])
+    assert main() == 0
+    assert (asked[0].packed, asked[0].max_length, asked[0].split) == (True, 64, SPEC.protocol.split)
