@@ -148,6 +148,7 @@ def test_scorings_that_leave_something_out(monkeypatch):
         "verdict": Figure(None, reason="FP32 is what the others are compared with"),
     }
     refused("task", lambda: record(**fields | reasons))
+    refused("task", lambda: record(**fields | {"verdict": Figure("same")}))
     with pytest.raises(CaptureError) as differs:
         require_same_predictions(TimedRecord(kl_nats=Figure(1.0)), None, "last_token-fp32-eager-b1x16")
     assert str(differs.value).partition(" by ")[0] in words_of("task")
