@@ -26,6 +26,8 @@ PART = re.compile(r"(<!-- figures: (\w+) -->\n)((?:(?!<!-- figures).)*?)(\n<!-- 
 WIDTH = 140
 #: Where an item of a list begins, with its indent.
 ITEM = re.compile(r"^(?= *- )", re.MULTILINE)
+#: A heading, which is one line and needs no empty one around it.
+HEADING = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 #: A block of code, which is not filled: from a fence to the next one, or to the end as Markdown reads it.
 CODE = re.compile(r"(^ *```.*?(?:^ *``` *$|\Z))", re.MULTILINE | re.DOTALL)
 
@@ -93,13 +95,18 @@ def texts_of(figures: object) -> Iterator[str]:
 def filled(text: str) -> str:
     """Return Markdown whose paragraphs and items of lists are filled to lines of a page's width.
 
-    Tables and blocks of code stay as they are, with an empty line before and behind them.
+    Headings, tables and blocks of code stay as they are, with an empty line before and behind them.
     """
     chunks = []
     for number, part in enumerate(CODE.split(text)):  # text and code in turn
-        blocks = [part] if number % 2 else re.split(r"\n{2,}", part.strip("\n"))
-        chunks += [block if block.startswith("|") or number % 2 else filled_block(block) for block in blocks if block]
+        blocks = [part] if number % 2 else re.split(r"\n{2,}", HEADING.sub(r"\n\n\g<0>\n\n", part).strip("\n"))
+        chunks += [block if number % 2 or is_whole(block) else filled_block(block) for block in blocks if block]
     return "\n\n".join(chunks)
+
+
+def is_whole(block: str) -> bool:
+    """Tell whether a block is a table or a heading, whose lines are not filled."""
+    return block.startswith("|") or HEADING.fullmatch(block) is not None
 
 
 def filled_block(text: str) -> str:

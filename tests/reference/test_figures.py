@@ -96,6 +96,13 @@ def test_paragraphs_and_items_are_filled_and_tables_stay():
     assert (len(first), second) == (137, "± 1%")
 
 
+def test_a_heading_is_a_line_of_its_own_however_long():
+    heading = f"## {'word ' * 40}end"
+    assert filled(f"a\nb\n{heading}\nc\nd\n#5 is no heading") == f"a b\n\n{heading}\n\nc d #5 is no heading"
+    assert filled(f"{heading}\n{heading}\n- c\n- d") == f"{heading}\n\n{heading}\n\n- c\n- d"
+    assert filled(filled(f"{heading}\nc")) == filled(f"{heading}\nc")
+
+
 @pytest.mark.parametrize("code", ["```\na  b\n\n\n- c   d\n```", "  ```python\n  a  b\n\n  ```", "```\na  b\n\nc   d"])
 def test_a_block_of_code_stays_as_it_is(code):
     assert filled(f"a\nb\n{code}") == f"a b\n\n{code}"
