@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from core.errors import InputError
 from reference.archives.reading import ARCHIVES
 from reference.archives.writing import pack
+from reference.commands import exit_code
 
 
 def main() -> int:
@@ -23,22 +23,14 @@ def main() -> int:
         "--reference", type=Path, default=ARCHIVES, help="where archives are (default: results/reference)"
     )
     options = parser.parse_args()
-    try:
+
+    def work() -> None:
         for folder in options.folders:
             path = pack(folder.resolve(), options.reference)
             print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        place = error.filename2 or error.filename or options.reference  # an error of a full disk names no file
-        print(
-            f"error: {place} cannot be read or written ({error.strerror}); expected a host's folder and "
-            "one for archives. Name another for archives with --reference.",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+
+    expected = "a host's folder and one for archives. Name another for archives with --reference."
+    return exit_code(work, options.reference, expected)
 
 
 if __name__ == "__main__":

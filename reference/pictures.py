@@ -12,9 +12,9 @@ from pathlib import Path
 
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from core.errors import InputError
 from core.files import write
 from reference import series
+from reference.commands import exit_code
 from reference.runs import saved
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
@@ -43,12 +43,7 @@ def draw(folder: Path) -> list[Path]:
 def main() -> int:
     """Draw the pictures; return the exit code."""
     argparse.ArgumentParser(prog="python -m reference.pictures", description=(__doc__ or "").split(":")[0]).parse_args()
-    try:
-        print("\n".join(f"wrote {path}" for path in draw(FOLDER)))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: print("\n".join(f"wrote {path}" for path in draw(FOLDER))))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.files import write
 from reference.archives.reading import ARCHIVES, files, hosts
 from reference.archives.shared import is_same
+from reference.commands import exit_code
 
 #: Runs as plain files, a folder a host; git ignores it.
 RUNS = ARCHIVES.parent / "runs"
@@ -44,21 +45,13 @@ def main() -> int:
     parser.add_argument("hosts", nargs="*", metavar="HOST", help=f"of {', '.join(hosts())} (default: all)")
     parser.add_argument("--to", type=Path, default=RUNS, metavar="FOLDER", help="default: results/runs")
     options = parser.parse_args()
-    try:
+
+    def work() -> None:
         for host in options.hosts or hosts():
             print(f"{options.to / host}: {unpack(host, options.to)} files")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        place = error.filename2 or error.filename or options.to  # an error of a full disk names no file
-        print(
-            f"error: {place} cannot be read or written ({error.strerror}); expected a folder and plain files in it. "
-            "Move it away, or name another folder with --to.",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+
+    expected = "a folder and plain files in it. Move it away, or name another folder with --to."
+    return exit_code(work, options.to, expected)
 
 
 if __name__ == "__main__":

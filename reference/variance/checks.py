@@ -23,6 +23,7 @@ from analysis.uncertainty.variance import FIGURES
 from core.case import case_of
 from core.errors import InputError
 from core.statistics.intervals import quantile_interval, student_t
+from reference.commands import exit_code
 from reference.runs import rounds, saved, series_of_host
 
 #: The ends of an interval, and the figure that those of other sessions should hold.
@@ -225,18 +226,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("host", help="as h100_c846fd5f")
     host = parser.parse_args().host
-    try:
-        runs = saved(f"{host}/default")
-        print(markdown_table(order_bias(runs)), end="\n\n")
-        print(markdown_table(pd.DataFrame([temperature(runs).as_row()])), end="\n\n")
-        for series in series_of_other_options(host):
-            table = other_options(runs, saved(series)).round({"errors": 1})
-            print(f"{series}, {len(saved(series))} sessions:\n\n{markdown_table(table)}\n")
-        print(markdown_table(pd.DataFrame(interval_rows(runs, rounds(f"{host}/default")))))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: print_checks(host))
+
+
+def print_checks(host: str) -> None:
+    """Print the tables of a host. Raises `InputError` where its runs cannot be read."""
+    runs = saved(f"{host}/default")
+    print(markdown_table(order_bias(runs)), end="\n\n")
+    print(markdown_table(pd.DataFrame([temperature(runs).as_row()])), end="\n\n")
+    for series in series_of_other_options(host):
+        table = other_options(runs, saved(series)).round({"errors": 1})
+        print(f"{series}, {len(saved(series))} sessions:\n\n{markdown_table(table)}\n")
+    print(markdown_table(pd.DataFrame(interval_rows(runs, rounds(f"{host}/default")))))
 
 
 if __name__ == "__main__":
