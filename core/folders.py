@@ -20,7 +20,8 @@ UNFINISHED, PREVIOUS = "unfinished", "previous"
 def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[Path]:
     """Give an empty folder to fill; on success it takes the place of `folder`, on any failure it disappears.
 
-    A link is followed. What killed runs have left is cleared away first. Raises `InputError` where `folder` holds files
+    A link is followed. What killed runs have left is cleared away first. Of two processes that make a new folder at the
+    same time the first wins, for it may be reading the folder already. Raises `InputError` where `folder` holds files
     whose names are not among `expected_names`, which belong to somebody else, or cannot be written.
     """
     refuse_foreign_files(folder, expected_names)
@@ -30,7 +31,7 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[P
             raise InputError(f"{folder} is the folder that this runs in; choose another place with --output.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_after_killed_runs(folder)
-        unfinished = beside(folder, UNFINISHED)
+        unfinished, is_new = beside(folder, UNFINISHED), not folder.exists()
         unfinished.mkdir()
     except OSError as error:
         raise InputError(
@@ -41,8 +42,11 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[P
         for path in unfinished.iterdir():
             with path.open("rb") as handle:
                 os.fsync(handle.fileno())
-        replace(unfinished, folder)
+        if not (is_new and folder.exists()):
+            replace(unfinished, folder)
     except OSError as error:
+        if is_new and folder.exists():
+            return  # it was made between the last look and the renaming
         raise InputError(
             f"{folder} could not be written ({error.strerror or error}); what was there before is untouched. "
             "Free some space or choose another place with --output."

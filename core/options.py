@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from core.folders import is_folder
 from core.registry import NAME
 
 #: The values of --stand-in, --quality-protocol and --energy.
@@ -16,6 +18,8 @@ QualityProtocol: TypeAlias = Literal["padded", "strided"]
 EnergyMode: TypeAlias = Literal["auto", "require", "off"]
 #: The largest number that an option takes; a larger one is a typing error.
 LARGEST_COUNT = 10**9
+#: Where the next part of a list of TASK=VALUE begins: a value may hold commas.
+NEXT_TASK = re.compile(rf",(?={NAME.pattern}=)", NAME.flags)
 
 
 class NamesOf:
@@ -93,15 +97,16 @@ def whole_numbers(minimum: int, maximum: int) -> Callable[[str], tuple[int, ...]
 def of_tasks(expected: str) -> Callable[[str], tuple[tuple[str | None, str], ...]]:
     """Return a parser of a comma-separated list of TASK=VALUE, or of one value without a task.
 
-    A text that is no such list, a path with an equals sign among them, is one value. `expected` says what a value is.
+    A text that is no such list, or the path of a folder that is there, is one value, whatever commas and equals signs
+    are in it. `expected` says what a value is.
     """
 
     def parse(text: str) -> tuple[tuple[str | None, str], ...]:
         if not text.strip():
             raise argparse.ArgumentTypeError(f"is empty; expected {expected}")
-        parts = [part.partition("=") for part in text.split(",")]
-        if all(NAME.fullmatch(task) and value for task, _, value in parts):
-            return tuple((task, value) for task, _, value in parts)
-        return ((None, text),)
+        parts = [part.partition("=") for part in re.split(NEXT_TASK, text)]
+        if is_folder(text) or not all(NAME.fullmatch(task) and value for task, _, value in parts):
+            return ((None, text),)
+        return tuple((task, value) for task, _, value in parts)
 
     return parse
