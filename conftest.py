@@ -63,7 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.of_tasks("the path of a folder"),
         default=(),
         metavar="DIR",
-        help="tokenized dataset, of several tasks TASK=DIR,… (default: prepared on first use)",
+        help="tokenized dataset, of several tasks TASK=DIR,… (default: prepared on first use, in the model's own "
+        "tokens)",
     )
     add(
         "--model",
@@ -72,6 +73,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=(),
         metavar="ID_OR_DIR",
         help="of several tasks TASK=ID_OR_DIR,… (default: GPT-2 small, DistilBERT)",
+    )
+    add(
+        "--tokenizer",
+        dest="tokenizers",
+        type=options.of_tasks("a name or a folder"),
+        default=(),
+        metavar="ID_OR_DIR",
+        help="the model's tokenizer, of several tasks TASK=ID_OR_DIR,… (default: the one beside the model)",
     )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     add(

@@ -82,7 +82,9 @@ class Session:
 
         def lengths(task: str) -> tuple[int, ...]:
             spec, named = TASKS[task].dataset, settings.dataset_dir(task)
-            return settings.sequence_lengths or (sequence_length(spec, named, settings.stand_in),)
+            is_named = settings.model(task) != TASKS[task].model.default or settings.tokenizer(task) is not None
+            length = sequence_length(spec, named, settings.stand_in, has_own_tokens=is_named)
+            return settings.sequence_lengths or (length,)
 
         cases = [
             Case(precision, execution, task, workload, size, length)

@@ -17,7 +17,7 @@ from core.options import StandInMode, not_empty, whole_number
 from core.tasks import DEFAULT_TASK
 from data_prep.datasets import DATASETS, DEFAULTS, DatasetSpec
 from data_prep.endpoint import require_endpoint
-from data_prep.layout import FILE_NAMES, METADATA_FILE
+from data_prep.layout import METADATA_FILE
 from data_prep.protocol import LONGEST_SEQUENCE
 
 
@@ -113,10 +113,10 @@ def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
     return command_line
 
 
-def table(folder: Path, *, is_measured_by_default: bool) -> str:
-    """Return what was written, as a short table, with the command that measures it where an option names it."""
+def table(folder: Path, measured_with: str) -> str:
+    """Return what was written, as a short table, with the command that measures it."""
     facts = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
-    bytes_on_disk = sum((folder / name).stat().st_size for name in FILE_NAMES)
+    bytes_on_disk = sum(path.stat().st_size for path in folder.iterdir())
     rows = [
         ("folder", folder),
         ("text", facts["dataset_name"] + ("  (GENERATED: quality means nothing)" if facts["stand_in"] else "")),
@@ -127,10 +127,19 @@ def table(folder: Path, *, is_measured_by_default: bool) -> str:
         ("padding ratio", f"{facts['padding_ratio']:.1%}"),
         ("utilization", f"{1 - facts['padding_ratio']:.1%}"),
         ("bytes on disk", f"{bytes_on_disk:,}"),
+        *(("tokenizer", note) for note in facts["notes"]),
         *((f"sha256 of {name}", digest) for name, digest in facts["sha256"].items()),
-        *(() if is_measured_by_default else (("measured with", f"pytest benchmarks --dataset-dir={folder}"),)),
+        ("measured with", measured_with),
     ]
     return str(tabulate(rows, tablefmt="plain", disable_numparse=True))
+
+
+def measured_with(spec: DatasetSpec, folder: Path, tokenizer: str, *, is_named: bool) -> str:
+    """Return the command that measures a dataset; `is_named`: its folder is one that the user chose."""
+    command = "pytest benchmarks" + ("" if spec.task == DEFAULT_TASK else f" --task {spec.task}")
+    if is_named or not spec.is_default:
+        return f"{command} --dataset-dir={folder}"
+    return command if folder in (spec.folder, spec.stand_in_folder) else f"{command} --model {tokenizer}"
 
 
 def main() -> int:
@@ -159,7 +168,7 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(table(folder, is_measured_by_default=spec.is_default and output is None))
+    print(table(folder, measured_with(spec, folder, protocol.tokenizer, is_named=output is not None)))
     return 0
 
 

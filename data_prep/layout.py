@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from core.folders import replaced_folder
 DATASETS_FOLDER = Path("datasets")
 
 TENSOR_NAMES = ("input_ids", "attention_mask", "labels")
+#: The bytes of text that each token completes, which folders made by others do not have.
+TEXT_BYTES = "text_bytes"
 METADATA_FILE = "metadata.json"
+#: The files that a folder must have, and all that it may have.
 FILE_NAMES = (*(f"{name}.pt" for name in TENSOR_NAMES), METADATA_FILE)
+ALL_FILE_NAMES = (*FILE_NAMES, f"{TEXT_BYTES}.pt")
 #: Under this key the metadata holds the digest of all its others.
 METADATA_DIGEST = "metadata_sha256"
 
@@ -41,15 +45,24 @@ def dataset_sha256(digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(digests[name] for name in TENSOR_NAMES).encode()).hexdigest()
 
 
-def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write the four files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
+def rows_sha256(texts: Iterable[str], seed: int) -> str:
+    """Return one digest for rows of text that `seed` puts in order, whatever they are tokenized with."""
+    digest = hashlib.sha256(str(seed).encode())
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()
 
-    `tensors` maps each of `TENSOR_NAMES` to an int64 tensor [samples, tokens], or labels to one of [samples].
+
+def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write the files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
+
+    `tensors` maps each of `TENSOR_NAMES`, and `TEXT_BYTES` where it is known, to an int64 tensor [samples, tokens], or
+    labels to one of [samples].
 
     Raises `InputError` when the folder holds files that are not a dataset's, or cannot be written.
     """
-    with replaced_folder(folder, FILE_NAMES) as unfinished:
-        for name in TENSOR_NAMES:
+    with replaced_folder(folder, ALL_FILE_NAMES) as unfinished:
+        for name in tensors:
             serialized = io.BytesIO()
             torch.save(tensors[name].contiguous(), serialized)
             # Not torch.save to a path: a full disk is a RuntimeError there, and an OSError with its reason here.

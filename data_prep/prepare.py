@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +21,73 @@ from core.guards import LIMITS, is_name
 from core.options import StandInMode
 from data_prep import text
 from data_prep.datasets import DatasetSpec
-from data_prep.datasets.spec import Text
+from data_prep.datasets.spec import STAND_IN_TOKENIZER, Text
+from data_prep.folders import folder_of
 from data_prep.hub import unreachable_reason
 from data_prep.layout import (
-    FILE_NAMES,
+    ALL_FILE_NAMES,
     METADATA_DIGEST,
     METADATA_FILE,
     TENSOR_NAMES,
     metadata_sha256,
+    rows_sha256,
     tensor_sha256,
     write_dataset,
 )
 from data_prep.protocol import Protocol
+from data_prep.tokenizer import Tokenizer, load_tokenizer, require_long_enough
+from data_prep.tokens import TokenRows
 
 
 def prepare(
-    spec: DatasetSpec, protocol: Protocol | None = None, output: Path | None = None, stand_in_mode: StandInMode = "auto"
+    spec: DatasetSpec,
+    protocol: Protocol | None = None,
+    output: Path | None = None,
+    stand_in_mode: StandInMode = "auto",
 ) -> Path:
     """Write the dataset that `protocol` describes, the published one without it, and return its folder.
 
     `stand_in_mode`: `always` writes generated data, `never` refuses to, `auto` does so where the hub cannot be reached
-    and nothing is cached. Without `output`, real data goes to the specification's folder and generated data to another,
-    so that generated data never stands where real data is looked for. Raises `InputError`.
+    and nothing is cached. Without `output`, real data goes to the folder of its tokenizer and generated data to
+    another, so that generated data never stands where real data is looked for. Raises `InputError`.
     """
     if output is not None:
-        refuse_foreign_files(output, FILE_NAMES)
+        refuse_foreign_files(output, ALL_FILE_NAMES)
     protocol = protocol or spec.protocol
     source = None if stand_in_mode == "always" else real_source(spec, protocol, stand_in_mode)
     if source is None:
         return write(spec, protocol, output or spec.stand_in_folder, *spec.stand_in(protocol.seed), is_stand_in=True)
-    return write(spec, protocol, output or spec.folder, *source, is_stand_in=False)
+    folder = output or folder_of(spec, source[1])
+    return write(spec, protocol, folder, *source, is_stand_in=False)
+
+
+def prepare_for(tokenizer: Tokenizer, spec: DatasetSpec, stand_in_mode: StandInMode) -> Path:
+    """Write the published rows, or where `prepare` would generated ones, in a tokenizer's tokens; return the folder.
+
+    Raises `InputError`.
+    """
+    protocol = replace(spec.protocol, tokenizer=tokenizer.name)
+    source = real_source(spec, spec.protocol, stand_in_mode, tokenizer)
+    if source is None:
+        generated, _ = spec.stand_in(protocol.seed)
+        folder = folder_of(spec, tokenizer, is_stand_in=True)
+        return write(spec, protocol, folder, generated, tokenizer, is_stand_in=True)
+    return write(spec, protocol, folder_of(spec, tokenizer), *source, is_stand_in=False)
 
 
 def real_source(
-    spec: DatasetSpec, protocol: Protocol, stand_in_mode: StandInMode
-) -> tuple[Text, transformers.PreTrainedTokenizerBase] | None:
-    """Return the real text and tokenizer, or None where only generated ones are available and allowed.
+    spec: DatasetSpec, protocol: Protocol, stand_in_mode: StandInMode, tokenizer: Tokenizer | None = None
+) -> tuple[Text, Tokenizer] | None:
+    """Return the real text, and `tokenizer` or the protocol's; None where only generated ones are there and allowed.
 
     They may replace only the published text and tokenizer: anything requested by name is either found or an error.
     """
     source = None if protocol.text_file is None else text.from_file(spec, protocol.text_file)
-    needs_hub = source is None or not is_folder(protocol.tokenizer)
+    needs_hub = source is None or not (tokenizer or is_folder(protocol.tokenizer))
     reason = unreachable_reason() if needs_hub else None
     try:
         source = source or text.from_hub(spec, protocol)
-        return source, spec.load_tokenizer(protocol.tokenizer)
+        return source, tokenizer or load_tokenizer(protocol.tokenizer)
     except InputError as error:
         if reason is None:
             raise
@@ -80,24 +103,22 @@ def real_source(
 
 
 def write(
-    spec: DatasetSpec,
-    protocol: Protocol,
-    folder: Path,
-    source: Text,
-    tokenizer: transformers.PreTrainedTokenizerBase,
-    *,
-    is_stand_in: bool,
+    spec: DatasetSpec, protocol: Protocol, folder: Path, source: Text, tokenizer: Tokenizer, *, is_stand_in: bool
 ) -> Path:
     """Select rows, tokenize them and write the folder."""
+    require_long_enough(tokenizer, protocol.max_length, spec.protocol.max_length)
     rows = spec.select(protocol, source.rows)
-    tensors = spec.tensors(protocol, rows, tokenizer)
-    description = metadata(spec, protocol, source, tokenizer, tensors, is_stand_in=is_stand_in)
-    own = spec.facts(protocol, rows, tokenizer, tensors)
-    description |= own
+    tokens = spec.tokenize(protocol, rows, tokenizer)
+    description = {
+        **metadata(spec, protocol, source, tokens, is_stand_in=is_stand_in),
+        **metadata_of_tokens(spec, tokenizer, tokens, is_stand_in=is_stand_in),
+        "rows_sha256": None if protocol.packed else rows_sha256(rows[spec.columns[0]], protocol.seed),
+        **spec.facts(protocol, rows, tokenizer, tokens),
+    }
     description |= {METADATA_DIGEST: metadata_sha256(description)}
     require_names(spec, description)
     refuse_another_dataset(folder, description)
-    write_dataset(folder, tensors, description)
+    write_dataset(folder, tokens.tensors, description)
     return folder
 
 
@@ -131,34 +152,24 @@ def require_names(spec: DatasetSpec, description: Mapping[str, Any]) -> None:
 
 
 def metadata(
-    spec: DatasetSpec,
-    protocol: Protocol,
-    source: Text,
-    tokenizer: transformers.PreTrainedTokenizerBase,
-    tensors: Mapping[str, torch.Tensor],
-    *,
-    is_stand_in: bool,
+    spec: DatasetSpec, protocol: Protocol, source: Text, tokens: TokenRows, *, is_stand_in: bool
 ) -> dict[str, Any]:
-    """Return what metadata.json says of any dataset."""
-    own_name = "stand-in" if is_stand_in else Path(protocol.tokenizer).resolve().name
-    fits_model = is_stand_in or spec.is_models_vocabulary(tokenizer)
-    with_padding = tensors["input_ids"].numel()
-    without_padding = int(tensors["attention_mask"].sum())
+    """Return what metadata.json says of the rows of any dataset."""
+    with_padding = tokens.input_ids.numel()
+    without_padding = int(tokens.attention_mask.sum())
     return {
-        "num_samples": len(tensors["input_ids"]),
+        "num_samples": len(tokens.input_ids),
         "max_length": protocol.max_length,
         "dataset_name": source.name,
-        "model": spec.model if fits_model else own_name,
         "task": spec.task,
         "seed": protocol.seed,
-        "tokenizer": spec.tokenizer if fits_model and not is_stand_in else own_name,
         "stand_in": is_stand_in,
         "source": source.source,
         "revision": source.revision,
         "tokens_with_padding": with_padding,
         "tokens_without_padding": without_padding,
         "padding_ratio": round(1 - without_padding / with_padding, 6),
-        "sha256": {name: tensor_sha256(tensors[name]) for name in TENSOR_NAMES},
+        "sha256": {name: tensor_sha256(tokens.tensors[name]) for name in TENSOR_NAMES},
         "versions": {
             "python": platform.python_version(),
             "datasets": datasets.__version__,
@@ -167,3 +178,35 @@ def metadata(
             "transformers": transformers.__version__,
         },
     }
+
+
+def metadata_of_tokens(
+    spec: DatasetSpec, tokenizer: Tokenizer, tokens: TokenRows, *, is_stand_in: bool
+) -> dict[str, Any]:
+    """Return what metadata.json says of a dataset's tokenizer, and of what its ids stand for.
+
+    A generated tokenizer is no model's and has no digest.
+    """
+    is_generated = is_stand_in and tokenizer.name == STAND_IN_TOKENIZER
+    is_models = tokenizer.sha256 == spec.tokenizer_sha256
+    return {
+        "model": spec.model if is_generated or is_models else tokenizer.short_name,
+        "tokenizer": spec.tokenizer if is_models else tokenizer.short_name,
+        "tokenizer_sha256": None if is_generated else tokenizer.sha256,
+        "vocabulary_size": spec.vocabulary_size if is_generated else tokenizer.vocabulary_size,
+        "padding_id": tokenizer.padding_id,
+        "prefix_ids": list(tokens.prefix_ids),
+        "removed_ids": list(tokens.removed_ids),
+        "notes": [*tokenizer.notes, *removed_note(tokenizer, tokens)],
+        "text_bytes": None if tokens.text_bytes is None else int(tokens.text_bytes.sum()),
+        "text_bytes_reason": tokens.text_bytes_reason,
+        "text_bytes_sha256": None if tokens.text_bytes is None else tensor_sha256(tokens.text_bytes),
+    }
+
+
+def removed_note(tokenizer: Tokenizer, tokens: TokenRows) -> list[str]:
+    """Return a clause on the ids that the tokenizer puts around a text and that were left out, if there are any."""
+    if not tokens.removed_ids:
+        return []
+    named = (f"{tokenizer.backend.convert_ids_to_tokens(one)} (id {one})" for one in tokens.removed_ids)
+    return [f"without {', '.join(named)}, which its tokenizer puts around every text"]

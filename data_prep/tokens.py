@@ -1,99 +1,140 @@
-"""Rows of text to padded token ids."""
+"""Rows of text to rows of token ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from core.errors import InputError, first_line
-from core.folders import is_folder
-from data_prep.hub import HUB_ERRORS
+from core.errors import InputError
+from data_prep.text_bytes import Integers
+from data_prep.tokenizer import Encoded, Tokenizer
 
 #: Rows that are tokenized at a time.
 ROWS_AT_ONCE = 256
-#: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
-UNLOADABLE: tuple[type[BaseException], ...] = (
-    *HUB_ERRORS,
-    ValueError,
-    KeyError,
-    AttributeError,
-    TypeError,
-    RecursionError,
-    ImportError,  # a tokenizer that needs a library which is not installed
-)
 
 
-def load_tokenizer(name_or_folder: str, *, pads_with_end: bool = True) -> PreTrainedTokenizerBase:
-    """Load a tokenizer from a folder, the cache or the hub, which pads with its end-of-text token or its own.
+@dataclass(frozen=True)
+class TokenRows:
+    """Rows of tokens: int64 [rows, tokens] each, labels of whole rows [rows].
 
-    Raises `InputError` when it is not available, cannot tokenize or has no token to pad with.
+    `text_bytes` are the UTF-8 bytes of the characters that a token completes, 0 under padding; None with a reason where
+    not every character has a token.
     """
-    if is_folder(name_or_folder) and not any(any(Path(name_or_folder).glob(name)) for name in ("*.json", "vocab.txt")):
-        raise InputError(
-            f"The folder {name_or_folder} holds no tokenizer; expected vocab.json, vocab.txt or tokenizer.json in it."
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_folder, trust_remote_code=False)
-        tried = tokenizer("Some damage shows in use alone.")
-    except Exception as error:
-        # The tokenizers library, which is written in Rust, raises plain `Exception` for a damaged vocabulary.
-        if type(error) is not Exception and not isinstance(error, UNLOADABLE):
-            raise
-        raise InputError(
-            f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: {first_line(error)}"
-        ) from error
-    if (tokenizer.eos_token_id if pads_with_end else tokenizer.pad_token_id) is None:
-        kind = "end-of-text token to pad with" if pads_with_end else "padding token; expected one of a classifier"
-        raise InputError(f"The tokenizer {name_or_folder} has no {kind}.")
-    if not {"input_ids", "attention_mask"} <= set(tried):
-        raise InputError(
-            f"The tokenizer {name_or_folder} gives {sorted(tried)}; expected input_ids and attention_mask."
-        )
-    if pads_with_end:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "right"
-    return tokenizer
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    labels: torch.Tensor
+    text_bytes: torch.Tensor | None = None
+    text_bytes_reason: str | None = None
+    #: The ids at the beginning of every row that stand for no text, and those that were left out behind it.
+    prefix_ids: tuple[int, ...] = ()
+    removed_ids: tuple[int, ...] = ()
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors by the names of their files."""
+        named = {"input_ids": self.input_ids, "attention_mask": self.attention_mask, "labels": self.labels}
+        return named if self.text_bytes is None else named | {"text_bytes": self.text_bytes}
+
+
+class Losses:
+    """Counts characters of which the tokens of a text say nothing."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._dropped = self._unknown = 0
+
+    def add(self, row: Encoded, kept: int) -> None:
+        """Count those of a text of which the first `kept` tokens are used."""
+        is_whole = kept == len(row.ids)
+        self._dropped += len(row.text_bytes.dropped) if is_whole else int((row.text_bytes.dropped < kept).sum())
+        self._unknown += self._tokenizer.unknown_tokens(row.ids[:kept])
+
+    @property
+    def reason(self) -> str | None:
+        """Why bytes cannot be counted, or None."""
+        parts = [f"drops {self._dropped:,} characters of the text"] if self._dropped else []
+        parts += [f"has no token for some characters ({self._unknown:,} unknown tokens)"] if self._unknown else []
+        return f"the tokenizer {' and '.join(parts)}" if parts else None
 
 
 def padded(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, rows_at_once: int = ROWS_AT_ONCE
-) -> dict[str, torch.Tensor]:
-    """Return `input_ids` and `attention_mask` of texts, int64 [texts, max_length] each, padded at the right."""
-    batches = [
-        tokenizer(some, padding="max_length", truncation=True, max_length=max_length, return_tensors="pt")
-        for some in batched_texts(texts, rows_at_once)
-    ]
-    return {name: torch.cat([batch[name] for batch in batches]) for name in ("input_ids", "attention_mask")}
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    max_length: int,
+    *,
+    labels: torch.Tensor | None = None,
+    keeps_suffix: bool = False,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> TokenRows:
+    """Return a row for each text, cut at `max_length` and padded at the right.
+
+    What the tokenizer's own call puts before a text is part of the row. What it puts behind it, such as an end of text,
+    is part of it where `keeps_suffix`. `labels` int64 [texts] belong to the rows; without them the ids are the labels.
+    """
+    suffix = tokenizer.suffix if keeps_suffix else ()
+    room = max(max_length - len(tokenizer.prefix) - len(suffix), 0)
+    input_ids = np.full((len(texts), max_length), tokenizer.padding_id, dtype=np.int64)
+    attention_mask, text_bytes = np.zeros_like(input_ids), np.zeros_like(input_ids)
+    losses, begin = Losses(tokenizer), len(tokenizer.prefix)
+    for row, encoded in enumerate(encoded_texts(texts, tokenizer, rows_at_once)):
+        own = encoded.ids[:room]
+        ids = [*tokenizer.prefix, *own, *suffix][:max_length]
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+        text_bytes[row, begin : begin + len(own)] = encoded.text_bytes.completed[: len(own)]
+        losses.add(encoded, len(own))
+    ids_tensor = torch.from_numpy(input_ids)
+    return TokenRows(
+        ids_tensor,
+        torch.from_numpy(attention_mask),
+        ids_tensor.clone() if labels is None else labels,
+        torch.from_numpy(text_bytes) if losses.reason is None else None,
+        losses.reason,
+        tokenizer.prefix,
+        () if keeps_suffix else tokenizer.suffix,
+    )
 
 
-def packed(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int, seed: int
-) -> dict[str, torch.Tensor]:
-    """Return `input_ids`, `attention_mask` and `labels`, each int64 [rows, max_length], without padding.
+def packed(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, seed: int) -> TokenRows:
+    """Return rows of `max_length` tokens without padding.
 
     The tokens of all texts, none of them special, are joined in their order and cut; the rest at the end is dropped.
     The rows that this makes are then shuffled by `seed`. Raises `InputError` where there are not tokens enough for one.
     """
     ids: list[int] = []
-    for some in batched_texts(texts):
-        for row in tokenizer(some, add_special_tokens=False, verbose=False)["input_ids"]:
-            ids += row
+    text_bytes: list[Integers] = []
+    losses = Losses(tokenizer)
+    for encoded in encoded_texts(texts, tokenizer):
+        ids += encoded.ids
+        text_bytes.append(encoded.text_bytes.completed)
+        losses.add(encoded, len(encoded.ids))
     count = len(ids) // max_length
     if not count:
         raise InputError(
             f"The text has {len(ids):,} tokens, too few for one row of {max_length:,}; expected a smaller --max-length."
         )
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
-    input_ids = torch.tensor(ids[: count * max_length], dtype=torch.int64).reshape(count, max_length)[order]
-    return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids), "labels": input_ids.clone()}
+
+    def cut(values: Sequence[int] | Integers) -> torch.Tensor:
+        return torch.tensor(values[: count * max_length], dtype=torch.int64).reshape(count, max_length)[order]
+
+    input_ids = cut(ids)
+    return TokenRows(
+        input_ids,
+        torch.ones_like(input_ids),
+        input_ids.clone(),
+        cut(np.concatenate(text_bytes)) if losses.reason is None else None,
+        losses.reason,
+        removed_ids=(*tokenizer.prefix, *tokenizer.suffix),
+    )
 
 
-def batched_texts(texts: Sequence[str], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[list[str]]:
-    """Give some texts at a time, and show how far it has come."""
+def encoded_texts(texts: Sequence[str], tokenizer: Tokenizer, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Encoded]:
+    """Give the tokens of one text after the other, and show how far it has come."""
     for start in tqdm(range(0, len(texts), rows_at_once), desc="Tokenizing", unit="batch"):
-        yield list(texts[start : start + rows_at_once])
+        yield from tokenizer.encode(texts[start : start + rows_at_once])

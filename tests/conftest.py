@@ -106,7 +106,8 @@ def run_suite(
     """Run the benchmarks on the tiny dataset and model, on the CPU; options given come last and win.
 
     Exactly the rounds asked for run: what is read beside them is read before them, or a slow machine would run more
-    meanwhile, unless `beside`. Pictures are drawn and not rendered unless they are asked for.
+    meanwhile, unless `beside`. Pictures are drawn and not rendered unless they are asked for. Another `model` is
+    measured in its own tokens.
     """
     from tests.support.quick_policies import QuickPolicies
     from tests.support.synchronous_threads import SynchronousThreads
@@ -120,6 +121,7 @@ def run_suite(
         plugins: Sequence[object] = (),
         in_process: bool = True,
         beside: bool = False,
+        model: Path | None = None,
         **how: Any,
     ) -> pytest.RunResult:
         if not pictures:
@@ -134,8 +136,8 @@ def run_suite(
             "-pno:cacheprovider",
             "-pno:xdist",
             "-pno:hypothesispytest",
-            f"--dataset-dir={tiny_dataset}",
-            f"--model={tiny_model}",
+            *([f"--dataset-dir={tiny_dataset}"] if model is None else []),
+            f"--model={model or tiny_model}",
             f"--results-dir={tmp_path / 'results'}",
             f"--benchmark-storage={tmp_path / 'saved'}",
             "--device=cpu",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
+from core.metrics import lookup
 from core.tasks import DEFAULT_TASK
 
 GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
@@ -14,6 +16,22 @@ def stand_in_notice(stand_ins: Collection[str]) -> str:
     what = " and ".join(name for name in (GENERATED_TEXT, SEEDED_WEIGHTS) if name in stand_ins)
     what = what or f"{GENERATED_TEXT} or {SEEDED_WEIGHTS}"
     return f"STAND-IN: {what}. Latency, energy and size are real; quality is meaningless."
+
+
+def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why quality says nothing of the models, or nobody knows whether it does, each reason once.
+
+    Of generated text and seeded weights `stand_in_notice` says it.
+    """
+    notices: dict[str, None] = {}
+    for extra_info in benchmarks:
+        reason = lookup(extra_info, "quality.meaningful_reason")
+        if lookup(extra_info, "provenance.stand_in") is True or not isinstance(reason, str):
+            continue
+        is_known = lookup(extra_info, "quality.meaningful") is False
+        start = "Quality is meaningless" if is_known else "Whether quality means anything is not known"
+        notices[f"{start}: {reason}."] = None
+    return list(notices)
 
 
 def real_data_hint(task: str) -> str:

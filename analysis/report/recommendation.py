@@ -87,6 +87,8 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
             f"{{name}} is the fastest here ({gains}); whether its quality holds cannot be told on generated text or "
             "seeded weights."
         )
+    elif fastest["quality_meaningful"] in (False, 0):
+        text = f"{{name}} is the fastest here ({gains}); whether its quality holds cannot be told in another's tokens."
     else:
         text = with_quality(fastest, gains, words)
     return Sentence(text, {"name": fastest["case"], "baseline": baseline["case"]}, figures)

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
-from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, stand_in_notice
+from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, quality_notices, stand_in_notice
 from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
@@ -116,6 +116,11 @@ class RunSummary:
         )
 
     @property
+    def quality_notices(self) -> list[str]:
+        """Why quality says nothing of the models where nothing is a stand-in, or that this is not known."""
+        return quality_notices(item["extra_info"] for item in self.benchmarks if is_own(item))
+
+    @property
     def stand_in_tasks(self) -> list[str]:
         """The tasks that have such rows."""
         return list(dict.fromkeys(self.frame.loc[self.frame["stand_in"].eq(True), "task"]))
@@ -207,9 +212,13 @@ def sources(extra_info: dict[str, Any]) -> list[str]:
     """Return what a benchmark's model and text are."""
     rows = "packed rows" if lookup(extra_info, "provenance.packed") is True else "rows"
     text_of = partial(provenance_text, extra_info)
+    notes = lookup(extra_info, "provenance.token_notes")
+    named = lookup(extra_info, "provenance.tokenizer")
+    tokens = f" in the tokens of {text_of('tokenizer')}" if isinstance(named, str) else ""
     return [
         f"model {text_of('model')} ({text_of('parameters')} parameters, weights sha256 {text_of('weights_sha256')})",
-        f"text {text_of('dataset')} ({text_of('num_samples')} {rows}, sha256 {text_of('dataset_sha256')})",
+        f"text {text_of('dataset')} ({text_of('num_samples')} {rows}, sha256 {text_of('dataset_sha256')}){tokens}",
+        *(note for note in (notes if isinstance(notes, list) else []) if isinstance(note, str)),
     ]
 
 

@@ -114,8 +114,6 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
     marks = []
     if row["stand_in"]:
         marks.append("stand-in")
-    elif row["quality_meaningful"] in (False, 0):
-        marks.append("quality is meaningless")
     if row["native"] in (False, 0):
         marks.append("emulated")
     if row["validity"] in ("invalid", "unknown"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,12 @@ class Sources(Record):
     dataset_sha256: str
     num_samples: int
     packed: bool
+    #: The tokenizer that made the tokens, and its digest; the digest of the rows' text, whatever their tokens; None
+    #: where the dataset does not say them. What a reader must know of the tokens.
+    tokenizer: str
+    tokenizer_sha256: str | None
+    rows_sha256: str | None
+    token_notes: Sequence[str]
     stand_in: bool = metric("", None, "true with generated text or seeded weights", place=830)
     stand_in_text: bool
     stand_in_weights: bool
@@ -69,6 +75,10 @@ class Provenance(InVisit):
             dataset_sha256=dataset.sha256,
             num_samples=dataset.num_samples,
             packed=dataset.packed,
+            tokenizer=dataset.tokenizer_name,
+            tokenizer_sha256=dataset.tokenizer_sha256,
+            rows_sha256=dataset.rows_sha256,
+            token_notes=dataset.notes,
             stand_in=case.is_stand_in,
             stand_in_text=dataset.stand_in,
             stand_in_weights=checkpoint.stand_in,

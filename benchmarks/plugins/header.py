@@ -9,16 +9,17 @@ import pytest
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
+from core.folders import is_folder
+from core.guards import is_name
 from fixtures.dataset.batches import require_shape
-from fixtures.dataset.folder import DatasetFolder, IntegrityError
-from fixtures.dataset.location import dataset_folder, dataset_in
+from fixtures.dataset.folder import DatasetFolder, IntegrityError, UnreadableError
 from fixtures.device.unusable import unusable_gpus
 from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
 from fixtures.executions.compilation import cache_folder
 from fixtures.plugin import SETTINGS
 from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings
-from fixtures.tasks import TASKS, Task, checkpoint_of
+from fixtures.tasks import TASKS, Task, checkpoint_of, dataset_of, tokens_of
 
 
 def require_shapes(settings: Settings, data: DatasetFolder, metadata: dict[str, Any]) -> None:
@@ -68,7 +69,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
             lines += [f"noise floor: {'; '.join(origins)}", *(f"warning: {note}" for note in floors.notes)]
     except InputError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
-    except IntegrityError:
+    except (IntegrityError, UnreadableError):
         return []  # an integrity test says it, where it belongs
     if stand_ins:
         lines += [f"*** {stand_in_notice(set().union(*stand_ins.values()))}", *map(real_data_hint, stand_ins)]
@@ -78,16 +79,22 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[str], set[str]]:
     """Find or prepare a task's data, and its model; return lines that name them, and what of it is a stand-in.
 
-    Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
+    The model comes first, and its tokenizer before weights that have to be downloaded: nothing is prepared for one that
+    will not do. Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
     """
-    folder = dataset_folder(task.dataset, settings.dataset_dir(task.name), settings.stand_in)
-    data = dataset_in(folder, task.dataset)
+    if not is_folder(settings.model(task.name)):
+        tokens_of(task, settings)
+    checkpoint = checkpoint_of(task, settings) if with_model else None
+    data = dataset_of(task, settings)
     metadata = data.metadata()
-    lines = [f"dataset: {metadata['dataset_name']} in {data.folder}"]
+    lines = [f"dataset: {metadata['dataset_name']} in {data.folder}, tokens of {metadata['tokenizer']}"]
     stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()
     require_shapes(settings, data, metadata)
-    if with_model:
-        checkpoint = checkpoint_of(task, settings)
-        lines.append(f"model: {checkpoint.name} on {settings.device}")
+    if checkpoint is not None:
+        checkpoint.require_room_for(int(data.loaded().input_ids.max()), 1)
+        where = f" (the folder {checkpoint.folder.resolve()})" if is_folder(checkpoint.name) else ""
+        lines.append(f"model: {checkpoint.name}{where} on {settings.device}")
         stand_ins |= {SEEDED_WEIGHTS} if checkpoint.stand_in else set()
+    notes = metadata.get("notes")
+    lines += [f"note: {note}" for note in (notes if isinstance(notes, list) else []) if is_name(note)]
     return lines, stand_ins

@@ -12,8 +12,13 @@ from data_prep.protocol import Protocol
 
 if TYPE_CHECKING:  # loading these takes seconds, and the command line is shown without them
     import datasets
-    import torch
-    import transformers
+
+    from data_prep.tokenizer import Tokenizer
+    from data_prep.tokens import TokenRows
+
+
+#: What a generated tokenizer is called.
+STAND_IN_TOKENIZER = "stand-in"
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,12 @@ class DatasetSpec:
     #: The keys that metadata.json must have, and those of them whose values tables show.
     required_metadata: tuple[str, ...]
     names: tuple[str, ...]
-    #: The model's tokens, and the id under padding.
+    #: The digest of that tokenizer (`data_prep.tokenizer`), the number of its ids, and the id under padding.
+    tokenizer_sha256: str
     vocabulary_size: int
     padding_id: int
+    #: What the config.json of a model of these tokens says of them, by which one without a tokenizer is known.
+    config_ids: Mapping[str, int]
     #: What metadata.json says of the published dataset, and the sha256 of its tensors' little-endian int64 bytes.
     published_metadata: Mapping[str, Any]
     published_sha256: Mapping[str, str]
@@ -66,19 +74,12 @@ class DatasetSpec:
     read_file: Callable[[bytes, Path], datasets.Dataset]
     #: The rows that are used; raises `InputError`.
     select: Callable[[Protocol, datasets.Dataset], datasets.Dataset]
-    #: `input_ids`, `attention_mask` and `labels` of rows, int64; raises `InputError`.
-    tensors: Callable[[Protocol, datasets.Dataset, transformers.PreTrainedTokenizerBase], Mapping[str, torch.Tensor]]
-    #: A tokenizer by its name or folder; raises `InputError`.
-    load_tokenizer: Callable[[str], transformers.PreTrainedTokenizerBase]
-    #: Whether a tokenizer's ids mean what the model expects.
-    is_models_vocabulary: Callable[[transformers.PreTrainedTokenizerBase], bool]
-    #: Metadata of this dataset alone, from the protocol, the rows, the tokenizer and the tensors.
-    facts: Callable[
-        [Protocol, datasets.Dataset, transformers.PreTrainedTokenizerBase, Mapping[str, torch.Tensor]],
-        Mapping[str, Any],
-    ]
+    #: The tokens of rows; raises `InputError`.
+    tokenize: Callable[[Protocol, datasets.Dataset, Tokenizer], TokenRows]
+    #: Metadata of this dataset alone, from the protocol, the rows, the tokenizer and the tokens.
+    facts: Callable[[Protocol, datasets.Dataset, Tokenizer, TokenRows], Mapping[str, Any]]
     #: Generated rows and their tokenizer, from a seed.
-    stand_in: Callable[[int], tuple[Text, transformers.PreTrainedTokenizerBase]]
+    stand_in: Callable[[int], tuple[Text, Tokenizer]]
     #: Whether it is what its task is measured on where no dataset is named: exactly one of a task's datasets is.
     is_default: bool = False
 

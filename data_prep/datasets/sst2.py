@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
-from data_prep.datasets.spec import DatasetSpec, Text
+from data_prep.datasets.spec import STAND_IN_TOKENIZER, DatasetSpec, Text
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
 
 if TYPE_CHECKING:
     import datasets
-    import torch
-    from transformers import PreTrainedTokenizerBase
+
+    from data_prep.tokenizer import Tokenizer
+    from data_prep.tokens import TokenRows
 
 
 SENTENCE, LABEL = "sentence", "label"
@@ -82,56 +82,37 @@ def number_of_classes(rows: datasets.Dataset) -> int:
     return int(named) if named else max(CLASSES, max(rows[LABEL]) + 1)
 
 
-def tensors(
-    protocol: Protocol, rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase
-) -> Mapping[str, torch.Tensor]:
-    """Return the tensors: rows padded, in the order of the seed, and a label for each."""
+def tokenize(protocol: Protocol, rows: datasets.Dataset, tokenizer: Tokenizer) -> TokenRows:
+    """Return the tokens: rows padded, in the order of the seed, and a label for each."""
     import torch
 
     from data_prep import tokens
 
     shuffled = rows.shuffle(seed=protocol.seed, keep_in_memory=True)
-    padded = tokens.padded(shuffled[SENTENCE], tokenizer, protocol.max_length)
-    return padded | {"labels": torch.tensor(shuffled[LABEL], dtype=torch.int64)}
+    labels = torch.tensor(shuffled[LABEL], dtype=torch.int64)
+    return tokens.padded(shuffled[SENTENCE], tokenizer, protocol.max_length, labels=labels, keeps_suffix=True)
 
 
-def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer with its own padding token. Raises `InputError` where it has none."""
-    from data_prep import tokens
-
-    return tokens.load_tokenizer(name, pads_with_end=False)
-
-
-def is_bert_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Tell whether ids mean what DistilBERT expects."""
-    special = tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id
-    return len(tokenizer) == VOCABULARY_SIZE and special == (PADDING_ID, FIRST_ID, LAST_ID)
-
-
-def facts(
-    protocol: Protocol,
-    rows: datasets.Dataset,
-    tokenizer: PreTrainedTokenizerBase,
-    tensors: Mapping[str, torch.Tensor],
-) -> dict[str, Any]:
-    """Return the number of classes, the rows of each, and the tokenizer's special tokens."""
+def facts(protocol: Protocol, rows: datasets.Dataset, tokenizer: Tokenizer, tokens: TokenRows) -> dict[str, Any]:
+    """Return the number of classes, the rows of each, and the tokens that the tokenizer puts around every sentence."""
     classes = number_of_classes(rows)
     return {
         "num_labels": classes,
-        "label_counts": tensors["labels"].bincount(minlength=classes).tolist(),
-        "padding_id": tokenizer.pad_token_id,
-        "first_id": tokenizer.cls_token_id,
-        "last_id": tokenizer.sep_token_id,
+        "label_counts": tokens.labels.bincount(minlength=classes).tolist(),
+        "first_id": tokenizer.prefix[0] if tokenizer.prefix else None,
+        "last_id": tokenizer.suffix[-1] if tokenizer.suffix else None,
     }
 
 
-def stand_in(seed: int) -> tuple[Text, PreTrainedTokenizerBase]:
+def stand_in(seed: int) -> tuple[Text, Tokenizer]:
     """Return sentences of words drawn by Zipf's law, with the real ones' number and lengths, and a token a word."""
     import datasets
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    import tokenizers
+    from tokenizers import models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     from data_prep.stand_in import distinct_words
+    from data_prep.tokenizer import Tokenizer
 
     generator = random.Random(seed)  # noqa: S311
     words = distinct_words(generator)
@@ -145,14 +126,15 @@ def stand_in(seed: int) -> tuple[Text, PreTrainedTokenizerBase]:
     }
     special = {"[PAD]": PADDING_ID, "[UNK]": UNKNOWN_ID, "[CLS]": FIRST_ID, "[SEP]": LAST_ID}
     vocabulary = special | {word: FIRST_WORD_ID + number for number, word in enumerate(words)}
-    trained = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106
+    trained = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106
     trained.pre_tokenizer = pre_tokenizers.Whitespace()
     trained.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", FIRST_ID), ("[SEP]", LAST_ID)]
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained, **names)
-    return Text(datasets.Dataset.from_dict(rows), "stand-in", f"generated, seed {seed}", None), tokenizer
+    text = Text(datasets.Dataset.from_dict(rows), "stand-in", f"generated, seed {seed}", None)
+    return text, Tokenizer.of(STAND_IN_TOKENIZER, tokenizer)
 
 
 SPEC = DatasetSpec(
@@ -176,8 +158,10 @@ SPEC = DatasetSpec(
     labels="samples",
     required_metadata=("num_samples", "max_length", "dataset_name", "num_labels", "seed", "tokenizer"),
     names=("dataset_name", "tokenizer"),
+    tokenizer_sha256="ac9555a2ccffd4488fa75c2c32a44b53929883b544a659a6d38871a68c7b69f2",
     vocabulary_size=VOCABULARY_SIZE,
     padding_id=PADDING_ID,
+    config_ids={"pad_token_id": PADDING_ID},
     published_metadata={
         "dataset_name": "sst2",
         "max_length": 128,
@@ -192,9 +176,7 @@ SPEC = DatasetSpec(
     },
     read_file=read_file,
     select=select,
-    tensors=tensors,
-    load_tokenizer=load_tokenizer,
-    is_models_vocabulary=is_bert_vocabulary,
+    tokenize=tokenize,
     facts=facts,
     stand_in=stand_in,
     is_default=True,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.datasets.spec import DatasetSpec, Text
+from data_prep.datasets.spec import STAND_IN_TOKENIZER, DatasetSpec, Text
 from data_prep.layout import DATASETS_FOLDER
 from data_prep.protocol import Protocol
 
 if TYPE_CHECKING:
     import datasets
-    import torch
-    from transformers import PreTrainedTokenizerBase
+
+    from data_prep.tokenizer import Tokenizer
+    from data_prep.tokens import TokenRows
 
 
 VOCABULARY_SIZE = 50_257
@@ -36,47 +36,28 @@ def select(protocol: Protocol, rows: datasets.Dataset) -> datasets.Dataset:
     return text.select_rows(rows, min_chars=protocol.min_chars)
 
 
-def tensors(
-    protocol: Protocol, rows: datasets.Dataset, tokenizer: PreTrainedTokenizerBase
-) -> Mapping[str, torch.Tensor]:
-    """Return the tensors: rows padded, in the order of the seed, or all of them joined and cut."""
+def tokenize(protocol: Protocol, rows: datasets.Dataset, tokenizer: Tokenizer) -> TokenRows:
+    """Return the tokens: rows padded, in the order of the seed, or all of them joined and cut."""
     from data_prep import tokens
 
     if protocol.packed:
         return tokens.packed(rows["text"], tokenizer, protocol.max_length, protocol.seed)
     shuffled = rows.shuffle(seed=protocol.seed, keep_in_memory=True)
-    padded = tokens.padded(shuffled["text"], tokenizer, protocol.max_length)
-    return padded | {"labels": padded["input_ids"].clone()}
+    return tokens.padded(shuffled["text"], tokenizer, protocol.max_length)
 
 
-def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Load a tokenizer, which pads with its end of text."""
-    from data_prep import tokens
-
-    return tokens.load_tokenizer(name)
-
-
-def is_gpt2_vocabulary(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Tell whether ids mean what GPT-2 expects: 50,257 of them, the last being the end of text."""
-    return len(tokenizer) == VOCABULARY_SIZE and tokenizer.eos_token_id == PADDING_ID
-
-
-def facts(
-    protocol: Protocol,
-    rows: datasets.Dataset,
-    tokenizer: PreTrainedTokenizerBase,
-    tensors: Mapping[str, torch.Tensor],
-) -> dict[str, Any]:
+def facts(protocol: Protocol, rows: datasets.Dataset, tokenizer: Tokenizer, tokens: TokenRows) -> dict[str, Any]:
     """Return how rows were chosen and laid out."""
     return {"min_chars": protocol.min_chars, "packed": protocol.packed}
 
 
-def stand_in(seed: int) -> tuple[Text, PreTrainedTokenizerBase]:
+def stand_in(seed: int) -> tuple[Text, Tokenizer]:
     """Return generated text and its tokenizer."""
     from data_prep import stand_in
+    from data_prep.tokenizer import Tokenizer
 
     generated = stand_in.text(seed)
-    return generated, stand_in.tokenizer(generated.rows, PADDING_ID)
+    return generated, Tokenizer.of(STAND_IN_TOKENIZER, stand_in.tokenizer(generated.rows, PADDING_ID))
 
 
 SPEC = DatasetSpec(
@@ -101,8 +82,10 @@ SPEC = DatasetSpec(
     labels="tokens",
     required_metadata=("num_samples", "max_length", "dataset_name", "model", "task", "seed", "tokenizer"),
     names=("dataset_name", "model", "task", "tokenizer"),
+    tokenizer_sha256="708664176520728d74268fcc006abc3a38e76b0a305cd428fbfb74eebbf8d053",
     vocabulary_size=VOCABULARY_SIZE,
     padding_id=PADDING_ID,
+    config_ids={"eos_token_id": PADDING_ID},
     published_metadata={"dataset_name": "wikitext-2", "max_length": 128, "seed": 42, "tokenizer": "gpt2"},
     published_sha256={
         "input_ids": "1b8a04513f3873f537633c991c379b80eb9744748b9001e111c378846c14a6c8",
@@ -111,9 +94,7 @@ SPEC = DatasetSpec(
     },
     read_file=read_file,
     select=select,
-    tensors=tensors,
-    load_tokenizer=load_tokenizer,
-    is_models_vocabulary=is_gpt2_vocabulary,
+    tokenize=tokenize,
     facts=facts,
     stand_in=stand_in,
     is_default=True,

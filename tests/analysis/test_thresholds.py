@@ -30,17 +30,18 @@ from benchmarks.meters.power_sensor import instant_power
 from benchmarks.policies import CeilingPolicy, EnergyPolicy, TimingPolicy
 from benchmarks.steady_state import is_steady
 from core.metrics.figures import Figure
-from data_prep.datasets.wikitext2 import is_gpt2_vocabulary
+from data_prep.datasets.wikitext2 import SPEC
 from fixtures.dataset.batches import Batch
+from fixtures.dataset.model_tokens import UNKNOWN_TOKENS, are_the_models
 from fixtures.device.nvml import Gpu
 from fixtures.options import WARMUP_ROUNDS
 from fixtures.precisions import PRECISIONS
 from fixtures.tasks.language_modeling.paired import perplexity_difference
-from fixtures.tasks.language_modeling.perplexity import Scores, other_vocabulary
+from fixtures.tasks.language_modeling.perplexity import Scores
 from tests.support.described import CATALOGUE, table
 from tests.support.fake_nvml import fake_nvml, field_value
 from tests.support.saved_runs import measured, with_floor
-from tests.support.tiny import REPOSITORY
+from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY
 
 CPU = torch.device("cpu")
 
@@ -196,20 +197,8 @@ def test_the_roofline_in_its_units():
     ("vocabulary", "meaningful"), [(50_256, False), (50_257, True), (50_304, True), (50_305, False)]
 )
 def test_a_vocabulary_padded_to_128_is_still_gpt2s(vocabulary, meaningful):
-    assert (other_vocabulary(vocabulary) is None) is meaningful
-
-
-@pytest.mark.parametrize(
-    ("size", "end", "expected"), [(50_257, 50_256, True), (50_257, 0, False), (50_258, 50_256, False)]
-)
-def test_gpt2s_vocabulary_is_known_by_its_size_and_its_end(size, end, expected):
-    class Tokenizer:
-        eos_token_id = end
-
-        def __len__(self) -> int:
-            return size
-
-    assert is_gpt2_vocabulary(Tokenizer()) is expected
+    found = are_the_models(SPEC, ORIGINAL_METADATA, UNKNOWN_TOKENS, {"vocab_size": vocabulary}, "model")
+    assert found.value is meaningful
 
 
 def test_a_sequence_without_a_target_does_not_count_for_an_interval():

@@ -53,7 +53,7 @@ def test_a_first_visit_that_failed_leaves_its_case_out_with_the_reason(run_suite
     fp16_raises(pytest.fail.Exception("the sky fell", pytrace=False), number=1)
     result = run_suite("--benchmark-autosave")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(passed=21, failed=1, skipped=5)
+    result.assert_outcomes(passed=22, failed=1, skipped=8)
     assert "- fp16-eager-b1x16 failed: the sky fell." in (tmp_path / "results" / SUMMARY).read_text()
     assert list(by_case(saved_run())) == ["fp32", "mixed"]
 
@@ -141,19 +141,19 @@ def test_no_visit_at_all_is_a_usage_error(run_suite):
 
 def test_a_case_is_selected_whole_and_only_benchmarks_includes_its_visits(run_suite, saved_run):
     result = run_suite("--benchmark-autosave", "-k", "mixed-eager-b1x16", "--benchmark-only")
-    result.assert_outcomes(passed=3, deselected=25)
+    result.assert_outcomes(passed=3, deselected=29)
     assert [len(info["visits"]) for info in by_case(saved_run()).values()] == [2]
 
 
 def test_a_visit_without_the_first_is_skipped_with_the_reason(run_suite):
     result = run_suite("-k", "test_visit and fp32")
-    result.assert_outcomes(skipped=1, deselected=27)
+    result.assert_outcomes(skipped=1, deselected=31)
     result.stdout.fnmatch_lines(["SKIPPED*the first visit of this case, which owns its benchmark, was not made"])
 
 
 def test_disabled_benchmarks_run_once(run_suite, tmp_path):
     result = run_suite("--benchmark-disable", "--precisions=fp32")
-    result.assert_outcomes(passed=16, skipped=5)
+    result.assert_outcomes(passed=17, skipped=8)
     assert not (tmp_path / "results" / SUMMARY).exists()
 
 
@@ -230,9 +230,7 @@ def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, 
     assert [item["param"] for item in saved_by_then[0]["benchmarks"]] == ["fp32-eager-b1x16"]
 
 
-@pytest.mark.parametrize(
-    "moment", ["benchmarks.plugins.header.dataset_folder", "benchmarks.plugins.reports.write_report"]
-)
+@pytest.mark.parametrize("moment", ["fixtures.tasks.dataset_folder", "benchmarks.plugins.reports.write_report"])
 def test_a_deprecation_in_a_library_costs_no_measurement(run_suite, monkeypatch, saved_run, moment):
     module, _, name = moment.rpartition(".")
     original = getattr(sys.modules[module], name)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
-from core.folders import PREVIOUS, UNFINISHED, prefix
+from core.folders import PREVIOUS, UNFINISHED, prefix, replaced_folder
 from data_prep.layout import FILE_NAMES, write_dataset
 from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
@@ -189,3 +189,29 @@ except InputError as error:
     )
     assert "The seeded weights (3 MB) could not be written" in done.stdout, done.stderr
     assert list((tmp_path / "datasets").iterdir()) == []
+
+
+def test_of_two_that_make_a_new_folder_at_the_same_time_the_first_wins(tmp_path):
+    """The second ends later and leaves the first one's files as they are: somebody may be reading them."""
+    folder = tmp_path / "data"
+    with replaced_folder(folder, FILE_NAMES) as unfinished:
+        (unfinished / "metadata.json").write_text("second")
+        folder.mkdir()
+        (folder / "metadata.json").write_text("first")
+    assert (folder / "metadata.json").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_folder_that_appears_while_the_new_one_is_renamed_stays(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "data", Path.rename
+
+    def slower(path: Path, target: Path) -> Path:
+        folder.mkdir()
+        (folder / "metadata.json").write_text("first")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", slower)
+    with replaced_folder(folder, FILE_NAMES) as unfinished:
+        (unfinished / "metadata.json").write_text("second")
+    assert (folder / "metadata.json").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -20,7 +20,7 @@ from data_prep.datasets.wikitext2 import PADDING_ID, SPEC, VOCABULARY_SIZE
 from data_prep.layout import METADATA_DIGEST, metadata_sha256, tensor_sha256, write_dataset
 from data_prep.prepare import prepare
 from data_prep.stand_in import END_OF_TEXT
-from data_prep.tokens import load_tokenizer
+from data_prep.tokenizer import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK
@@ -70,7 +70,8 @@ def test_generated_data_has_the_shape_of_the_real_data(generated):
     assert [
         name for name, finding in verify(DatasetFolder(generated, SPEC), TASK.checks).items() if not finding.passed
     ] == [
-        "published_digests_agree"  # does not apply
+        "tokenizer_is_the_models",  # do not apply
+        "published_digests_agree",
     ]
 
 
@@ -133,16 +134,15 @@ def test_options_that_make_no_sense_are_usage_errors(monkeypatch, capsys, argume
         ("tokenizer.json", b"null"),
         ("tokenizer.json", b"[" * 100_000),
         ("tokenizer_config.json", b'{"tokenizer_class": "MarianTokenizer"}'),
-        ("tokenizer_config.json", b'{"tokenizer_class": "GPT2Tokenizer", "model_input_names": ["input_ids"]}'),
     ],
 )
 def test_a_damaged_tokenizer_is_one_sentence(tmp_path, file, content):
     (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": 1, "ab": 2, END_OF_TEXT: 3}))
     (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
-    assert load_tokenizer(str(tmp_path)).pad_token_id == 3
+    assert load_tokenizer(str(tmp_path)).padding_id == 3
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match=r"^The tokenizer \S+ (could not be loaded: \w+: \S|gives )"):
+    with pytest.raises(InputError, match=r"^The tokenizer \S+ could not be loaded: \w+: \S"):
         load_tokenizer(str(tmp_path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,8 @@ from data_prep.__main__ import main
 from data_prep.datasets.wikitext2 import SPEC
 from data_prep.layout import write_dataset
 from data_prep.prepare import prepare
+from data_prep.text_bytes import text_bytes
+from data_prep.tokenizer import Encoded
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.tasks.language_modeling import TASK
@@ -21,18 +24,25 @@ from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
 class Letters:
-    """A tokenizer whose ids are the letters' codes."""
+    """A tokenizer whose ids are the letters' codes, and which puts a sign before every text."""
 
-    def __call__(self, texts: list[str], add_special_tokens: bool = True, **_: object) -> dict[str, list[list[int]]]:
-        start = [ord("<")] if add_special_tokens else []
-        return {"input_ids": [start + [ord(letter) for letter in text] for text in texts]}
+    prefix, suffix = (ord("<"),), ()
+
+    def encode(self, texts: list[str]) -> list[Encoded]:
+        spans = [np.array([(place, place + 1) for place in range(len(text))]) for text in texts]
+        bytes_of = [text_bytes(text, of_text, lambda: False) for text, of_text in zip(texts, spans, strict=True)]
+        return [Encoded([ord(letter) for letter in text], one) for text, one in zip(texts, bytes_of, strict=True)]
+
+    def unknown_tokens(self, ids: list[int]) -> int:
+        return 0
 
 
 def packed(texts: list[str], length: int, seed: int = 0) -> list[str]:
-    tensors = tokens.packed(texts, Letters(), length, seed)
-    assert torch.equal(tensors["labels"], tensors["input_ids"])
-    assert tensors["attention_mask"].all()
-    return ["".join(map(chr, row)) for row in tensors["input_ids"].tolist()]
+    rows = tokens.packed(texts, Letters(), length, seed)
+    assert torch.equal(rows.labels, rows.input_ids)
+    assert rows.attention_mask.all()
+    assert rows.text_bytes.eq(1).all()
+    return ["".join(map(chr, row)) for row in rows.input_ids.tolist()]
 
 
 def test_rows_are_joined_in_their_order_cut_and_then_shuffled():
@@ -84,7 +94,7 @@ def test_a_dataset_whose_protocol_is_packed_is_packed_without_the_option(monkeyp
         "data_prep.prepare.prepare", lambda spec, protocol, *_: asked.append(protocol) or Path("nowhere")
     )
     monkeypatch.setattr("data_prep.__main__.chosen_dataset", lambda: packed)
-    monkeypatch.setattr("data_prep.__main__.table", lambda folder, **_: "")
+    monkeypatch.setattr("data_prep.__main__.table", lambda *_: "")
     monkeypatch.setattr("sys.argv", ["data_prep", "--max-length=64"])
     assert main() == 0
     assert (asked[0].packed, asked[0].max_length, asked[0].split) == (True, 64, SPEC.protocol.split)

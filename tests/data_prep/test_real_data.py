@@ -24,7 +24,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from data_prep import text, tokens
 from data_prep.datasets import sst2
 from data_prep.datasets.wikitext2 import SPEC
-from data_prep.layout import FILE_NAMES, tensor_sha256
+from data_prep.layout import ALL_FILE_NAMES, tensor_sha256
+from data_prep.tokenizer import load_tokenizer
 from fixtures.dataset.whole_text import read_whole_text
 from tests.support.hub import SERVER, SHARED, run_python, served
 from tests.support.tiny import REPOSITORY
@@ -115,7 +116,7 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
     )
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path / "out") == SPEC.published_sha256
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(FILE_NAMES)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(ALL_FILE_NAMES)
     checked = python(
         "http://127.0.0.1:9",
         "-m",
@@ -126,25 +127,24 @@ def test_the_text_file_gives_the_published_tensors(python, tmp_path, wiki_test_r
         "integrity",
         "--dataset-dir=out",
     )
-    assert "18 passed" in checked.stdout, checked.stdout
+    assert "22 passed" in checked.stdout, checked.stdout
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 5000])
 def test_the_number_of_rows_in_memory_changes_nothing(wiki_test_raw, rows_at_once):
     rows = text.select_rows(text.from_file(SPEC, wiki_test_raw).rows, min_chars=50).shuffle(seed=42)
-    found = tokens.padded(rows["text"], tokens.load_tokenizer(str(TOKENIZER)), 128, rows_at_once)
-    digests = {name: tensor_sha256(tensor) for name, tensor in found.items()}
+    found = tokens.padded(rows["text"], load_tokenizer(str(TOKENIZER)), 128, rows_at_once=rows_at_once)
+    digests = {name: tensor_sha256(getattr(found, name)) for name in ("input_ids", "attention_mask")}
     assert digests == {name: SPEC.published_sha256[name] for name in ("input_ids", "attention_mask")}
 
 
 def test_the_whole_text_is_that_of_the_published_protocol(wiki_test_raw, monkeypatch):
     monkeypatch.setattr("fixtures.dataset.whole_text.unreachable_reason", lambda: None)
-    load = tokens.load_tokenizer
-    monkeypatch.setattr("data_prep.tokens.load_tokenizer", lambda name: load(str(TOKENIZER)))
-    found = read_whole_text(wiki_test_raw)
+    tokenizer = load_tokenizer(str(TOKENIZER))
+    found = read_whole_text(wiki_test_raw, tokenizer)
     assert len(found.ids) == 287_644  # as the documentation of transformers prints it for this text
     rows = pd.read_parquet(PARQUET)["text"]
-    assert found.ids.tolist() == load(str(TOKENIZER))("\n\n".join(rows), verbose=False)["input_ids"]
+    assert found.ids.tolist() == tokenizer.backend("\n\n".join(rows), verbose=False)["input_ids"]
     assert found.words == 241_211
 
 

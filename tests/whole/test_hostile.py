@@ -20,7 +20,7 @@ from analysis.__main__ import main
 from core.errors import InputError
 from data_prep import stand_in, text
 from data_prep.datasets.wikitext2 import SPEC
-from data_prep.tokens import load_tokenizer
+from data_prep.tokenizer import load_tokenizer
 from fixtures.dataset.folder import DatasetFolder
 from fixtures.dataset.integrity import verify
 from fixtures.models.checkpoint import read_checkpoint
@@ -117,7 +117,7 @@ def test_a_tokenizer_that_brings_code_runs_as_transformers_own(tmp_path, marker)
 
 def test_a_tokenizer_of_a_class_that_only_its_own_code_knows(tmp_path, marker):
     folder = tokenizer_folder(tmp_path / "hostile", marker, "HostileTokenizer")
-    with pytest.raises(InputError, match="could not be loaded"):
+    with pytest.raises(InputError, match="is code of its own"):
         load_tokenizer(str(folder))
 
 

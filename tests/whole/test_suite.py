@@ -124,7 +124,7 @@ def test_energy_without_a_meter_is_null_with_a_reason(whole_run):
 
 def test_energy_required_but_not_to_be_had_fails(run_suite):
     result = run_suite("--energy=require", "--precisions=fp32")
-    result.assert_outcomes(passed=15, failed=1, skipped=5)
+    result.assert_outcomes(passed=16, failed=1, skipped=8)
     result.stdout.fnmatch_lines(["*--energy require: the energy of fp32-eager-b1x16 is not known*"])
 
 
@@ -176,7 +176,7 @@ def test_tables_have_the_promised_columns(whole_run):
 def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):
     monkeypatch.setattr("fixtures.device.requirements.cpu_flags", frozenset)
     result = run_suite("--benchmark-autosave", emulated=False)
-    result.assert_outcomes(passed=18, skipped=5)
+    result.assert_outcomes(passed=19, skipped=8)
     result.stdout.fnmatch_lines(["SKIPPED*fp16 is not native here: this CPU has none of avx512_fp16, amx_fp16*"])
     assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
     summary = (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
@@ -213,7 +213,7 @@ def test_stand_in_weights_are_marked_everywhere(run_suite, saved_run, tiny_datas
 
 def test_integrity_runs_alone_and_before_everything_else(run_suite):
     alone = run_suite("-m", "integrity")
-    alone.assert_outcomes(passed=15, skipped=3, deselected=10)
+    alone.assert_outcomes(passed=16, skipped=6, deselected=10)
     both = run_suite("-v", "--precisions=fp32", files=("test_forward.py", "test_integrity.py")).stdout.str()
     assert both.index("test_integrity[files_exist]") < both.index("test_forward[fp32-eager-b1x16]")
 
@@ -223,7 +223,7 @@ def test_a_failed_check_names_itself_and_stops_the_benchmarks(run_suite, tiny_da
     labels[0, 0] += 1
     torch.save(labels, tiny_dataset / "labels.pt")
     result = run_suite("--benchmark-autosave")
-    result.assert_outcomes(passed=14, failed=1, errors=9, skipped=3)
+    result.assert_outcomes(passed=15, failed=1, errors=9, skipped=6)
     result.stdout.fnmatch_lines(
         [
             "*labels_equal_input_ids failed in *: found 1 label(s) that differ from input_ids; expected none*"
@@ -250,7 +250,7 @@ def test_out_of_memory_after_the_visits_keeps_what_was_timed_and_the_others_go_o
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3e9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("P", (), {"total_memory": 8e9}))
     result = run_suite("--benchmark-autosave")
-    result.assert_outcomes(passed=23, failed=1, skipped=3)
+    result.assert_outcomes(passed=24, failed=1, skipped=6)
     result.stdout.fnmatch_lines(
         ["*Out of GPU memory in test_after_visits?fp16-eager-b1x16?: Tried to allocate 20.00 GiB*8,000 MB*"]
     )
@@ -295,7 +295,7 @@ def test_a_generated_dataset_is_refused_where_none_may_be_used(run_suite, tmp_pa
     folder = tmp_path / "generated"
     write_dataset(folder, tiny_tensors(), ORIGINAL_METADATA | {"stand_in": True})
     result = run_suite(f"--dataset-dir={folder}", "--stand-in=never", "--precisions=fp32")
-    result.assert_outcomes(passed=15, errors=3, skipped=3)
+    result.assert_outcomes(passed=16, errors=3, skipped=6)
     result.stdout.fnmatch_lines(["*holds generated data and --stand-in is never*"])
     shutil.rmtree(folder)
 
@@ -304,7 +304,7 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("nothing is to be looked for")
 
-    monkeypatch.setattr("benchmarks.plugins.header.dataset_folder", refuse)
+    monkeypatch.setattr("fixtures.tasks.dataset_folder", refuse)
     monkeypatch.setattr("benchmarks.plugins.header.checkpoint_of", refuse)
     result = run_suite("--collect-only", "-q")
     assert result.ret == 0

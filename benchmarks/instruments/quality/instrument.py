@@ -23,13 +23,13 @@ from core.files import write
 from core.metrics.figures import NOT_MEASURED, Figure
 from core.metrics.records import Record, require_fields
 from core.tasks import DEFAULT_TASK
-from fixtures.dataset.decoding import decoder
 from fixtures.models.loading import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.tasks import Task
 from fixtures.tasks.task import QualityRecord, Scored, ScoredRows
 
-FOLDER = "per_sequence"
+#: The folders of what is kept of each sequence, and of each answer.
+PER_SEQUENCE, PER_TARGET = "per_sequence", "per_target"
 
 
 class Quality(AfterVisits):
@@ -66,18 +66,19 @@ class Quality(AfterVisits):
             if key not in self._scored:
                 self._score_all(case, after.cases)
             if once not in self._extras:
-                self._extras[once] = scoring.extras(case.model, case.settings)
+                self._extras[once] = scoring.extras(case.model, case.settings, case.dataset)
             figures = self._scored[key]
             timed = timed_figures(case, after, missing_reason(figures, case.task.words.headline))
             divergence = figures.get("kl_vs_fp32_nats", NOT_MEASURED).value
             require_same_predictions(timed, divergence, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
+        own_tokens = case.dataset.has_tokens_of(case.checkpoint.config, case.checkpoint.name)
         return scoring.record(
             headline=case.task.words.headline,
             **figures,
             **self._extras[once],
             scored_vs_timed=timed,
-            meaningful=Figure(meaningless is None, reason=meaningless),
+            meaningful=own_tokens if meaningless is None else Figure(False, reason=meaningless),
         )
 
     def _score_all(self, case: MeasuredCase, cases: Sequence[Case]) -> None:
@@ -111,15 +112,23 @@ class Quality(AfterVisits):
         for name, found in figures.items():
             require_fields(case.task.scoring.record, found.fields)
             key = scored_key(case.case.partner(precision=name))
-            self._scored[key] = {**found.fields, "per_sequence_file": self._save(case, name, found.per_sample)}
+            self._scored[key] = {
+                **found.fields,
+                "per_sequence_file": self._save(case, name, PER_SEQUENCE, found.per_sample),
+                "per_target_file": self._save(case, name, PER_TARGET, found.per_target),
+            }
 
-    def _save(self, case: MeasuredCase, precision: str, per_sample: Mapping[str, npt.NDArray[Any]]) -> Figure[str]:
+    def _save(
+        self, case: MeasuredCase, precision: str, folder: str, arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Figure[str]:
+        if not arrays:
+            return Figure(None, reason="there are none for this task and dataset")
         task = "" if case.case.task == DEFAULT_TASK else f"{case.case.task}_"
         name = task + precision + (f"_{case.data.sequence_length}" if case.data.is_cut else "")
-        path = case.settings.results_dir / FOLDER / f"{self._session}_{name}.npz"
+        path = case.settings.results_dir / folder / f"{self._session}_{name}.npz"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, packed(per_sample))
+            write(path, packed(arrays))
         except OSError as error:
             return Figure(None, reason=f"{path} cannot be written ({error.strerror})")
         return Figure(str(path))
@@ -140,7 +149,16 @@ def scored_rows(case: MeasuredCase) -> ScoredRows:
     """Return the rows of the data that are scored."""
     rows = slice(case.settings.quality_rows(case.dataset.num_samples, case.task.scoring.rows_on_cpu))
     data = case.dataset.shaped(case.case.batch_size, case.case.sequence_length)  # whatever the workload makes of it
-    return ScoredRows(data.input_ids[rows], data.attention_mask[rows], data.labels[rows], partial(text_of, case))
+    text_bytes, dataset = case.dataset.text_bytes, case.dataset
+    return ScoredRows(
+        data.input_ids[rows],
+        data.attention_mask[rows],
+        data.labels[rows],
+        partial(text_of, case),
+        dataset.first_target,
+        None if text_bytes is None else text_bytes[rows, : data.sequence_length],
+        dataset.text_bytes_reason,
+    )
 
 
 def scored_as(precision: Precision, model: torch.nn.Module, device: torch.device) -> Scored:
@@ -149,7 +167,7 @@ def scored_as(precision: Precision, model: torch.nn.Module, device: torch.device
 
 
 def packed(per_sample: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Return arrays of one entry a sample as a compressed .npz file.
+    """Return arrays as a compressed .npz file.
 
     Made in memory: an archive that is written to a full disk raises again when it is garbage-collected,
     where no caller can catch it.
@@ -161,7 +179,7 @@ def packed(per_sample: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 def text_of(case: MeasuredCase, sample: int) -> dict[str, Any]:
     """Return a sample's text, or null and the reason."""
-    decode = "generated text" if case.dataset.stand_in else decoder(case.task.dataset)
+    decode = "generated text" if case.dataset.stand_in else case.dataset.decoder()
     if isinstance(decode, str):
         return {"text": None, "text_reason": decode}
     return {

@@ -1,0 +1,48 @@
+"""Where the dataset of a tokenizer lies: the published one's in its own folder, any other's in one named after it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from core.tasks import DEFAULT_TASK
+from data_prep.datasets import DatasetSpec
+from data_prep.layout import DATASETS_FOLDER, METADATA_FILE
+from data_prep.tokenizer import Tokenizer
+
+#: Characters of a tokenizer's name, and of its digest, in the name of a folder.
+NAME_CHARACTERS, DIGEST_CHARACTERS = 60, 8
+REAL, GENERATED = "tokenized_data", "stand_in_data"
+
+
+def folder_of(spec: DatasetSpec, tokenizer: Tokenizer, *, is_stand_in: bool = False) -> Path:
+    """Return the folder of a dataset in a tokenizer's tokens, whether it is there or not.
+
+    Models that share a tokenizer share the folder, which is called after the first of them.
+    """
+    if tokenizer.sha256 == spec.tokenizer_sha256 and not is_stand_in:
+        return spec.folder
+    ending = f"-{tokenizer.sha256[:DIGEST_CHARACTERS]}_{GENERATED if is_stand_in else REAL}"
+    own = spec.is_default and spec.task == DEFAULT_TASK
+    first = DATASETS_FOLDER / f"{'' if own else f'{spec.name}-'}{slug(tokenizer.short_name)}{ending}"
+    others = sorted(path for path in DATASETS_FOLDER.glob(f"*{ending}") if is_dataset_of(spec, tokenizer, path))
+    return next((path for path in (first, *others) if path.is_dir()), first)
+
+
+def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path) -> bool:
+    """Tell whether a folder says that it holds a dataset in a tokenizer's tokens."""
+    try:
+        metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(metadata, dict):
+        return False
+    of_spec = metadata.get("dataset_name") == spec.name or metadata.get("stand_in") is True
+    is_same = metadata.get("task") == spec.task and metadata.get("max_length") == spec.protocol.max_length
+    return of_spec and is_same and metadata.get("tokenizer_sha256") == tokenizer.sha256
+
+
+def slug(name: str) -> str:
+    """Return a name as the beginning of a folder's name: lower-case letters, digits, dots, dashes and underscores."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:NAME_CHARACTERS] or "tokenizer"
