@@ -4,76 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.comparison.change import (
+    MISSING,
+    NO_VERDICT,
+    Change,
+    ChangeInterval,
+    change_verdict,
+)
+from analysis.comparison.common_text import have_other_tokens
+from analysis.comparison.other_tokens import OTHER_TOKENIZER, common_change, is_of_tokens, told_in_bits
 from analysis.report.table import tables
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import SAVING, Repeat, joint_repeat, repeats
 from core.case import BASELINE, Case
 from core.guards import LIMITS
-from core.metrics import SAME, SAME_REL, Catalogue, Column, Direction, Ratio
+from core.metrics import SAME, Catalogue, Column, Direction, Ratio
 from core.statistics.intervals import CONFIDENCE, welch
 
 #: Where nothing predicts how repeats of a metric differ, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
-#: In place of a verdict, for the reason that goes with it.
-NO_VERDICT = "no verdict"
-#: In place of a verdict where a side lacks the metric.
-MISSING = "missing"
-#: In place of a verdict where a metric has no interval.
-INDICATIVE = "indicative"
 OTHER_PROCEDURE = "the runs were measured by different procedures"
 #: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
 MOVED_BY_DRIFT = ("latency", "energy")
 #: The rows of a benchmark on one side, by column.
 Columns = dict[Any, list[Any]]
-
-
-class ChangeInterval(NamedTuple):
-    """The 95% interval of a relative change, and what it is of; the ends are None beyond what a float can hold."""
-
-    low_rel: float | None
-    high_rel: float | None
-    of: str
-    #: How probable so large a change is where nothing changed.
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Change:
-    """A metric of one benchmark on two sides. Relative to the first side; None where it is unknown."""
-
-    benchmark: str
-    metric: str
-    better: Direction
-    before: float | None
-    after: float | None
-    change_rel: float | None
-    interval: ChangeInterval | None
-    runs: tuple[int, int]
-    verdict: str
-    #: Why there is no verdict.
-    reason: str | None = None
-
-    @property
-    def worsening_rel(self) -> float | None:
-        """The change counted so that more is worse."""
-        if self.change_rel is None:
-            return None
-        return self.change_rel if self.better == "lower" else -self.change_rel
-
-    @property
-    def worsening_interval_rel(self) -> tuple[float, float] | None:
-        """The ends of the interval, counted so that more is worse."""
-        if self.interval is None or self.interval.low_rel is None or self.interval.high_rel is None:
-            return None
-        low, high = self.interval.low_rel, self.interval.high_rel
-        return (low, high) if self.better == "lower" else (-high, -low)
 
 
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
@@ -91,6 +52,8 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     for name in dict.fromkeys(name for side in by_name for name in side):
         rows = [side[name] for side in by_name if name in side]
         case: Case = rows[0]["case"][0]
+        pair = told_in_bits(before, after, name)
+        other_tokens = pair is not None and have_other_tokens(*pair)
         for metric in catalogue.compared:
             (first_runs, first), (second_runs, second) = (
                 values_by_run(side.get(name), metric.column) for side in by_name
@@ -100,7 +63,10 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
                 numbers = (*first_runs, *(len(before) + number for number in second_runs))
                 repeat = joint_repeat(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
+                if other_tokens and is_of_tokens(metric):
+                    one = without_verdict(one, OTHER_TOKENIZER)
                 compared.append(one if may_be_judged(rows, metric) else without_verdict(one, drift_reason(rows)))
+        compared += [common_change(name, *pair)] if other_tokens and pair else []
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
         return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
     return holm(compared)
@@ -207,23 +173,6 @@ def at_least_as_given(repeat: Repeat, before: npt.NDArray[Any], after: npt.NDArr
 def expm1(logarithm: float) -> float | None:
     """Return the relative change that a difference of logarithms is, or None beyond what a float can hold."""
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
-
-
-def change_verdict(better: str, runs: tuple[int, int], change: float | None, interval: ChangeInterval | None) -> str:
-    """Return better, worse, same or undecided; `indicative` without an interval, `missing` where a side has no run.
-
-    Better or worse needs a change that is improbable where nothing changed; the same, an interval within 1%.
-    """
-    if change is None:
-        return "undecided" if min(runs) else MISSING
-    if interval is None:
-        return INDICATIVE
-    low, high = interval.low_rel, interval.high_rel
-    if low is not None and high is not None and low >= -SAME_REL and high <= SAME_REL:
-        return "same"
-    if interval.p_value > 1 - CONFIDENCE:
-        return "undecided"
-    return "better" if (change < 0) == (better == "lower") else "worse"
 
 
 def holm(changes: Sequence[Change]) -> list[Change]:

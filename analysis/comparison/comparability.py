@@ -8,9 +8,11 @@ from typing import Any
 from core.case import is_own
 from core.metrics import lookup
 
+#: The condition that tokens stand for: the same rows of text differ in it where their tokenizers do.
+TEXT = "the text"
 #: What has to be the same on all sides, and its path in a benchmark's `extra_info`.
 CONDITIONS = {
-    "the text": "provenance.dataset_sha256",
+    TEXT: "provenance.dataset_sha256",
     "the digest of the weights": "provenance.weights_sha256",
     "the measuring procedure": "procedure",
     "the number of rows scored": "quality.samples",
@@ -23,6 +25,7 @@ CONDITIONS = {
 }
 #: The same of what not every run records, where it is known.
 CONDITIONS_IF_KNOWN = {
+    "the tokenizer": "provenance.tokenizer_sha256",
     "the board": "environment.device_uuid",
     "the power limit": "environment.power_limit_w",
     "persistence mode": "environment.persistence_mode",
@@ -49,7 +52,10 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
             f"STAND-IN against real: {', '.join(stand_in)} ran on generated text or seeded weights and "
             f"{', '.join(real)} did not; perplexities are not comparable."
         )
+    has_one_text = same_rows(extra_info for _, extra_info in own)
     for condition, path in (CONDITIONS | CONDITIONS_IF_KNOWN).items():
+        if condition == TEXT and has_one_text:
+            continue
         sides_by_value: dict[str, list[str]] = {}
         for side, extra_info in own:
             value = lookup(extra_info, path)
@@ -59,6 +65,15 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
             values = (f"{value} in {', '.join(distinct(sides))}" for value, sides in sides_by_value.items())
             sentences.append(f"{condition} differs: {'; '.join(values)}.")
     return sentences
+
+
+def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether benchmarks, by their `extra_info`, are of the same rows of text in several tokenizers' tokens."""
+    listed = list(benchmarks)
+    rows, tokenizers = (
+        {lookup(one, f"provenance.{key}") for one in listed} for key in ("rows_sha256", "tokenizer_sha256")
+    )
+    return len(rows) == 1 and len(tokenizers) > 1 and None not in rows | tokenizers
 
 
 def distinct(names: Iterable[str]) -> list[str]:

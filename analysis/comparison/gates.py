@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.comparison.changes import NO_VERDICT, OTHER_PROCEDURE, Change
+from analysis.comparison.change import NO_VERDICT, Change
+from analysis.comparison.changes import OTHER_PROCEDURE
 from core.errors import InputError
 from core.metrics import Catalogue
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.changes import INDICATIVE, RUNS_FOR_VERDICT, Change
+from analysis.comparison.change import INDICATIVE, Change
+from analysis.comparison.changes import RUNS_FOR_VERDICT
+from analysis.comparison.common_text import COMMON
 from analysis.comparison.comparability import differences
 from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
@@ -44,7 +46,7 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
     parts = [f"# {len(before)} run(s) against {len(after)} run(s)"]
     parts += [f"> **warning:** {line}" for line in comparability_warnings(before, after)]
     catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
-    headed = {column.column for column in catalogue.compared if column.heading}  # the JSON has every metric
+    headed = {column.column for column in catalogue.compared if column.heading} | {COMMON}  # the JSON has every metric
     rows = [change_as_text(change) for change in changes if change.metric in headed]
     parts.append(markdown_table(pd.DataFrame(rows)))
     parts += legend(changes, headed)

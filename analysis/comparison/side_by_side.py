@@ -9,6 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.common_text import (
+    COMMON_HEADING,
+    FIGURE,
+    common_bits,
+    have_other_tokens,
+    is_told_in_bits,
+)
 from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
@@ -18,8 +25,8 @@ from core.guards import finite_number
 from core.metrics import CATALOGUE_KEY, NAME, READ_BY_NAME, REPEAT_COLUMNS, lookup
 from core.tasks import UNDESCRIBED_TASK
 
-#: The column with each task's headline.
-QUALITY = "quality"
+#: The column with each task's headline, and what heads bits per byte.
+QUALITY, BITS_HEADING = "quality", "bits/byte"
 #: Column, heading, and format of the figure.
 COLUMNS = (
     (QUALITY, "quality", "{:.4f}"),
@@ -71,10 +78,33 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
     )
     names = {name for name, _ in headlines}
     heading = names.pop() if len(names) == 1 else QUALITY
+    infos = [item["extra_info"] for item in in_order]
+    has_bits, has_several = any(map(is_told_in_bits, infos)), any(have_other_tokens(infos[0], one) for one in infos)
     rows = []
     for _, of_name in frame.groupby("name", sort=False):
-        rows += [benchmark_as_text(row, of_name.iloc[0]) for _, row in of_name.iterrows()]
+        first = of_name.index[0]
+        for place, row in of_name.iterrows():
+            others = have_other_tokens(infos[first], infos[place])
+            cells = benchmark_as_text(row, of_name.iloc[0], of_other_tokens=others)
+            cells |= {BITS_HEADING: bits_text(infos[place])} if has_bits else {}
+            cells |= {COMMON_HEADING: common_text(infos[first], infos[place]) if others else "-"} if has_several else {}
+            rows.append(cells)
     return markdown_table(pd.DataFrame(rows).rename(columns={QUALITY: heading}), "simple")
+
+
+def bits_text(extra_info: Mapping[str, Any]) -> str:
+    """Return a benchmark's bits per byte as text, a dash where it has none."""
+    return number(finite_number(lookup(extra_info, FIGURE)), "{:.4f}")
+
+
+def common_text(first: Mapping[str, Any], extra_info: Mapping[str, Any]) -> str:
+    """Return bits per byte over the characters that a benchmark and the first run's both predict, and the change."""
+    bits = common_bits(first, extra_info)
+    if bits.change is None:
+        return f"- ({bits.reason})"
+    relative, low, high, _ = bits.change
+    interval = "" if math.isnan(low) else f", {low:+.2%} to {high:+.2%}"
+    return f"{bits.after:.4f} against {bits.before:.4f} ({relative:+.2%}{interval})"
 
 
 def headline(item: Mapping[str, Any]) -> tuple[str, float]:
@@ -87,11 +117,15 @@ def headline(item: Mapping[str, Any]) -> tuple[str, float]:
     return name, math.nan if value is None else value
 
 
-def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any]) -> dict[str, str]:
-    """Return one benchmark of one run as a row of text; `first` is the first run's."""
+def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any], *, of_other_tokens: bool) -> dict[str, str]:
+    """Return one benchmark of one run as a row of text; `first` is the first run's.
+
+    Figures of the tokens of different tokenizers have no difference (`of_other_tokens`).
+    """
     cells = {"benchmark": str(row["name"]), "run": row["source"], "median ms, 95% of a repeat": with_repeat(row)}
     for column, heading, form in COLUMNS:
-        cells[heading] = number(row[column], form) + difference(row[column], first[column])
+        is_comparable = not (of_other_tokens and column == QUALITY)
+        cells[heading] = number(row[column], form) + (difference(row[column], first[column]) if is_comparable else "")
     validity = str(row["validity"] or "unknown")
     return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis.comparison.changes import NO_VERDICT, changes
+from analysis.comparison.change import NO_VERDICT
+from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
 from analysis.comparison.presentation import as_markdown
 from analysis.report.summary import RunSummary
