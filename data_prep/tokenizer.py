@@ -216,7 +216,7 @@ def require_known_class(name_or_folder: str) -> None:
 def require_long_enough(tokenizer: Tokenizer, tokens: int, published: int) -> None:
     """Raise `TokenizerError` where a tokenizer is for shorter texts than rows of `tokens` and than `published` ones."""
     longest = tokenizer.backend.model_max_length
-    if longest < min(tokens, published):
+    if isinstance(longest, (int, float)) and longest < min(tokens, published):
         raise TokenizerError(
             f"The tokenizer {tokenizer.name} is for texts of {longest:,} tokens at most (model_max_length), but rows "
             f"have {tokens:,}; expected {published:,} or more. Make shorter rows with `python -m data_prep --tokenizer "

@@ -115,9 +115,9 @@ def single_bytes() -> tokenizers.Tokenizer:
 
 def around(trained: tokenizers.Tokenizer, before: str, behind: str) -> processors.TemplateProcessing:
     """Put tokens around every text."""
-    named = [name for name in (before, behind) if name]
+    named = [*before.split(), *behind.split()]
     return processors.TemplateProcessing(
-        single=" ".join(part for part in (before, "$A", behind) if part),
+        single=" ".join([*before.split(), "$A", *behind.split()]),
         special_tokens=[(name, trained.token_to_id(name)) for name in named],
     )
 
@@ -218,6 +218,13 @@ FAMILIES: dict[str, Family] = {
         {"eos_token": "<|endoftext|>", "pad_token": "<|padding|>"},
         transformers.MambaConfig,
         {**GPT_LIKE, "state_size": 4},
+    ),
+    "glm": Family(  # two ids before every text, as GLM has them
+        lambda: byte_level(("[gMASK]", "<sop>", "<|endoftext|>"), beginning="[gMASK] <sop>"),
+        {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+        transformers.LlamaConfig,
+        LLAMA_LIKE,
+        prefix=2,
     ),
     "unigram": Family(
         unigram,

@@ -12,13 +12,14 @@ import datasets
 import pytest
 import torch
 import transformers
+from transformers import PreTrainedTokenizerFast
 
 from core.errors import InputError
 from data_prep.datasets.spec import Text
 from fixtures.dataset.location import dataset_folder
 from fixtures.dataset.model_tokens import tokens_of_model
 from fixtures.models.checkpoint import find_checkpoint
-from tests.support.made_tokenizers import FAMILIES, LINES, WORD_PIECE, word_piece
+from tests.support.made_tokenizers import FAMILIES, LINES, WORD_PIECE, byte_level, word_piece
 
 BRIEF = ("--precisions=fp32", "--visits=1", "--rounds=1", "--warmup-rounds=0", "--quality-samples=all")
 
@@ -280,3 +281,24 @@ def test_a_model_that_cannot_be_measured_in_its_own_tokens_is_one_sentence_and_n
 def test_a_folder_is_one_value_whatever_signs_its_name_holds(run_suite, published_text, name):
     FAMILIES["gpt2"].save(published_text / name)
     assert run_suite(*BRIEF, model=Path(name)).ret == 0
+
+
+def test_a_classifier_that_finds_the_last_token_by_its_padding_is_measured_with_its_own(
+    run_suite, saved_run, published_text, tmp_path
+):
+    """Which token is the last one GPT-2 tells by `pad_token_id`: another padding would be read as text."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level(("<pad>", "<end>")), pad_token="<end>")
+    tokenizer.save_pretrained(tmp_path / "reader")
+    sizes = {"n_layer": 2, "n_embd": 16, "n_head": 2, "n_positions": 128, "num_labels": 2}
+    config = transformers.GPT2Config(**sizes, vocab_size=420, pad_token_id=1, initializer_range=0.5)
+    torch.manual_seed(1)
+    model = transformers.GPT2ForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path / "reader")
+
+    assert run_suite("--benchmark-autosave", "--task=classification", *BRIEF, model=tmp_path / "reader").ret == 0
+
+    with torch.no_grad():
+        logits = torch.cat([model(torch.tensor([tokenizer(line)["input_ids"]])).logits for line in LINES])
+    loss = torch.nn.functional.cross_entropy(logits.double(), torch.tensor([0, 1] * 4))
+    quality = saved_run()["benchmarks"][0]["extra_info"]["quality"]
+    assert quality["avg_loss_nats"] == pytest.approx(float(loss), rel=1e-5)
