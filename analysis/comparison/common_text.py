@@ -18,7 +18,8 @@ from core.statistics.ratios import Floats, RatioChange, ratio_change
 
 #: What the figure is called, and what heads it in tables.
 COMMON, COMMON_HEADING = "bits_per_byte_common", "bits/byte of common text"
-TOKENIZER, ROWS, FIGURE = "provenance.tokenizer_sha256", "provenance.rows_sha256", "quality.bits_per_byte"
+TOKENIZER, TOKENIZER_NAME = "provenance.tokenizer_sha256", "provenance.tokenizer"
+ROWS, FIGURE = "provenance.rows_sha256", "quality.bits_per_byte"
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,13 @@ class Targets:
 
 
 def have_other_tokens(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Tell whether two benchmarks, by their `extra_info`, are of texts in the tokens of different tokenizers."""
-    digests = [lookup(one, TOKENIZER) for one in (first, second)]
-    return None not in digests and digests[0] != digests[1]
+    """Tell whether two benchmarks, by their `extra_info`, are of texts in the tokens of different tokenizers.
+
+    Generated tokens have no digest: where one side has none, the tokenizers' names tell.
+    """
+    digests, names = ([lookup(one, path) for one in (first, second)] for path in (TOKENIZER, TOKENIZER_NAME))
+    known = names if None in digests else digests
+    return None not in known and known[0] != known[1]
 
 
 def is_told_in_bits(extra_info: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.comparison.change import NO_VERDICT
 from analysis.comparison.changes import changes
-from analysis.comparison.common_text import COMMON, common_bits
+from analysis.comparison.common_text import COMMON, common_bits, have_other_tokens
 from analysis.comparison.comparability import differences
 from analysis.comparison.presentation import as_markdown
 from analysis.comparison.side_by_side import side_by_side
@@ -99,6 +99,21 @@ def test_a_file_of_targets_that_is_missing_or_damaged_is_a_reason(tmp_path, dama
     bits = common_bits(*sides)
     assert bits.change is None
     assert bits.reason.startswith("the figures of each target cannot be read (")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_other"),
+    [
+        (("a", "gpt2"), ("a", "my-gpt2"), False),
+        (("a", "gpt2"), ("b", "gpt2"), True),
+        ((None, "stand-in"), ("a", "gpt2"), True),
+        ((None, "stand-in"), (None, "stand-in"), False),
+        ((None, None), ("a", "gpt2"), False),  # a run of an earlier version, which says neither
+    ],
+)
+def test_tokenizers_are_told_by_their_digests_and_without_one_by_their_names(first, second, are_other):
+    sides = ({"provenance": {"tokenizer_sha256": digest, "tokenizer": name}} for digest, name in (first, second))
+    assert have_other_tokens(*sides) is are_other
 
 
 @pytest.fixture
