@@ -98,7 +98,7 @@ def asset(name: str) -> Markup:
 def headline(run: RunSummary) -> str:
     """Return in one line what was measured on; the page has all conditions in its details."""
     shapes = dict.fromkeys(case.shape for case in run.frame["case"])
-    return f"{run.conditions[0]}; {', '.join(shapes)} tokens"
+    return "; ".join([run.conditions[0], f"{', '.join(shapes)} tokens", *(f"baseline: {one}" for one in run.baselines)])
 
 
 def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[tuple[Plot, str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
 from analysis.report.sentences import names_by_text
+from analysis.report.sources import sources
 from analysis.report.table import table
 from analysis.runs.saved import Run, measured_at, short_commit
 from analysis.runs.validity import judgements
@@ -121,6 +122,12 @@ class RunSummary:
         return quality_notices(item["extra_info"] for item in self.benchmarks if is_own(item))
 
     @property
+    def baselines(self) -> list[str]:
+        """What FP32 is made of where weights were not stored as floating-point numbers, each once."""
+        found = (lookup(item["extra_info"], "provenance.baseline") for item in self.benchmarks if is_own(item))
+        return list(dict.fromkeys(one for one in found if isinstance(one, str)))
+
+    @property
     def stand_in_tasks(self) -> list[str]:
         """The tasks that have such rows."""
         return list(dict.fromkeys(self.frame.loc[self.frame["stand_in"].eq(True), "task"]))
@@ -206,30 +213,6 @@ def unusable_gpus(environment: Mapping[str, Any]) -> list[str]:
         return []
     sentences = (gpu.get("sentence") for gpu in gpus if isinstance(gpu, Mapping))
     return list(dict.fromkeys(sentence for sentence in sentences if isinstance(sentence, str)))
-
-
-def sources(extra_info: dict[str, Any]) -> list[str]:
-    """Return what a benchmark's model and text are."""
-    rows = "packed rows" if lookup(extra_info, "provenance.packed") is True else "rows"
-    text_of = partial(provenance_text, extra_info)
-    notes = lookup(extra_info, "provenance.token_notes")
-    named = lookup(extra_info, "provenance.tokenizer")
-    tokens = f" in the tokens of {text_of('tokenizer')}" if isinstance(named, str) else ""
-    return [
-        f"model {text_of('model')} ({text_of('parameters')} parameters, weights sha256 {text_of('weights_sha256')})",
-        f"text {text_of('dataset')} ({text_of('num_samples')} {rows}, sha256 {text_of('dataset_sha256')}){tokens}",
-        *(note for note in (notes if isinstance(notes, list) else []) if isinstance(note, str)),
-    ]
-
-
-def provenance_text(extra_info: dict[str, Any], key: str) -> str:
-    """Return what a benchmark's provenance says, as text: digests by their beginning, thousands with commas."""
-    value = lookup(extra_info, f"provenance.{key}")
-    if value is None:
-        return "unknown"
-    if isinstance(value, str) and len(value) == 64:
-        return f"{value[:12]}…"
-    return f"{value:,}" if type(value) is int else str(value)
 
 
 def missing_figures(frame: pd.DataFrame) -> list[str]:

@@ -19,6 +19,8 @@ class Sources(Record):
     """The model and the data, with digests."""
 
     model: str
+    #: What FP32 is made of where the weights were not stored as floating-point numbers, else None.
+    baseline: str | None
     weights_sha256: str
     dataset: str
     dataset_sha256: str
@@ -70,6 +72,7 @@ class Provenance(InVisit):
         dataset, checkpoint, named = case.dataset, case.checkpoint, case.case
         sources = Sources(
             model=checkpoint.name,
+            baseline=checkpoint.baseline,
             weights_sha256=checkpoint.sha256,
             dataset=dataset.name,
             dataset_sha256=dataset.sha256,

@@ -16,6 +16,7 @@ from fixtures.dataset.folder import DatasetFolder, IntegrityError, UnreadableErr
 from fixtures.device.unusable import unusable_gpus
 from fixtures.executions import EXECUTIONS, EXECUTIONS_OF_QUANTIZED
 from fixtures.executions.compilation import cache_folder
+from fixtures.models.gguf_files import is_gguf
 from fixtures.plugin import SETTINGS
 from fixtures.precisions import ALL, PRECISIONS, left_out
 from fixtures.settings import Settings
@@ -82,7 +83,8 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
     The model comes first, and its tokenizer before weights that have to be downloaded: nothing is prepared for one that
     will not do. Raises `InputError`, and `IntegrityError` where an integrity check will say what is wrong.
     """
-    if not is_folder(settings.model(task.name)):
+    model = settings.model(task.name)
+    if not is_folder(model) and not is_gguf(model):
         tokens_of(task, settings)
     checkpoint = checkpoint_of(task, settings) if with_model else None
     data = dataset_of(task, settings)
@@ -94,6 +96,7 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
         checkpoint.require_room_for(int(data.loaded().input_ids.max()), 1)
         where = f" (the folder {checkpoint.folder.resolve()})" if is_folder(checkpoint.name) else ""
         lines.append(f"model: {checkpoint.name}{where} on {settings.device}")
+        lines += [f"baseline: {checkpoint.baseline}"] if checkpoint.baseline else []
         stand_ins |= {SEEDED_WEIGHTS} if checkpoint.stand_in else set()
     notes = metadata.get("notes")
     lines += [f"note: {note}" for note in (notes if isinstance(notes, list) else []) if is_name(note)]

@@ -68,6 +68,8 @@ class ReportPlugin:
                 terminalreporter.write_line(real_data_hint(task))
         for notice in summary.quality_notices:
             terminalreporter.write_line(f"*** {notice}", red=True, bold=True)
+        for baseline in summary.baselines:
+            terminalreporter.write_line(f"baseline: {baseline}")
         short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
         terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
         for sentence in [*summary.advice, *summary.published, *summary.gains_and_costs, *summary.crossovers]:
