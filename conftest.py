@@ -72,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.of_tasks("a name or a folder"),
         default=(),
         metavar="ID_OR_DIR",
-        help="of several tasks TASK=ID_OR_DIR,… (default: GPT-2 small, DistilBERT)",
+        help="name on the hub, folder or GGUF file; of several tasks TASK=…,TASK=… (default: GPT-2 small, DistilBERT)",
     )
     add(
         "--tokenizer",

@@ -17,21 +17,21 @@ SERVER = SHARED / "tools" / "hub_replica.py"
 
 
 @contextmanager
-def served(*options: str, log: Path | None = None) -> Iterator[str]:
+def served(*options: str, log: Path | None = None, server: Path = SERVER) -> Iterator[str]:
     """Serve the hub on a free port and give its address; with `--verbose`, `log` gets a line for each request."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, str(SERVER), "--port", str(port), *options]
+    command = [sys.executable, str(server), "--port", str(port), *options]
     with nullcontext() if log is None else log.open("w") as errors:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
-        server.stdout.readline()  # printed once it listens
+        running.stdout.readline()  # printed once it listens
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+        running.kill()
+        running.wait()
+        running.stdout.close()
 
 
 def run_python(folder: Path, endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
