@@ -137,9 +137,9 @@ def table(folder: Path, measured_with: str) -> str:
 def measured_with(spec: DatasetSpec, folder: Path, tokenizer: str, *, is_named: bool) -> str:
     """Return the command that measures a dataset; `is_named`: its folder is one that the user chose."""
     command = "pytest benchmarks" + ("" if spec.task == DEFAULT_TASK else f" --task {spec.task}")
-    if is_named or not spec.is_default:
-        return f"{command} --dataset-dir={folder}"
-    return command if folder in (spec.folder, spec.stand_in_folder) else f"{command} --model {tokenizer}"
+    if tokenizer != spec.protocol.tokenizer and folder not in (spec.folder, spec.stand_in_folder):
+        command += f" --model {tokenizer}"
+    return f"{command} --dataset-dir={folder}" if is_named or not spec.is_default else command
 
 
 def main() -> int:
@@ -157,6 +157,10 @@ def main() -> int:
     protocol = replace(spec.protocol, **options)
     if protocol.packed and not spec.protocol.packed and output is None:
         command_line.error("--packed makes another dataset than the published one; name its folder with --output")
+    changed = [name for name in vars(protocol) if getattr(protocol, name) != getattr(spec.protocol, name)]
+    if output is None and "tokenizer" in changed and len(changed) > 1:
+        option = next(name for name in changed if name != "tokenizer").replace("_", "-")
+        command_line.error(f"--{option} makes another dataset than the published one; name its folder with --output")
     if stand_in_mode == "always" and (named := spec.named_sources(protocol)):
         command_line.error(f"--stand-in always generates the text and its tokenizer; leave {named[0]} out")
     try:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from core.errors import InputError
 from core.tasks import DEFAULT_TASK
 from data_prep.datasets import DatasetSpec
 from data_prep.layout import DATASETS_FOLDER, METADATA_FILE
@@ -19,7 +20,8 @@ REAL, GENERATED = "tokenized_data", "stand_in_data"
 def folder_of(spec: DatasetSpec, tokenizer: Tokenizer, *, is_stand_in: bool = False) -> Path:
     """Return the folder of a dataset in a tokenizer's tokens, whether it is there or not.
 
-    Models that share a tokenizer share the folder, which is called after the first of them.
+    Models that share a tokenizer share the folder, which is called after the first of them. Raises `InputError` where
+    something else has its name.
     """
     if tokenizer.sha256 == spec.tokenizer_sha256 and not is_stand_in:
         return spec.folder
@@ -27,7 +29,17 @@ def folder_of(spec: DatasetSpec, tokenizer: Tokenizer, *, is_stand_in: bool = Fa
     own = spec.is_default and spec.task == DEFAULT_TASK
     first = DATASETS_FOLDER / f"{'' if own else f'{spec.name}-'}{slug(tokenizer.short_name)}{ending}"
     others = sorted(path for path in DATASETS_FOLDER.glob(f"*{ending}") if is_dataset_of(spec, tokenizer, path))
-    return next((path for path in (first, *others) if path.is_dir()), first)
+    if others or not has_files(first):
+        return next(iter(others), first)
+    raise InputError(
+        f"{first} does not hold {spec.description.partition(' for ')[0]} in the tokens of {tokenizer.name}, as it was "
+        f"published; expected that or nothing there. Delete {first}."
+    )
+
+
+def has_files(folder: Path) -> bool:
+    """Tell whether there is a folder that is not empty."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path) -> bool:
@@ -39,7 +51,9 @@ def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path) -> bool
     if not isinstance(metadata, dict):
         return False
     of_spec = metadata.get("dataset_name") == spec.name or metadata.get("stand_in") is True
-    is_same = metadata.get("task") == spec.task and metadata.get("max_length") == spec.protocol.max_length
+    protocol = {"max_length": spec.protocol.max_length, "seed": spec.protocol.seed}
+    protocol |= {name: getattr(spec.protocol, name) for name in spec.options}
+    is_same = metadata.get("task") == spec.task and all(metadata.get(key) == one for key, one in protocol.items())
     return of_spec and is_same and metadata.get("tokenizer_sha256") == tokenizer.sha256
 
 

@@ -133,8 +133,15 @@ def refuse_another_dataset(folder: Path, description: Mapping[str, Any]) -> None
         return
     if not isinstance(earlier, dict) or earlier.get("stand_in") is True:
         return
-    if earlier.get("dataset_name") != description["dataset_name"] or description["stand_in"]:
-        new = "generated data" if description["stand_in"] else description["dataset_name"]
+    own_digest = description["tokenizer_sha256"]
+    is_same = earlier.get("dataset_name") == description["dataset_name"] and earlier.get("task") in (
+        None,
+        description["task"],
+    )
+    is_same = is_same and earlier.get("tokenizer_sha256", own_digest) == own_digest
+    if not is_same or description["stand_in"]:
+        real = f"{description['dataset_name']} in the tokens of {description['tokenizer']}"
+        new = "generated data" if description["stand_in"] else real
         raise InputError(
             f"{folder} holds the dataset {ascii(earlier.get('dataset_name'))[:80]}, and {new} would take its place; "
             f"expected no dataset or a version of the same. Choose another place with --output, or delete {folder}."
@@ -197,7 +204,7 @@ def metadata_of_tokens(
         "padding_id": tokenizer.padding_id,
         "prefix_ids": list(tokens.prefix_ids),
         "removed_ids": list(tokens.removed_ids),
-        "notes": [*tokenizer.notes, *removed_note(tokenizer, tokens)],
+        "notes": [*tokenizer.padding_note, *removed_note(tokenizer, tokens)],
         "text_bytes": None if tokens.text_bytes is None else int(tokens.text_bytes.sum()),
         "text_bytes_reason": tokens.text_bytes_reason,
         "text_bytes_sha256": None if tokens.text_bytes is None else tensor_sha256(tokens.text_bytes),

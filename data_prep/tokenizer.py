@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub.errors import HFValidationError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import get_tokenizer_config, tokenizer_class_from_name
 
@@ -39,15 +40,22 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
     "tekken.json",
 )
-#: What tokenizers have been seen to treat differently: spaces, digits, quotes, case, composed and decomposed accents,
-#: scripts, characters of two to four bytes, and the line of a heading as WikiText-2 has it.
-PROBE_TEXT = (
-    " = Robert Boulter = \n don't stop , 12,345.67 @-@ 8  spaces\tTAB Na\u00efve cafe\u0301 "
-    "\u0391\u03b8\u03ae\u03bd\u03b1 \u041c\u043e\u0441\u043a\u0432\u0430 "
-    '\u6771\u4eac\u3067 \U0001d11e "quoted" \u2013 \u00b5\u00bd \u00a0end\n'
+#: What tokenizers have been seen to treat differently: texts that begin with a letter, a space and a digit, runs of
+#: spaces and of digits, ends of lines, quotes, case, composed and decomposed accents, scripts, characters of two to
+#: four bytes, code, and the line of a heading as WikiText-2 has it.
+PROBE_TEXTS = (
+    " = Robert Boulter = \n",
+    "Robert's role, ROBERT'S and robert\u2019s; we'll don't \"quote\" (it) \u2013 @-@",
+    "1998 12345 1234567 0.67 , 12,345.67 3rd x86_64",
+    "  two  spaces   three\ttab\r\nline\n\n end ",
+    "Na\u00efve cafe\u0301 \ufb01ne \u0391\u03b8\u03ae\u03bd\u03b1 \u041c\u043e\u0441\u043a\u0432\u0430 \u0130",
+    "\u6771\u4eac\u3067\u3059 \U0001d11e \u00b5\u00bd \u00a0end",
+    "def f(x):\n    return x != 0  # nothing\n",
 )
 #: What a tokenizer's special ids are called, in the order of its digest.
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "unk_token_id", "sep_token_id", "cls_token_id", "mask_token_id")
+#: Tokens of a row, at least: one to read and one to predict.
+SHORTEST_ROW = 2
 
 
 class TokenizerError(InputError):
@@ -83,7 +91,8 @@ class Tokenizer:
                 "say which characters a token stands for; expected one with a tokenizer.json. Convert it, or name "
                 "another with --tokenizer ID_OR_DIR."
             )
-        encoded = backend(PROBE_TEXT, return_special_tokens_mask=True, verbose=False)
+        probe = PROBE_TEXTS[1]
+        encoded = backend(probe, return_special_tokens_mask=True, verbose=False)
         ids, is_special = encoded["input_ids"], encoded["special_tokens_mask"]
         before = next((place for place, special in enumerate(is_special) if not special), len(ids))
         behind = next((place for place, special in enumerate(reversed(is_special)) if not special), 0)
@@ -91,7 +100,7 @@ class Tokenizer:
         if before == len(ids) or vocabulary <= set(backend.all_special_ids):
             raise TokenizerError(
                 f"The tokenizer {name} has no token for text (its vocabulary has {len(vocabulary)} tokens, and a text "
-                f"of {len(PROBE_TEXT)} characters becomes {len(ids)} ids); expected the model's vocabulary. Name its "
+                f"of {len(probe)} characters becomes {len(ids)} ids); expected the model's vocabulary. Name its "
                 "tokenizer with --tokenizer ID_OR_DIR."
             )
         return cls(name, backend, tuple(ids[:before]), tuple(ids[len(ids) - behind :]))
@@ -121,11 +130,11 @@ class Tokenizer:
     def sha256(self) -> str:
         """The digest by which two tokenizers are the same one.
 
-        It is of the (token, id) pairs, the special ids with that of padding, and the ids of `PROBE_TEXT`. Not of the
+        It is of the (token, id) pairs, the special ids with that of padding, and the ids of `PROBE_TEXTS`. Not of the
         tokenizer's JSON, which changes when a text has been padded.
         """
         special = [getattr(self.backend, name) for name in SPECIAL_IDS]
-        ids = self.backend(PROBE_TEXT, verbose=False)["input_ids"]
+        ids = self.backend(list(PROBE_TEXTS), verbose=False)["input_ids"]
         content = [sorted(self._vocabulary.items()), [*special, self.padding_id], ids]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -135,14 +144,11 @@ class Tokenizer:
         return bool(getattr(self.backend, "chat_template", None))
 
     @property
-    def notes(self) -> list[str]:
-        """What a reader must know of the ids that it makes, a clause each."""
-        notes = []
-        if self.has_chat_template:
-            notes.append("a chat model, measured on plain text without its chat template")
-        if self.backend.pad_token_id is None and self.backend.eos_token_id is None:
-            notes.append("its tokenizer has neither a padding nor an end-of-text token: id 0 is under padding")
-        return notes
+    def padding_note(self) -> list[str]:
+        """A clause on the id under padding, where it is none of the tokenizer's choice."""
+        if self.backend.pad_token_id is not None or self.backend.eos_token_id is not None:
+            return []
+        return ["its tokenizer has neither a padding nor an end-of-text token: id 0 is under padding"]
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return the ids that the tokenizer's own call makes of texts, without prefix and suffix.
@@ -174,8 +180,17 @@ class Tokenizer:
 
     def unknown_tokens(self, ids: Sequence[int]) -> int:
         """Return how many ids stand for characters that the vocabulary does not have."""
-        unknown = self.backend.unk_token_id
-        return 0 if unknown is None else list(ids).count(unknown)
+        return 0 if self._unknown_id is None else list(ids).count(self._unknown_id)
+
+    @cached_property
+    def _unknown_id(self) -> int | None:
+        if self.backend.unk_token_id is not None:
+            return int(self.backend.unk_token_id)
+        # One that transformers was not told of.
+        model = json.loads(self.backend.backend_tokenizer.to_str())["model"]
+        if model.get("unk_id") is not None:
+            return int(model["unk_id"])
+        return None if model.get("unk_token") is None else self._vocabulary.get(model["unk_token"])
 
 
 def load_tokenizer(name_or_folder: str) -> Tokenizer:
@@ -190,6 +205,10 @@ def load_tokenizer(name_or_folder: str) -> Tokenizer:
         return Tokenizer.of(name_or_folder, AutoTokenizer.from_pretrained(name_or_folder, trust_remote_code=False))
     except InputError:
         raise
+    except HFValidationError as error:
+        raise TokenizerError(
+            f"The model or tokenizer {name_or_folder!r} is neither a folder nor a name on the hub; expected ID_OR_DIR."
+        ) from error
     except Exception as error:
         # The tokenizers library, which is written in Rust, raises plain `Exception` for a damaged vocabulary.
         if type(error) is not Exception and not isinstance(error, UNLOADABLE):
@@ -217,8 +236,13 @@ def require_long_enough(tokenizer: Tokenizer, tokens: int, published: int) -> No
     """Raise `TokenizerError` where a tokenizer is for shorter texts than rows of `tokens` and than `published` ones."""
     longest = tokenizer.backend.model_max_length
     if isinstance(longest, (int, float)) and longest < min(tokens, published):
+        shorter = "Correct it, or name another tokenizer with --tokenizer ID_OR_DIR."
+        if isinstance(longest, int) and longest >= SHORTEST_ROW:
+            shorter = (
+                f"Make shorter rows with `python -m data_prep --tokenizer {tokenizer.name} --max-length {longest} "
+                "--output FOLDER` and name them with --dataset-dir=FOLDER."
+            )
         raise TokenizerError(
             f"The tokenizer {tokenizer.name} is for texts of {longest:,} tokens at most (model_max_length), but rows "
-            f"have {tokens:,}; expected {published:,} or more. Make shorter rows with `python -m data_prep --tokenizer "
-            f"{tokenizer.name} --max-length {longest} --output FOLDER` and name them with --dataset-dir=FOLDER."
+            f"have {tokens:,}; expected {published:,} or more. {shorter}"
         )

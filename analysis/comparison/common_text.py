@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from core.statistics.ratios import Floats, RatioChange, ratio_change
 COMMON, COMMON_HEADING = "bits_per_byte_common", "bits/byte of common text"
 TOKENIZER, TOKENIZER_NAME = "provenance.tokenizer_sha256", "provenance.tokenizer"
 ROWS, FIGURE = "provenance.rows_sha256", "quality.bits_per_byte"
+
+
+#: What numpy has been seen to raise on files that are damaged or hold something else.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def common_bits(before: Mapping[str, Any], after: Mapping[str, Any]) -> CommonBi
         return CommonBits(None, None, None, "the sides are not known to have the same rows of text")
     try:
         sides = [read_targets(Path(str(lookup(side, "quality.per_target_file")))) for side in (before, after)]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         return CommonBits(None, None, None, f"the figures of each target cannot be read ({first_line(error)})")
     count = min(len(side.first) for side in sides)
     first, last = (
@@ -92,13 +97,16 @@ def common_bits(before: Mapping[str, Any], after: Mapping[str, Any]) -> CommonBi
 
 
 def read_targets(path: Path) -> Targets:
-    """Read a file of each target's figures. Raises `OSError`, `ValueError`, `KeyError` or `zipfile.BadZipFile`."""
+    """Read a file of each target's figures. Raises one of `UNREADABLE`."""
     if path.suffix != ".npz" or not path.is_file():  # to read a pipe would wait for ever
         raise OSError(f"no such file: {path}")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         nll_nats, text_bytes, targets, before = (
             arrays[name] for name in ("nll_nats", "text_bytes", "targets", "bytes_before")
         )
+    kinds = [nll_nats.dtype.kind, *(part.dtype.kind for part in (text_bytes, targets, before))]
+    if kinds != ["f", "i", "i", "i"] or not np.isfinite(nll_nats).all() or min(text_bytes.min(), before.min()) < 0:
+        raise ValueError(f"{path} holds something else than losses, bytes and numbers of targets")
     text_bytes, targets, before = (part.astype(np.int64) for part in (text_bytes, targets, before))
     if not len(nll_nats) == len(text_bytes) == targets.sum() or len(targets) != len(before) or targets.min() < 0:
         raise ValueError(f"{path} has {len(nll_nats)} losses for {targets.sum()} targets")

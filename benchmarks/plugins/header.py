@@ -10,7 +10,6 @@ from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hi
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
 from core.folders import is_folder
-from core.guards import is_name
 from fixtures.dataset.batches import require_shape
 from fixtures.dataset.folder import DatasetFolder, IntegrityError, UnreadableError
 from fixtures.device.unusable import unusable_gpus
@@ -89,15 +88,15 @@ def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[s
     checkpoint = checkpoint_of(task, settings) if with_model else None
     data = dataset_of(task, settings)
     metadata = data.metadata()
-    lines = [f"dataset: {metadata['dataset_name']} in {data.folder}, tokens of {metadata['tokenizer']}"]
+    lines = [f"dataset: {metadata['dataset_name']} in {data.folder}, tokens of {data.tokenizer_name()}"]
     stand_ins = {GENERATED_TEXT} if metadata.get("stand_in", False) else set()
     require_shapes(settings, data, metadata)
     if checkpoint is not None:
-        checkpoint.require_room_for(int(data.loaded().input_ids.max()), 1)
+        loaded = data.loaded()
+        checkpoint.require_room_for(int((loaded.input_ids * loaded.attention_mask).max()), 1)
         where = f" (the folder {checkpoint.folder.resolve()})" if is_folder(checkpoint.name) else ""
         lines.append(f"model: {checkpoint.name}{where} on {settings.device}")
         lines += [f"baseline: {checkpoint.baseline}"] if checkpoint.baseline else []
         stand_ins |= {SEEDED_WEIGHTS} if checkpoint.stand_in else set()
-    notes = metadata.get("notes")
-    lines += [f"note: {note}" for note in (notes if isinstance(notes, list) else []) if is_name(note)]
+    lines += [f"note: {note}" for note in data.notes()]
     return lines, stand_ins

@@ -85,14 +85,36 @@ def spoil(path: Path) -> None:
 
 
 def other_counts(path: Path) -> None:
-    np.savez(path, nll_nats=np.zeros(3), text_bytes=np.zeros(3), targets=np.array([9]), bytes_before=np.array([0]))
+    np.savez(path, nll_nats=np.zeros(3), text_bytes=np.zeros(3, int), targets=np.array([9]), bytes_before=np.array([0]))
+
+
+def nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def one_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+def a_loss_that_is_none(path: Path) -> None:
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    kept["nll_nats"][0] = np.nan
+    np.savez(path, **kept)
+
+
+def a_number(path: Path) -> None:
+    np.savez(path, nll_nats=np.float32(1), text_bytes=3, targets=1, bytes_before=0)
 
 
 def only_losses(path: Path) -> None:
     np.savez(path, nll_nats=np.zeros(3))
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, spoil, other_counts, only_losses])
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, spoil, other_counts, nothing, one_array, a_loss_that_is_none, a_number, only_losses]
+)
 def test_a_file_of_targets_that_is_missing_or_damaged_is_a_reason(tmp_path, damage):
     sides = written(tmp_path, "a", FIRST), written(tmp_path, "b", SECOND)
     damage(tmp_path / "b.npz")

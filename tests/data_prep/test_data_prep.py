@@ -259,6 +259,15 @@ def test_a_hub_that_never_answers_is_given_up_in_three_seconds(monkeypatch, offl
     given_up.set()
 
 
+@pytest.mark.parametrize("other", [("--seed", "7"), ("--max-length", "64"), ("--min-chars", "9"), ("--text-file", "t")])
+def test_other_rows_in_another_tokenizers_tokens_need_a_folder_of_their_own(monkeypatch, capsys, other):
+    """By itself the folder of a tokenizer holds the published rows, which every model of it is measured on."""
+    with pytest.raises(SystemExit):
+        run_main(monkeypatch, "--tokenizer", "somebody/tokenizer", *other)
+    said = f"{other[0]} makes another dataset than the published one; name its folder with --output"
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [

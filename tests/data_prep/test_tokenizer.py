@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import tokenizers
+from tokenizers import Regex, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from core.errors import InputError
 from data_prep import tokens
 from data_prep.datasets.sst2 import SPEC as SST2
 from data_prep.datasets.wikitext2 import SPEC
@@ -57,6 +61,34 @@ def test_tokenizers_that_make_other_ids_have_another_digest():
     assert len({variant.sha256 for variant in variants}) == len(variants)
 
 
+def test_tokenizers_that_treat_texts_differently_have_another_digest():
+    """Of one vocabulary, merges and special tokens: a space before every text, digits in groups from either end."""
+    digits = {
+        way: pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(pattern), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        for way, pattern in (("left", r"\d{1,3}"), ("right", r"\d{1,3}(?=(\d{3})*\b)"))
+    }
+    with_space = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    digests = set()
+    for pre_tokenizer in (None, with_space, *digits.values()):
+        trained = byte_level(("<|endoftext|>",))
+        trained.pre_tokenizer = pre_tokenizer or trained.pre_tokenizer
+        digests.add(Tokenizer.of("variant", PreTrainedTokenizerFast(tokenizer_object=trained)).sha256)
+    assert len(digests) == 4
+
+
+def test_an_unknown_token_that_transformers_was_not_told_of_is_one():
+    words = tokenizers.Tokenizer(models.WordLevel({"[UNK]": 0, "The": 1, "dogs": 2}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = Tokenizer.of("words", PreTrainedTokenizerFast(tokenizer_object=words))
+    assert tokenizer.backend.unk_token_id is None
+    assert "(2 unknown tokens)" in tokens.padded(["The lazy dogs bark"], tokenizer, max_length=8).text_bytes_reason
+
+
 @pytest.mark.parametrize(
     ("special", "padding_id"),
     [({"pad_token": "<pad>", "eos_token": "<end>"}, 0), ({"eos_token": "<end>"}, 1), ({}, 0)],
@@ -65,7 +97,7 @@ def test_padding_is_its_own_or_the_end_or_0(special, padding_id):
     trained = byte_level(("<pad>", "<end>"))
     tokenizer = Tokenizer.of("any", PreTrainedTokenizerFast(tokenizer_object=trained, **special))
     assert tokenizer.padding_id == padding_id
-    assert bool(tokenizer.notes) is not bool(special)
+    assert bool(tokenizer.padding_note) is not bool(special)
 
 
 def test_rows_are_cut_and_padded_at_the_right_whatever_the_tokenizer_prefers():
@@ -131,6 +163,29 @@ def test_folders_are_named_after_model_and_digest_and_never_the_published_one(mo
 )
 def test_names_of_folders(name, expected):
     assert slug(name) == expected
+
+
+def test_a_folder_of_its_name_that_holds_something_else_is_refused(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    tokenizer = made("qwen")
+    folder = folder_of(SPEC, tokenizer)
+    folder.mkdir(parents=True)
+    assert folder_of(SPEC, tokenizer) == folder
+    protocol = {"max_length": 128, "seed": 42, "min_chars": 50, "packed": False}
+    metadata = {
+        "dataset_name": "wikitext-2",
+        "task": "language_modeling",
+        "tokenizer_sha256": tokenizer.sha256,
+        **protocol,
+    }
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    assert folder_of(SPEC, tokenizer) == folder
+    for change in ({"seed": 7}, {"max_length": 64}, {"tokenizer_sha256": SPEC.tokenizer_sha256}, {"task": "other"}):
+        (folder / "metadata.json").write_text(json.dumps(metadata | change))
+        with pytest.raises(
+            InputError, match=f"does not hold the WikiText-2 test set in the tokens of qwen.*Delete {folder}"
+        ):
+            folder_of(SPEC, tokenizer)
 
 
 def test_a_template_around_a_text_is_read_from_its_call():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -302,3 +303,47 @@ def test_a_classifier_that_finds_the_last_token_by_its_padding_is_measured_with_
     loss = torch.nn.functional.cross_entropy(logits.double(), torch.tensor([0, 1] * 4))
     quality = saved_run()["benchmarks"][0]["extra_info"]["quality"]
     assert quality["avg_loss_nats"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_a_padding_id_beyond_the_model_is_replaced_and_said(run_suite, saved_run, published_text, tmp_path):
+    """A padding token that was added to the tokenizer and not to the model."""
+    family, folder = FAMILIES["qwen"], tmp_path / "model"
+    replace(family, more_rows=0).save(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+
+    result = run_suite("--benchmark-autosave", *BRIEF, model=folder)
+    assert result.ret == 0, result.stdout.str()
+    info = saved_run()["benchmarks"][0]["extra_info"]
+    loss, _ = plain_loop(folder, family)
+    assert info["quality"]["perplexity"] == pytest.approx(math.exp(loss), rel=1e-5)
+    assert info["provenance"]["token_notes"] == [
+        "the id of its tokenizer's padding lies beyond the model: id 0 is under padding"
+    ]
+
+
+def test_a_chat_model_is_told_from_another_that_shares_its_dataset(run_suite, published_text, tmp_path):
+    FAMILIES["gpt2"].save(tmp_path / "base")
+    FAMILIES["gpt2"].save(tmp_path / "chat", chat_template="{{ messages }}")
+    said = "note: a chat model, measured on plain text without its chat template"
+    for name, is_chat in (("chat", True), ("base", False), ("chat", True)):
+        result = run_suite(*BRIEF, model=tmp_path / name)
+        assert (said in result.stdout.lines) is is_chat
+        result.stdout.fnmatch_lines([f"dataset: wikitext-2 in *, tokens of {name}"])
+    assert len(list((published_text / "datasets").iterdir())) == 1
+
+
+def test_a_damaged_dataset_of_another_tokenizer_is_to_be_deleted_and_is_then_prepared_again(
+    run_suite, published_text, tmp_path
+):
+    FAMILIES["gpt2"].save(tmp_path / "model")
+    assert run_suite(*BRIEF, model=tmp_path / "model").ret == 0
+    (prepared,) = (published_text / "datasets").iterdir()
+    (prepared / "labels.pt").unlink()
+    dataset_folder.cache_clear()
+    result = run_suite(*BRIEF, model=tmp_path / "model")
+    result.stdout.fnmatch_lines(["*Delete datasets/model-*_tokenized_data, and the next session prepares it again*"])
+    shutil.rmtree(prepared)
+    dataset_folder.cache_clear()
+    assert run_suite(*BRIEF, model=tmp_path / "model").ret == 0
