@@ -343,7 +343,9 @@ def test_a_damaged_dataset_of_another_tokenizer_is_to_be_deleted_and_is_then_pre
     (prepared / "labels.pt").unlink()
     dataset_folder.cache_clear()
     result = run_suite(*BRIEF, model=tmp_path / "model")
-    result.stdout.fnmatch_lines(["*Delete datasets/model-*_tokenized_data, and the next session prepares it again*"])
+    result.stdout.fnmatch_lines(
+        ["*Delete datasets/model-*_tokenized_data and have it prepared again with the model's *"]
+    )
     shutil.rmtree(prepared)
     dataset_folder.cache_clear()
     assert run_suite(*BRIEF, model=tmp_path / "model").ret == 0
