@@ -20,12 +20,11 @@ from core.case import Case
 from core.errors import DeclarationError
 from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
-from fixtures.device.memory import clear_workspaces, peak_bytes, requested_bytes, start_peak_memory
+from fixtures.device.memory import clear_workspaces, is_out_of_memory, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Execution, Forward, reference
 from fixtures.executions.compilation import CompilationError
 from fixtures.executions.operators import output_layer_watch
 from fixtures.models.checkpoint import Checkpoint
-from fixtures.models.loading import is_out_of_memory
 from fixtures.models.resident import Models, ResidentModel
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings

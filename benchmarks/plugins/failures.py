@@ -14,9 +14,9 @@ from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
 from core.errors import InputError, first_line
+from fixtures.device.memory import is_out_of_memory
 from fixtures.executions import CaptureError
 from fixtures.executions.compilation import CompilationError
-from fixtures.models.loading import is_out_of_memory
 from fixtures.precisions import PrecisionError
 
 #: How the messages of PyTorch begin that pass on an error of CUDA, such as a GPU that is lost.

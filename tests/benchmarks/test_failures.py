@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from benchmarks import session
-from fixtures.models.loading import is_out_of_memory
+from fixtures.device.memory import is_out_of_memory
 
 TOO_MUCH = 2**50  # bytes, which no machine has
 

@@ -23,7 +23,7 @@ from core.files import write
 from core.metrics.figures import NOT_MEASURED, Figure
 from core.metrics.records import Record, require_fields
 from core.tasks import DEFAULT_TASK
-from fixtures.models.loading import is_out_of_memory
+from fixtures.device.memory import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.tasks import Task
 from fixtures.tasks.task import QualityRecord, Scored, ScoredRows
