@@ -21,8 +21,6 @@ from core.statistics.ratios import Floats, RatioChange, ratio_change
 COMMON, COMMON_HEADING = "bits_per_byte_common", "bits/byte of common text"
 TOKENIZER, TOKENIZER_NAME = "provenance.tokenizer_sha256", "provenance.tokenizer"
 ROWS, FIGURE = "provenance.rows_sha256", "quality.bits_per_byte"
-
-
 #: What numpy has been seen to raise on files that are damaged or hold something else.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zlib.error, zipfile.BadZipFile)
 
