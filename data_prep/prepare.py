@@ -62,23 +62,28 @@ def prepare(
 
 
 def prepare_for(tokenizer: Tokenizer, spec: DatasetSpec, stand_in_mode: StandInMode) -> Path:
-    """Write the published rows, or where `prepare` would generated ones, in a tokenizer's tokens; return the folder.
+    """Write the published rows in a tokenizer's tokens and return the folder.
 
-    Raises `InputError`.
+    Where `prepare` would write generated rows they are of real text that is at hand, if there is any of the kind: the
+    model may be a trained one. Raises `InputError`.
     """
     protocol = replace(spec.protocol, tokenizer=tokenizer.name)
     source = real_source(spec, spec.protocol, stand_in_mode, tokenizer)
-    if source is None:
-        generated, _ = spec.stand_in(protocol.seed)
-        folder = folder_of(spec, tokenizer, is_stand_in=True)
-        return write(spec, protocol, folder, generated, tokenizer, is_stand_in=True)
-    return write(spec, protocol, folder_of(spec, tokenizer), *source, is_stand_in=False)
+    if source is not None:
+        return write(spec, protocol, folder_of(spec, tokenizer), *source, is_stand_in=False)
+    natural = spec.text_at_hand()
+    if natural is not None:
+        folder = folder_of(spec, tokenizer, text=natural.name)
+        return write(spec, protocol, folder, natural, tokenizer, is_stand_in=False)
+    generated, _ = spec.stand_in(protocol.seed)
+    folder = folder_of(spec, tokenizer, is_stand_in=True)
+    return write(spec, protocol, folder, generated, tokenizer, is_stand_in=True)
 
 
 def real_source(
     spec: DatasetSpec, protocol: Protocol, stand_in_mode: StandInMode, tokenizer: Tokenizer | None = None
 ) -> tuple[Text, Tokenizer] | None:
-    """Return the real text, and `tokenizer` or the protocol's; None where only generated ones are there and allowed.
+    """Return the real text, and `tokenizer` or the protocol's; None where only others are there and allowed.
 
     They may replace only the published text and tokenizer: anything requested by name is either found or an error.
     """
@@ -93,7 +98,9 @@ def real_source(
             raise
         if stand_in_mode == "auto" and not spec.named_sources(protocol):
             print(
-                f"The model hub cannot be reached ({reason}) and nothing is cached: generating data.", file=sys.stderr
+                f"The model hub cannot be reached ({reason}) and nothing is cached: another text takes the place of "
+                f"{spec.name}.",
+                file=sys.stderr,
             )
             return None
         raise InputError(
@@ -112,6 +119,7 @@ def write(
     description = {
         **metadata(spec, protocol, source, tokens, is_stand_in=is_stand_in),
         **metadata_of_tokens(spec, tokenizer, tokens, is_stand_in=is_stand_in),
+        "notes": [*source.notes, *tokenizer.padding_note, *removed_note(tokenizer, tokens)],
         "rows_sha256": None if protocol.packed else rows_sha256(rows[spec.columns[0]], protocol.seed),
         **spec.facts(protocol, rows, tokenizer, tokens),
     }
@@ -204,7 +212,6 @@ def metadata_of_tokens(
         "padding_id": tokenizer.padding_id,
         "prefix_ids": list(tokens.prefix_ids),
         "removed_ids": list(tokens.removed_ids),
-        "notes": [*tokenizer.padding_note, *removed_note(tokenizer, tokens)],
         "text_bytes": None if tokens.text_bytes is None else int(tokens.text_bytes.sum()),
         "text_bytes_reason": tokens.text_bytes_reason,
         "text_bytes_sha256": None if tokens.text_bytes is None else tensor_sha256(tokens.text_bytes),

@@ -24,12 +24,22 @@ from reference.archives.writing import device_of, pack, require_host
 from reference.unpack import RUNS, unpack
 
 REPOSITORY = Path(__file__).parents[1]
+EVERY_PRECISION = ("--precisions=all",)
+BATCH_32 = ("--precisions=fp32,fp16,bf16", "--executions=graph", "--batch-size=32", "--visits=2")
+#: What `reference.seeded` makes of the trained model.
+SEEDED = "--model=datasets/smollm2_seeded"
 #: Sessions of the same thing: the options of pytest.
 SERIES = {
     "default": (),
-    "precisions": ("--precisions=all", "--executions=compiled"),
+    "precisions": (*EVERY_PRECISION, "--executions=compiled"),
     "generation": ("--workloads=prefill,decode",),
     "classification": ("--task=classification",),
+    "trained": ("--model=smollm2", *EVERY_PRECISION, "--executions=graph"),
+    "trained_compiled": ("--model=smollm2", *EVERY_PRECISION, "--executions=compiled"),
+    "trained_batch_32": ("--model=smollm2", *BATCH_32),
+    "seeded": (SEEDED, *EVERY_PRECISION, "--executions=graph"),
+    "seeded_compiled": (SEEDED, *EVERY_PRECISION, "--executions=compiled"),
+    "seeded_batch_32": (SEEDED, *BATCH_32),
     "sweep": ("--batch-size=1,4,16,64", "--executions=graph"),
 }
 

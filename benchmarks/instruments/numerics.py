@@ -23,6 +23,7 @@ from fixtures.executions.operators import OperatorWatch
 from fixtures.precisions import Precision, PrecisionError
 from fixtures.precisions.layers import matrix_layers
 from fixtures.precisions.products import PRODUCT_OPERATORS, product_kernels
+from fixtures.precisions.read_weights import evenly_chosen, require_stored_weights_read
 from fixtures.precisions.storage import bytes_by_storage, storage_of
 
 #: Columns of a layer, at least: the output layer of a classifier has as many as there are classes.
@@ -31,6 +32,8 @@ SMALLEST_LAYER = 16
 CONVERSIONS = (torch.ops.aten.to, torch.ops.aten._to_copy)
 #: Batches of each variant on which another execution's logits are compared with eager ones.
 COMPARED_BATCHES = 4
+#: Layers whose stored weights are changed to see whether they are read: on a CPU each of these forwards takes 0.1 s.
+CHANGED_ON_CPU = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,9 @@ class NumericsRecord(Record):
     single_row_products: int
     difference_from_eager: float
     same_bits_as_eager: bool
+    #: Quantized layers whose stored weights were changed, and in how many of them that changed the timed logits.
+    weights_changed: int
+    weights_read: Figure[int] = figure(reason=Reason("weights_read_reason"))
 
 
 class Numerics(AfterVisits):
@@ -65,7 +71,7 @@ class Numerics(AfterVisits):
         """Return the observations.
 
         Raises `CaptureError` where the timed execution computes something else, and `PrecisionError` where it
-        multiplies in another format.
+        multiplies in another format or does not read the weights as they are stored.
         """
         observed = numerics(case.model, case.eager, case.data.batches[0])
         if case.settings.device.type == "cuda":
@@ -78,7 +84,26 @@ class Numerics(AfterVisits):
             of_one_row = 0 if case.precision.is_quantized else observed["single_row_products"]
             require_products(case.precision, products, len(matrix_layers(case.model)) - of_one_row)
         difference = difference_from_eager(case, after.loop)
-        return NumericsRecord(**observed, difference_from_eager=difference, same_bits_as_eager=difference == 0)
+        return NumericsRecord(
+            **observed,
+            **stored_weights_read(case, after.loop),
+            difference_from_eager=difference,
+            same_bits_as_eager=difference == 0,
+        )
+
+
+def stored_weights_read(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]:
+    """Return how many quantized layers' weights were changed, and how many of them the timed execution reads.
+
+    Raises `PrecisionError` where it does not read one.
+    """
+    if not case.precision.is_quantized:
+        return {"weights_changed": 0, "weights_read": Figure(None, reason="no weights are quantized")}
+    layers, batch = matrix_layers(case.model), case.data.examples[-1]
+    number = len(layers) if case.settings.device.type == "cuda" else CHANGED_ON_CPU
+    chosen = {name: layers[name] for name in evenly_chosen(layers, number)}
+    read = require_stored_weights_read(chosen, partial(loop.run_on, batch), partial(case.eager, batch))
+    return {"weights_changed": len(chosen), "weights_read": Figure(read)}
 
 
 def difference_from_eager(case: MeasuredCase, loop: ForwardLoop) -> float:

@@ -23,12 +23,16 @@ STAND_IN_TOKENIZER = "stand-in"
 
 @dataclass(frozen=True)
 class Text:
-    """Rows of text (a dataset with its specification's columns), a short name for tables, and where they came from."""
+    """Rows of text (a dataset with its specification's columns), a short name for tables, and where they came from.
+
+    `notes` are clauses that every output says of it.
+    """
 
     rows: datasets.Dataset
     name: str
     source: str
     revision: str | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,8 @@ class DatasetSpec:
     facts: Callable[[Protocol, datasets.Dataset, Tokenizer, TokenRows], Mapping[str, Any]]
     #: Generated rows and their tokenizer, from a seed.
     stand_in: Callable[[int], tuple[Text, Tokenizer]]
+    #: Real text that every machine has, for a model whose dataset no hub gives; None where there is none of the kind.
+    text_at_hand: Callable[[], Text | None] = lambda: None
     #: Whether it is what its task is measured on where no dataset is named: exactly one of a task's datasets is.
     is_default: bool = False
 

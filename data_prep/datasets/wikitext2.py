@@ -60,6 +60,13 @@ def stand_in(seed: int) -> tuple[Text, Tokenizer]:
     return generated, Tokenizer.of(STAND_IN_TOKENIZER, stand_in.tokenizer(generated.rows, PADDING_ID))
 
 
+def text_at_hand() -> Text | None:
+    """Return paragraphs of Python's own documentation."""
+    from data_prep import python_topics
+
+    return python_topics.text()
+
+
 SPEC = DatasetSpec(
     task="language_modeling",
     description="the WikiText-2 test set for GPT-2",
@@ -97,5 +104,6 @@ SPEC = DatasetSpec(
     tokenize=tokenize,
     facts=facts,
     stand_in=stand_in,
+    text_at_hand=text_at_hand,
     is_default=True,
 )
