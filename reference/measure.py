@@ -112,7 +112,8 @@ def measure(kept: Path, pytest_options: list[str]) -> int:
         run["machine_info"]["rounds_file"] = f"rounds/{rounds.name}"
     for quality in (item.get("extra_info", {}).get("quality") for item in run["benchmarks"]):
         if isinstance(quality, dict):
-            quality["per_sequence_file"] = None  # some megabytes, which are not kept
+            # Some megabytes, which are not kept.
+            quality |= {key: None for key in ("per_sequence_file", "per_target_file") if key in quality}
     run["machine_info"]["command_seconds"] = round(seconds, 1)
     run["machine_info"].pop("noise_floor", None)
     write(kept, json.dumps(run, separators=(",", ":")))

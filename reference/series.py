@@ -37,6 +37,10 @@ DECODE_64 = "h100_73b05a80/decode_64"
 DECODE_COMPILED = "h100_477875cb/decode_compiled"
 SWEEP_LENGTHS = "h100_477875cb/sweep_lengths"
 
+#: A trained SmolLM2-135M and its twin with seeded weights, board by board, in graphs and compiled.
+TRAINED_BOARDS = ("h200_f11f7369", "h200_dba284af")
+TRAINED_COMPILED, SEEDED_COMPILED = "h200_07ee66d0/trained_compiled", "h200_07ee66d0/seeded_compiled"
+
 #: Where other tools were run between sessions of this suite; and what they print without an energy meter.
 SIDE_BY_SIDE = "h100_7cf43176"
 WITHOUT_METER = "cpu_unrecorded/other_tools/without_meter.txt"

@@ -8,6 +8,8 @@ from typing import Any
 from core.metrics import lookup
 from core.tasks import DEFAULT_TASK
 
+#: How far energy of seeded weights was from a trained model's: SmolLM2-135M, H200, batch 1 x 128 (docs/quality.md).
+ENERGY_OF_STAND_INS = "3%"
 GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
 
 
@@ -15,7 +17,10 @@ def stand_in_notice(stand_ins: Collection[str]) -> str:
     """Return what is not real in a run, and what is; either where the run did not record which."""
     what = " and ".join(name for name in (GENERATED_TEXT, SEEDED_WEIGHTS) if name in stand_ins)
     what = what or f"{GENERATED_TEXT} or {SEEDED_WEIGHTS}"
-    return f"STAND-IN: {what}. Latency, energy and size are real; quality is meaningless."
+    return (
+        f"STAND-IN: {what}. Latency and size are those of real ones, energy is within {ENERGY_OF_STAND_INS}; "
+        "quality is meaningless."
+    )
 
 
 def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -37,7 +42,11 @@ def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
 def real_data_hint(task: str) -> str:
     """Return how to run a task on real data."""
     option = "" if task == DEFAULT_TASK else f" --task {task}"
-    return (
+    trained = (
+        "For a trained model of GPT-2's size without a hub run `python -m data_prep --trained` and `pytest benchmarks "
+        "--model smollm2`. "
+    )
+    return (trained if task == DEFAULT_TASK else "") + (
         f"To run on real data: on a machine that reaches the hub run `python -m data_prep{option} --stand-in never`, "
         f"or use `python -m data_prep{option} --text-file FILE --tokenizer FOLDER` and `pytest benchmarks{option} "
         "--model FOLDER`."

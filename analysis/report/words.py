@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.report.notices import ENERGY_OF_STAND_INS
 from core.executions import Executions
 
 #: The entry behind which a run's executions stand.
@@ -15,8 +16,8 @@ WORDS = {
     "session, visit, round": "A session is one run of the benchmarks. It visits each benchmark several times, spread "
     "over the session, and a visit times many rounds, which are forwards.",
     "against FP32": "Whether quality is equal to FP32's within the task's margin, worse, better or undecided.",
-    "stand-in": "Generated text or seeded weights instead of the real ones: speed, energy and size are real, quality "
-    "is not.",
+    "stand-in": "Generated text or seeded weights instead of the real ones: speed and size are those of real ones, "
+    f"energy is within {ENERGY_OF_STAND_INS}, and quality says nothing.",
     "dominated by": "The benchmark named takes no more time, energy and size than this one, and less of one of them; "
     "its quality is no worse than FP32's.",
     "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "

@@ -19,6 +19,7 @@ from core.statistics.paired_shares import share_interval
 from fixtures.dataset.batches import Batch
 from fixtures.executions import EXECUTIONS, TRAITS, CaptureError, Forward, reference
 from fixtures.precisions import baseline
+from fixtures.tasks.log_probabilities import log_probabilities
 from fixtures.tasks.predictions import Predictions
 from fixtures.workloads.cache import generated_tokens, positions_of
 
@@ -139,7 +140,7 @@ def texts_of(forward: Forward, batches: Sequence[Batch], tokens: int) -> Texts:
     texts, firsts = [], []
     for batch in batches:
         logits, text = forward(batch), []
-        firsts.append(torch.log_softmax(logits[:, -1], dim=-1, dtype=torch.float32).cpu())
+        firsts.append(log_probabilities(logits[:, -1]).cpu())
         for number in range(tokens):
             following = logits[:, -1:].argmax(dim=-1)
             text.append(following)

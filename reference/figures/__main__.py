@@ -13,7 +13,17 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.files import write
-from reference.figures import classification, coverage, generation, kinds, other_tools, precisions, results, variance
+from reference.figures import (
+    classification,
+    coverage,
+    generation,
+    kinds,
+    other_tools,
+    precisions,
+    results,
+    trained,
+    variance,
+)
 from reference.figures.pages import Figures, parts, written
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,6 +49,7 @@ FUNCTIONS: dict[str, Callable[[], Figures]] = {
         *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
         *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),
         coverage.eager_ratios,
+        *(trained.trained, trained.trained_beside_seeded),
         kinds.kinds,
     )
 }

@@ -98,8 +98,20 @@ def compiled_differences() -> Figures:
     return {
         "table": grid(["", *PRECISIONS], rows),
         "margins": span((limit / one for limit, one in zip(limits, found, strict=True)), "{:.0f}"),
+        "trained": grid(["", *PRECISIONS], trained_differences()),
         "on_cpu": short(largest_difference(series.CPU_PRECISIONS, "int8_weights")),
     }
+
+
+def trained_differences() -> list[list[str]]:
+    """Return how far compiled logits of a trained model and of its twin with seeded weights are from eager ones."""
+    of_series = (("seeded", series.SEEDED_COMPILED), ("trained", series.TRAINED_COMPILED))
+    measured = {path: {item["name"] for run in saved(path) for item in run.benchmarks} for _, path in of_series}
+
+    def cell(path: str, name: str) -> str:
+        return short(largest_difference(path, name)) if f"test_forward[{name}-compiled]" in measured[path] else "-"
+
+    return [[what, *(cell(path, name) for name in PRECISIONS)] for what, path in of_series]
 
 
 def largest_difference(path: str, name: str) -> float:

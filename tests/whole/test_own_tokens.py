@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import platform
 import shutil
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -16,6 +18,7 @@ import transformers
 from transformers import PreTrainedTokenizerFast
 
 from core.errors import InputError
+from data_prep import python_topics
 from data_prep.datasets.spec import Text
 from fixtures.dataset.location import dataset_folder
 from fixtures.dataset.model_tokens import tokens_of_model
@@ -131,18 +134,48 @@ def test_a_tokenizer_that_was_named_takes_the_place_of_the_models(run_suite, sav
     assert saved_run()["benchmarks"][0]["extra_info"]["provenance"]["tokenizer"] == "other"
 
 
-def test_without_a_hub_the_text_is_generated_and_the_tokens_are_the_models_own(
-    run_suite, saved_run, published_text, tmp_path, monkeypatch
-):
+@pytest.fixture
+def no_hub(monkeypatch):
+    """No hub answers and no text is cached."""
+
     def refuse(*_: object) -> None:
         raise InputError("There is no such text.")
 
     monkeypatch.setattr("data_prep.text.from_hub", refuse)
     monkeypatch.setattr("data_prep.prepare.unreachable_reason", lambda: "nobody answers")
+
+
+def test_without_a_hub_the_text_is_english_that_is_at_hand_and_every_output_says_that_it_is_not_wikitext(
+    run_suite, saved_run, published_text, tmp_path, no_hub
+):
     FAMILIES["llama"].save(tmp_path / "llama")
     result = run_suite("--benchmark-autosave", *BRIEF, "--quality-samples=2", model=tmp_path / "llama")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*STAND-IN: generated text. Latency, energy and size are real*"])
+    said = f"the text is Python {platform.python_version()}'s documentation, not WikiText-2: no hub could be reached"
+    result.stdout.fnmatch_lines([f"note: {said}"])
+    result.stdout.no_fnmatch_line("*STAND-IN*")
+    info = saved_run()["benchmarks"][0]["extra_info"]
+    assert info["provenance"]["dataset"] == "python-topics"
+    assert info["provenance"]["tokenizer"] == "llama"
+    assert info["quality"]["meaningful"] is True
+    for output in ("gpt2_benchmark_summary.md", "report.html"):
+        text = html.unescape((tmp_path / "results" / output).read_text())
+        assert said in text
+        assert "python-topics" in text
+    (prepared,) = (published_text / "datasets").iterdir()
+    assert prepared.name.endswith("_python-topics_data")
+    metadata = json.loads((prepared / "metadata.json").read_text())
+    assert metadata["revision"] == python_topics.text().revision
+
+
+def test_without_a_hub_and_english_the_text_is_generated_and_the_tokens_are_the_models_own(
+    run_suite, saved_run, published_text, tmp_path, no_hub, monkeypatch
+):
+    monkeypatch.setattr("data_prep.python_topics.importlib.util.find_spec", lambda _: None)
+    FAMILIES["llama"].save(tmp_path / "llama")
+    result = run_suite("--benchmark-autosave", *BRIEF, "--quality-samples=2", model=tmp_path / "llama")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*STAND-IN: generated text. Latency and size are those of real ones*"])
     info = saved_run()["benchmarks"][0]["extra_info"]
     assert info["provenance"]["tokenizer"] == "llama"
     assert info["quality"]["meaningful"] is False
