@@ -19,18 +19,22 @@ from analysis.comparison.change import (
     change_verdict,
 )
 from analysis.comparison.common_text import have_other_tokens
+from analysis.comparison.comparability import have_other_texts
 from analysis.comparison.other_tokens import OTHER_TOKENIZER, common_change, is_of_tokens, told_in_bits
 from analysis.report.table import tables
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import SAVING, Repeat, joint_repeat, repeats
-from core.case import BASELINE, Case
+from core.case import BASELINE, Case, case_of
 from core.guards import LIMITS
-from core.metrics import SAME, Catalogue, Column, Direction, Ratio
+from core.metrics import SAME, Catalogue, Column, Direction, Metric, Ratio
 from core.statistics.intervals import CONFIDENCE, welch
 
 #: Where nothing predicts how repeats of a metric differ, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
 OTHER_PROCEDURE = "the runs were measured by different procedures"
+OTHER_TEXT = "the runs are of different texts"
+#: The only figures that do not depend on the text.
+OF_WEIGHTS = "size."
 #: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
 MOVED_BY_DRIFT = ("latency", "energy")
 #: The rows of a benchmark on one side, by column.
@@ -40,8 +44,8 @@ Columns = dict[Any, list[Any]]
 def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     """Return the change of every metric that can get better and worse, of every benchmark that either side has.
 
-    Runs of different measuring procedures get no verdict, and neither do latency and energy of a benchmark that drifted
-    in one of its runs, or may have. The verdicts on one metric's benchmarks are one family (Holm, 1979).
+    Runs of different measuring procedures get no verdict, nor does anything but sizes of runs of different texts, nor
+    do latency and energy of a benchmark that drifted in one of its runs, or may have. The verdicts on one metric's benchmarks are one family (Holm, 1979).
     """
     runs = (*before, *after)
     catalogue = Catalogue.joined(run.catalogue for run in runs)
@@ -54,6 +58,9 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
         case: Case = rows[0]["case"][0]
         pair = told_in_bits(before, after, name)
         other_tokens = pair is not None and have_other_tokens(*pair)
+        other_text = have_other_texts(
+            item["extra_info"] for run in runs for item in run.benchmarks if case_of(item).id == name
+        )
         for metric in catalogue.compared:
             (first_runs, first), (second_runs, second) = (
                 values_by_run(side.get(name), metric.column) for side in by_name
@@ -65,6 +72,8 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
                 one = change(name, metric, first, second, repeat)
                 if other_tokens and is_of_tokens(metric):
                     one = without_verdict(one, OTHER_TOKENIZER)
+                elif other_text and not (isinstance(metric, Metric) and metric.path.startswith(OF_WEIGHTS)):
+                    one = without_verdict(one, OTHER_TEXT)
                 compared.append(one if may_be_judged(rows, metric) else without_verdict(one, drift_reason(rows)))
         compared += [common_change(name, *pair)] if other_tokens and pair else []
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:

@@ -76,6 +76,12 @@ def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:
     return len(rows) == 1 and len(tokenizers) > 1 and None not in rows | tokenizers
 
 
+def have_other_texts(benchmarks: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether benchmarks, by their `extra_info`, are known to be of different texts, not of one in other tokens."""
+    listed = list(benchmarks)
+    return len({lookup(one, CONDITIONS[TEXT]) for one in listed} - {None}) > 1 and not same_rows(listed)
+
+
 def distinct(names: Iterable[str]) -> list[str]:
     """Return names in their order, without repetition."""
     return list(dict.fromkeys(names))

@@ -22,7 +22,7 @@ from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import Repeat
 from core.errors import InputError
 from tests.support.described import CATALOGUE, described
-from tests.support.saved_runs import benchmark, save
+from tests.support.saved_runs import benchmark, measured, save, with_floor
 
 LATENCY, PERPLEXITY = (CATALOGUE[name] for name in ("median_latency_ms", "perplexity"))
 
@@ -314,3 +314,25 @@ def test_limits_without_any_saved_run_fail_and_say_so(run_suite):
     result = run_suite("--precisions=fp32", "--benchmark-compare", "--metric-fail=perplexity:0.5%")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["failed: --metric-fail found no saved run of this suite to compare with*"])
+
+
+def run_on(text: str, median_ms: float, **rows: str) -> Run:
+    """One run of FP32 on a text, whose rows and tokenizer may have digests of their own."""
+    item = measured("fp32", "graph", median_ms)
+    item["extra_info"]["provenance"] |= {"dataset_sha256": text * 64, **rows}
+    return Run(Path("a.json"), (item,), described(with_floor(0.01, "graph")))
+
+
+def test_runs_of_different_texts_get_no_verdict_but_on_sizes():
+    compared = {one.metric: one for one in changes([run_on("b", 1.0)], [run_on("c", 2.0)])}
+    for metric in ("median_latency_ms", "perplexity"):
+        assert (compared[metric].verdict, compared[metric].reason) == ("no verdict", "the runs are of different texts")
+    assert compared["model_size_mb"].verdict == "same"
+    same = {one.metric: one.verdict for one in changes([run_on("b", 1.0)], [run_on("b", 2.0)])}
+    assert same["median_latency_ms"] == "worse"
+
+
+def test_the_same_rows_in_other_tokens_are_one_text():
+    rows = [run_on(name, ms, rows_sha256="r" * 64, tokenizer_sha256=name * 64) for name, ms in (("b", 1.0), ("c", 2.0))]
+    compared = {one.metric: one for one in changes(rows[:1], rows[1:])}
+    assert compared["median_latency_ms"].verdict == "worse"
