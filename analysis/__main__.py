@@ -11,7 +11,7 @@ from typing import TypeVar
 from analysis.comparison.changes import changes
 from analysis.comparison.gates import judge, parse_gate
 from analysis.comparison.history import write_history
-from analysis.comparison.latest import LAST, last_comparable
+from analysis.comparison.latest import NoHistoryError, clock_note, sides_of
 from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.variance import variance_markdown
@@ -28,6 +28,8 @@ from core.options import whole_number
 Value = TypeVar("Value")
 #: The exit code where a limit lies within the interval and `--undecided fail` is given.
 UNDECIDED = 3
+#: That where no earlier run of the same conditions is there yet: the first run of a new machine or version.
+NO_HISTORY = 4
 
 
 def report(options: argparse.Namespace) -> int:
@@ -61,27 +63,21 @@ def variance(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Compare saved runs: `compare A B`, or several a side with `compare A… --to B…`."""
-    if options.to is None and len(options.runs) != 2:
-        raise InputError(
-            f"compare got {len(options.runs)} run(s) and no --to; expected two, or `compare A… --to B…` for several a "
-            "side."
-        )
-    if options.to is not None and len(options.to) == 1 and options.to[0].startswith(LAST):
-        after = [load(path) for path in select(options.runs)]
-        before = last_comparable(after, options.to[0].removeprefix(LAST))
-    else:
-        selectors = (options.runs[:1], options.runs[1:]) if options.to is None else (options.runs, options.to)
-        before, after = ([load(path) for path in select(side)] for side in selectors)
+    """Compare saved runs: `compare EARLIER LATER`, or several a side with `compare EARLIER… --to LATER…`."""
+    before, after = sides_of(options.runs, options.to)
     catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
     gates = [gate.resolved(catalogue) for gate in options.fail]
     compared = changes(before, after)
     print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
+    if note := clock_note(before, after):
+        print(f"note: {note}", file=sys.stderr)
     outcome = judge(compared, gates, allow_missing=options.allow_missing)
     for line in outcome.undecided:
         print(f"undecided: {line}", file=sys.stderr)
     for line in outcome.failed:
         print(f"failed: {line}", file=sys.stderr)
+    if gates:
+        print(outcome.closing_line, file=sys.stderr)
     if outcome.failed:
         return 1
     return UNDECIDED if outcome.undecided and options.undecided == "fail" else 0
@@ -170,7 +166,8 @@ def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> Non
         "--to",
         nargs="+",
         metavar="RUN",
-        help=f"the other side: {runs_help}; last:N makes the last N other runs of the same conditions the earlier side",
+        help=f"the later side: {runs_help}; last:N as the earlier side names the last N other runs of the same "
+        f"conditions (exit code {NO_HISTORY} where there are none yet)",
     )
     command.add_argument(
         "--fail",
@@ -195,6 +192,9 @@ def main() -> int:
     options = parser().parse_args()
     try:
         code: int = options.run(options)
+    except NoHistoryError as error:
+        print(f"no history yet: {error}", file=sys.stderr)
+        return NO_HISTORY
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from core.metrics import SAME_REL, Direction
@@ -39,8 +40,11 @@ class Change:
     interval: ChangeInterval | None
     runs: tuple[int, int]
     verdict: str
-    #: Why there is no verdict.
+    #: Why there is no verdict, or why a side lacks the figure by chance.
     reason: str | None = None
+    #: How far drift during the runs may have moved the logarithm of the change, None where nobody knows. Where it is 0
+    #: nothing drifted.
+    drift_log: float | None = 0.0
 
     @property
     def worsening_rel(self) -> float | None:
@@ -56,6 +60,15 @@ class Change:
             return None
         low, high = self.interval.low_rel, self.interval.high_rel
         return (low, high) if self.better == "lower" else (-high, -low)
+
+    @property
+    def beyond_drift(self) -> Change:
+        """The change with an interval that holds it wherever the runs' drift has moved it; without one if unknown."""
+        found, drift = self.interval, self.drift_log
+        if found is None or found.low_rel is None or found.high_rel is None or drift is None:
+            return replace(self, interval=None)
+        low, high = ((1 + end) * math.exp(by) - 1 for end, by in ((found.low_rel, -drift), (found.high_rel, drift)))
+        return replace(self, interval=found._replace(low_rel=low, high_rel=high))
 
 
 def change_verdict(better: str, runs: tuple[int, int], change: float | None, interval: ChangeInterval | None) -> str:

@@ -20,6 +20,8 @@ from analysis.comparison.change import (
 )
 from analysis.comparison.common_text import have_other_tokens
 from analysis.comparison.comparability import have_other_texts
+from analysis.comparison.drifts import drift_of, judged
+from analysis.comparison.missing import missing_by_chance
 from analysis.comparison.other_tokens import OTHER_TOKENIZER, common_change, is_of_tokens, told_in_bits
 from analysis.report.table import tables
 from analysis.runs.saved import Run
@@ -45,14 +47,15 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     """Return the change of every metric that can get better and worse, of every benchmark that either side has.
 
     Runs of different measuring procedures get no verdict, nor does anything but sizes of runs of different texts, nor
-    do latency and energy of a benchmark that drifted in one of its runs, or may have. The verdicts on one metric's benchmarks are one family (Holm, 1979).
+    do latency and energy of a benchmark that drifted in one of its runs, or may have. The verdicts on one metric's
+    benchmarks are one family (Holm, 1979).
     """
     runs = (*before, *after)
     catalogue = Catalogue.joined(run.catalogue for run in runs)
     sides = [tables(side) for side in (before, after)]
     by_name = [columns_by_name(side) for side in sides]
     predicted = [repeats(run) for run in runs]
-    compared = []
+    drifts, compared = [judged(side) for side in (before, after)], []
     for name in dict.fromkeys(name for side in by_name for name in side):
         rows = [side[name] for side in by_name if name in side]
         case: Case = rows[0]["case"][0]
@@ -74,7 +77,11 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
                     one = without_verdict(one, OTHER_TOKENIZER)
                 elif other_text and not (isinstance(metric, Metric) and metric.path.startswith(OF_WEIGHTS)):
                     one = without_verdict(one, OTHER_TEXT)
-                compared.append(one if may_be_judged(rows, metric) else without_verdict(one, drift_reason(rows)))
+                if one.verdict == MISSING:
+                    one = replace(one, reason=missing_by_chance(after if len(first) else before, name, metric))
+                elif not may_be_judged(rows, metric):
+                    one = replace(without_verdict(one, drift_reason(rows)), drift_log=drift_of(drifts, name))
+                compared.append(one)
         compared += [common_change(name, *pair)] if other_tokens and pair else []
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
         return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
@@ -124,19 +131,28 @@ def change(
 ) -> Change:
     """Compare the values of one metric, one a run.
 
-    The change is that of geometric means, of a saving s that of the gain 1 / (1 - s); values that are not all above 0
-    have no relative change. `repeat` says how figures of sessions differ; without it the runs say it, three a side.
+    The change is that of geometric means, of a saving s that of the gain 1 / (1 - s), which a saving below 0 has too;
+    other values that are not all above 0 have no relative change. `repeat` says how figures of sessions differ; without
+    it the runs say it, three a side.
     """
     runs = (len(before), len(after))
     means = [float(side.mean()) if len(side) else None for side in (before, after)]
     change_rel = interval = None
-    if min(runs) and min(before.min(), after.min()) > 0:
+    is_gain = (
+        metric.repeat == SAVING and min(runs) and max(before.max(), after.max()) < 1
+    )  # 1 / (1 - saving) is above 0
+    if min(runs) and (is_gain or min(before.min(), after.min()) > 0):
         first, second = (logarithms(metric, side) for side in (before, after))
         change_rel = expm1(float(second.mean() - first.mean()))
         interval = interval_of(metric, first, second, repeat)
     better: Direction = metric.better or "lower"
     verdict = change_verdict(better, runs, change_rel, interval)
     return Change(benchmark, metric.column, better, means[0], means[1], change_rel, interval, runs, verdict)
+
+
+def is_gain(metric: Column, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
+    """Tell whether values are savings s that all have a gain 1 / (1 - s)."""
+    return metric.repeat == SAVING and max(float(before.max()), float(after.max())) < 1
 
 
 def logarithms(metric: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -77,7 +77,7 @@ def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:
 
 
 def have_other_texts(benchmarks: Iterable[dict[str, Any]]) -> bool:
-    """Tell whether benchmarks, by their `extra_info`, are known to be of different texts, not of one in other tokens."""
+    """Tell whether benchmarks, by their `extra_info`, are of different texts, and not of one in other tokens."""
     listed = list(benchmarks)
     return len({lookup(one, CONDITIONS[TEXT]) for one in listed} - {None}) > 1 and not same_rows(listed)
 

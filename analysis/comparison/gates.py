@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.comparison.change import NO_VERDICT, Change
+from analysis.comparison.change import MISSING, NO_VERDICT, Change
 from analysis.comparison.changes import OTHER_PROCEDURE
 from core.errors import InputError
 from core.metrics import Catalogue
 
+#: Words for a smaller and a larger figure, of metrics that have some of their own.
+WORDS = {"median_latency_ms": ("faster", "slower"), "mean_latency_ms": ("faster", "slower")}
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
 
 
@@ -50,67 +52,90 @@ def parse_gate(expression: str) -> Gate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What limits say of changes: lines on those that were passed, and on those of which that cannot be told."""
+    """What limits say of changes: lines on those that fail and on those where that is open, and how many hold."""
 
     failed: tuple[str, ...]
     undecided: tuple[str, ...]
+    held: int = 0
+
+    @property
+    def closing_line(self) -> str:
+        """How many limits hold, are undecided and failed."""
+        return f"limits: {self.held} hold, {len(self.undecided)} undecided, {len(self.failed)} failed"
 
 
 def judge(changes: Iterable[Change], gates: Sequence[Gate], *, allow_missing: bool = False) -> Outcome:
-    """Return what the gates say: a change fails where its interval lies beyond the limit, and passes where within.
+    """Return what the gates say: a change fails where its interval lies beyond the limit, and holds where within.
 
-    In between it is undecided, and so is a change without an interval, or of runs that may have drifted. A metric that
-    one side lacks fails unless `allow_missing`, and so does a gate on a metric that no benchmark has; a benchmark that
-    lacks it on both sides, as eager energy may, is passed over. Runs of different procedures fail.
+    In between it is undecided, and so is a change without an interval, and one of runs that may have drifted unless its
+    interval lies beyond the limit wherever the drift has moved it. A metric that one side lacks fails unless
+    `allow_missing` and is undecided where it lacks it by chance; a gate on a metric that no benchmark has fails, and a
+    benchmark that lacks it on both sides, as eager energy may, is passed over. Runs of different procedures fail.
     """
     all_changes = list(changes)
-    failed, undecided = [], []
+    failed, undecided, held = [], [], 0
     for gate in gates:
         concerned = [change for change in all_changes if change.metric == gate.metric]
         if not concerned and not allow_missing:
             failed.append(f"{gate.metric}: no benchmark has it; expected it on both sides.")
         for change in concerned:
-            failed += [line for line in [failure(change, gate, allow_missing)] if line]
-            undecided += [line for line in [doubt(change, gate)] if line]
-    return Outcome(tuple(failed), tuple(undecided))
+            if line := failure(change, gate, allow_missing):
+                failed.append(line)
+            elif line := doubt(change, gate):
+                undecided.append(line)
+            else:
+                held += 1
+    return Outcome(tuple(failed), tuple(undecided), held)
 
 
 def failure(change: Change, gate: Gate, allow_missing: bool) -> str | None:
-    """Return why a change does not pass a gate, or None."""
-    place = f"{change.benchmark} {gate.metric}"
-    if change.change_rel is None:
-        sides = " and ".join(side for side, runs in zip(("before", "after"), change.runs, strict=True) if not runs)
-        missing = f"missing {sides}" if sides else "no relative change, since not all values are above 0"
-        return None if allow_missing else f"{place}: {missing}; expected it on both sides."
+    """Return why a change does not hold a gate's limit, or None."""
+    if change.verdict == MISSING:
+        if allow_missing or change.reason is not None:
+            return None
+        return f"{change.benchmark} {gate.metric}: missing {lacking(change)}; expected it on both sides."
     if change.reason == OTHER_PROCEDURE:
-        return f"{place}: {OTHER_PROCEDURE}; expected one. Measure the earlier side again with this version."
-    worse = change.worsening_interval_rel
-    if worse is None or change.verdict == NO_VERDICT or worse[0] <= gate.limit_rel:
+        return (
+            f"{change.benchmark} {gate.metric}: {OTHER_PROCEDURE}; expected one. Measure the earlier side again with "
+            "this version."
+        )
+    if change.verdict == NO_VERDICT and change.drift_log == 0:
         return None
-    return f"{place}: {worsening_text(change)}; at most {gate.limit_rel:.2%} allowed."
+    worse = change.beyond_drift.worsening_interval_rel
+    if worse is None or worse[0] <= gate.limit_rel:
+        return None
+    drift = ", beyond what drift explains" if change.drift_log else ""
+    return f"{change.benchmark} {gate.metric}: {change_in_words(change)}{drift}; at most {gate.limit_rel:.2%} allowed."
 
 
 def doubt(change: Change, gate: Gate) -> str | None:
-    """Return why it cannot be told whether a change passes a gate, or None where it can."""
-    if change.change_rel is None or change.reason == OTHER_PROCEDURE:
-        return None
-    found, worse = f"{change.benchmark} {gate.metric}: {worsening_text(change)}", change.worsening_interval_rel
+    """Return why it cannot be told whether a change that does not fail holds a gate's limit, or None where it can."""
+    place, is_open = f"{change.benchmark} {gate.metric}", f"so whether that is beyond {gate.limit_rel:.2%} is open"
+    if change.verdict == MISSING:
+        return f"{place}: missing {lacking(change)}: {change.reason}, {is_open}." if change.reason else None
+    if change.change_rel is None:
+        return f"{place}: no relative change, for not all values are above 0, {is_open}."
+    found, worse = f"{place}: {change_in_words(change)}", change.worsening_interval_rel
     if change.verdict == NO_VERDICT:
-        return f"{found}; {change.reason}, so whether that is beyond {gate.limit_rel:.2%} is open."
+        return f"{found}; {change.reason}, {is_open}."
     if worse is None:
-        return (
-            f"{found}; nothing says how far a repeat may differ, so whether that is beyond "
-            f"{gate.limit_rel:.2%} is open. Compare 3 runs a side."
-        )
+        return f"{found}; nothing says how far a repeat may differ, {is_open}. Compare 3 runs a side."
     if worse[0] <= gate.limit_rel < worse[1]:
         return f"{found}; {gate.limit_rel:.2%} lies within. Compare more runs."
     return None
 
 
-def worsening_text(change: Change) -> str:
-    """Return the figures before and after, by how much the later is worse, and the interval of that, in percent."""
-    by, worse = change.worsening_rel or 0.0, change.worsening_interval_rel
+def lacking(change: Change) -> str:
+    """Return which side lacks a figure."""
+    return " and ".join(side for side, runs in zip(("before", "after"), change.runs, strict=True) if not runs)
+
+
+def change_in_words(change: Change) -> str:
+    """Return the figures before and after, the change in plain words, and its interval, in percent."""
+    by, found = change.change_rel or 0.0, change.interval
+    less, more = WORDS.get(change.metric, ("less", "more"))
+    ends = (None, None) if found is None else (found.low_rel, found.high_rel)
     interval = ""
-    if worse is not None and change.interval is not None and worse[0] < worse[1]:
-        interval = f" ({worse[0]:+.2%} to {worse[1]:+.2%}, of {change.interval.of})"
-    return f"{change.before:.6g} to {change.after:.6g}, worse by {by:.2%}{interval}"
+    if found is not None and None not in ends and ends[0] != ends[1]:
+        interval = f" ({ends[0]:+.2%} to {ends[1]:+.2%}, of {found.of})"
+    return f"{change.before:.6g} to {change.after:.6g}, {abs(by):.2%} {less if by < 0 else more}{interval}"

@@ -83,6 +83,8 @@ class ComparisonPlugin:
             terminalreporter.write_line(f"undecided: {line}", yellow=True)
         for line in self._outcome.failed:
             terminalreporter.write_line(f"failed: {line}", red=True)
+        if self._gates:
+            terminalreporter.write_line(self._outcome.closing_line)
 
 
 def pytest_configure(config: pytest.Config) -> None:

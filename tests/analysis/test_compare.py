@@ -204,12 +204,11 @@ def test_a_limit_fails_beyond_its_interval_passes_within_and_is_undecided_betwee
 def test_a_limit_says_figures_interval_and_limit():
     outcome = judge([latency([1.0], [1.05], 0.005)], [Gate("median_latency_ms", 0.03)])
     assert outcome.failed == (
-        "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00% (+3.55% to +6.47%, of a repeat); at most 3.00% "
-        "allowed.",
+        "fp16-eager median_latency_ms: 1 to 1.05, 5.00% slower (+3.55% to +6.47%, of a repeat); at most 3.00% allowed.",
     )
     outcome = judge([latency([1.0], [1.05])], [Gate("median_latency_ms", 0.03)])
     assert outcome.undecided == (
-        "fp16-eager median_latency_ms: 1 to 1.05, worse by 5.00%; nothing says how far a repeat may differ, so whether "
+        "fp16-eager median_latency_ms: 1 to 1.05, 5.00% slower; nothing says how far a repeat may differ, so whether "
         "that is beyond 3.00% is open. Compare 3 runs a side.",
     )
 
@@ -243,7 +242,7 @@ def test_the_command_line_compares_sides_and_fails_beyond_limits(storage, capsys
     assert storage(*sides, "--fail", "median_ms:3%", "--fail", "perplexity:1%") == 1
     captured = capsys.readouterr()
     assert captured.err.count("failed: ") == 1
-    assert "fp16-eager median_latency_ms: 1 to 2, worse by 100" in captured.err
+    assert "fp16-eager median_latency_ms: 1 to 2, 100.00% slower" in captured.err
     one_each = ("0001", "0004", "--fail", "median_ms:3%")
     assert storage(*one_each) == 0  # one piece each, nothing says how far a repeat may differ
     assert capsys.readouterr().err.startswith("undecided: fp16-eager median_latency_ms")
