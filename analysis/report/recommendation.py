@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.report.sentences import Sentence, merged
 from analysis.report.table import known_interval
+from analysis.report.ties import as_fast_as_the_fastest, tied
 from core.case import BASELINE
 from core.executions import Executions
 from core.metrics import REPEAT_COLUMNS, SAME, SAME_REL, Catalogue
@@ -66,10 +67,12 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
     low, high = known_interval(others, "speedup_vs_fp32", catalogue)
     clearly_faster = others[low > 1]
     candidates = clearly_faster if len(clearly_faster) else others
-    fastest = candidates.sort_values("median_latency_ms").iloc[0]
+    first_choice = as_fast_as_the_fastest(candidates, HARMLESS, catalogue)
+    fastest, rivals = first_choice.iloc[0], list(first_choice["case"].iloc[1:])
+    place: Any = fastest.name
     gains, figures = gains_of(fastest)
     is_faster = bool(fastest["speedup_vs_fp32"] > 1 + SAME_REL)
-    if pd.isna(low[fastest.name]):
+    if pd.isna(low[place]):
         was = f"{{name}} was the fastest in this run ({gains})"
         if not is_faster:
             was = f"No precision was faster than {{baseline}} in this run (the fastest, {{name}}: {gains})"
@@ -81,7 +84,7 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
             f"Stay with {{baseline}} or measure again: {{name}} is not clearly faster ({gains}; a repeat may find "
             "{low} to {high}x)."
         )
-        figures |= {"low": (low[fastest.name], "{:.2f}"), "high": (high[fastest.name], "{:.2f}")}
+        figures |= {"low": (low[place], "{:.2f}"), "high": (high[place], "{:.2f}")}
     elif fastest["stand_in"]:
         text = (
             f"{{name}} is the fastest here ({gains}); whether its quality holds cannot be told on generated text or "
@@ -91,7 +94,12 @@ def sentence(baseline: pd.Series[Any], others: pd.DataFrame, catalogue: Catalogu
         text = f"{{name}} is the fastest here ({gains}); whether its quality holds cannot be told in another's tokens."
     else:
         text = with_quality(fastest, gains, words)
-    return Sentence(text, {"name": fastest["case"], "baseline": baseline["case"]}, figures)
+    cases = {"name": fastest["case"], "baseline": baseline["case"]}
+    if rivals and len(clearly_faster) and is_faster:
+        cases |= {f"rival{number}": rival for number, rival in enumerate(rivals)}
+        text = text.replace("is the fastest here", "is one of the fastest here")
+        text += f" {tied([f'{{rival{number}}}' for number in range(len(rivals))])}"
+    return Sentence(text, cases, figures)
 
 
 def with_quality(fastest: pd.Series[Any], gains: str, words: TaskWords | None) -> str:
@@ -147,7 +155,7 @@ def dominated(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, str]:
     for index, row in frame.iterrows():
         is_rival = (frame["setting"] == row["setting"]) & (frame["name"] != row["name"])
         for rival_index, rival in frame[is_rival].iterrows():
-            if is_choosable(rival) and costs_less(highest.loc[rival_index], lowest.loc[index]):
+            if is_judged(rival) and is_choosable(rival) and costs_less(highest.loc[rival_index], lowest.loc[index]):
                 by_name[str(row["name"])] = str(rival["name"])
                 break
     return by_name
@@ -160,6 +168,11 @@ def certain_ends(frame: pd.DataFrame, cost: str, catalogue: Catalogue) -> tuple[
         return value, value
     low, high = known_interval(frame, cost, catalogue)
     return low.mask(low.isna() & value.notna(), 0.0), high.mask(high.isna() & value.notna(), math.inf)
+
+
+def is_judged(row: pd.Series[Any]) -> bool:
+    """Tell whether a benchmark's quality says something: not of generated text, seeded weights or another's tokens."""
+    return not row["stand_in"] and row["quality_meaningful"] not in (False, 0)
 
 
 def is_choosable(row: pd.Series[Any]) -> bool:

@@ -84,6 +84,8 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
         figures = dict.fromkeys(READ_BY_NAME) | {
             metric.column: metric.value(extra_info) for metric in run.catalogue.metrics
         }
+        if figures["stand_in"] or figures["quality_meaningful"] in (False, 0):
+            figures["quality_verdict"] = None  # of generated text and seeded weights nothing is equal or worse
         parts = {name: getattr(case, name) for name in ("precision", "execution", *CASE_COLUMNS)}
         rows.append(
             {

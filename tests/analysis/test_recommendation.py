@@ -185,3 +185,59 @@ def test_compiled_is_looked_at_first():
         for precision in ("fp32", "fp16")
     ]
     assert recommendations(table(rows), ALL, TASKS, USUAL)[0].startswith("Use fp16-compiled: 2.00x")
+
+
+def test_rivals_that_a_repeat_may_find_as_fast_are_named_and_equal_quality_is_chosen():
+    """An INT8 that is fastest by less than its interval is not advised at a cost where BF16 is equal."""
+    rows = [
+        measured("fp32", "eager", 195.0),
+        measured("int8", "eager", 94.6, verdict="worse"),
+        measured("bf16", "eager", 103.1),
+        measured("fp16", "eager", 180.0),
+    ]
+    assert recommendations(table(rows, with_floor(math.log(1.207))), ALL, TASKS, USUAL)[0] == (
+        "Use bf16-eager: 1.89x the speed of fp32, perplexity equal within 0.1%. A repeat may find int8-eager as fast."
+    )
+
+
+@pytest.mark.parametrize(
+    ("energy_mj", "sizes", "first"),
+    [
+        ((250.0, 200.0), (250.0, 500.0), "bf16"),
+        ((200.0, 250.0), (500.0, 250.0), "fp16"),
+        (None, (500.0, 250.0), "bf16"),
+    ],
+)
+def test_of_equal_quality_the_least_energy_is_chosen_and_then_the_smallest_size(energy_mj, sizes, first):
+    energies = energy_mj or (None, None)
+    halves = [
+        measured(name, "graph", ms, mj, size=size)
+        for name, ms, mj, size in zip(("fp16", "bf16"), (1.0, 1.001), energies, sizes, strict=True)
+    ]
+    frame = table([measured("fp32", "graph", 3.0, 900.0), *halves], with_floor(math.log(1.01), "graph"))
+    other = {"bf16": "fp16", "fp16": "bf16"}[first]
+    (said,) = recommendations(frame, ALL, TASKS, USUAL)
+    assert said.startswith(f"Use {first}-graph: ")
+    assert said.endswith(f" A repeat may find {other}-graph as fast.")
+
+
+def test_doubtful_rivals_are_said_to_be_among_the_fastest():
+    rows = [
+        measured("fp32", "graph", 3.0),
+        *(measured(name, "graph", 1.0, verdict="worse") for name in ("int8", "fp8")),
+    ]
+    (said,) = recommendations(table(rows, with_floor(math.log(1.01), "graph")), ALL, TASKS, USUAL)
+    assert "is one of the fastest here (3.00x" in said
+    assert said.endswith(" as fast.")
+
+
+@pytest.mark.parametrize("said", [{"stand_in": True}, {"meaningful": False}])
+def test_quality_of_stand_ins_is_judged_nowhere(said):
+    rows = [measured("fp32", "graph", 3.0), measured("fp16", "graph", 1.0, size=250.0), measured("int8", "graph", 2.0)]
+    for item in rows:
+        item["extra_info"]["provenance"]["stand_in"] = said.get("stand_in", False)
+        item["extra_info"]["quality"]["meaningful"] = said.get("meaningful", True)
+    frame = table(rows)
+    assert frame["quality_verdict"].isna().all()
+    assert dominated(frame, ALL) == {}
+    assert "equal" not in " ".join(recommendations(frame, ALL, TASKS, USUAL))

@@ -29,7 +29,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         (folder / "bin" / name).chmod(0o755)
     variables = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", command],
+        ["/bin/bash", "-e", "-o", "pipefail", "-c", command],
         cwd=folder,
         env=os.environ | variables,
         capture_output=True,
