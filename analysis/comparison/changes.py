@@ -73,12 +73,11 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
                 numbers = (*first_runs, *(len(before) + number for number in second_runs))
                 repeat = joint_repeat(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
-                if other_tokens and is_of_tokens(metric):
-                    one = without_verdict(one, OTHER_TOKENIZER)
-                elif other_text and not (isinstance(metric, Metric) and metric.path.startswith(OF_WEIGHTS)):
-                    one = without_verdict(one, OTHER_TEXT)
+                incomparable = why_incomparable(metric, other_tokens=other_tokens, other_text=other_text)
                 if one.verdict == MISSING:
                     one = replace(one, reason=missing_by_chance(after if len(first) else before, name, metric))
+                elif incomparable is not None:
+                    one = without_verdict(one, incomparable)
                 elif not may_be_judged(rows, metric):
                     one = replace(without_verdict(one, drift_reason(rows)), drift_log=drift_of(drifts, name))
                 compared.append(one)
@@ -86,6 +85,14 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
         return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
     return holm(compared)
+
+
+def why_incomparable(metric: Column, *, other_tokens: bool, other_text: bool) -> str | None:
+    """Return why a metric of runs of different tokenizers or texts gets no verdict, or None."""
+    if other_tokens and is_of_tokens(metric):
+        return OTHER_TOKENIZER
+    is_of_weights = isinstance(metric, Metric) and metric.path.startswith(OF_WEIGHTS)
+    return OTHER_TEXT if other_text and not is_of_weights else None
 
 
 def may_be_judged(rows: Iterable[Columns], metric: Column) -> bool:

@@ -107,6 +107,14 @@ def test_what_is_beyond_a_limit_wherever_a_drift_moved_it_fails():
     assert "so whether that is beyond 3.00% is open" in found.undecided[0]
 
 
+def test_latencies_of_different_texts_fail_no_limit_though_they_drifted():
+    twice = drifting(2.0, 0.2)
+    twice["extra_info"]["provenance"]["dataset_sha256"] = "c" * 64
+    found = outcome(run(drifting(1.0, 0.0)), run(twice), f"{LATENCY}:15%")
+    assert found.failed == ()
+    assert "the runs are of different texts, so whether" in found.undecided[0]
+
+
 def test_an_interval_is_widened_by_the_drift_and_unknown_without_it():
     one = Change("a", LATENCY, "lower", 1.0, 1.5, 0.5, ChangeInterval(0.4, 0.6, "a repeat", 0.0), (1, 1), "no verdict")
     moved = replace(one, drift_log=math.log(1.1)).beyond_drift.interval
