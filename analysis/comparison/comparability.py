@@ -31,6 +31,10 @@ CONDITIONS_IF_KNOWN = {
     "persistence mode": "environment.persistence_mode",
     "error correction (ECC)": "environment.ecc",
     "the CPU": "environment.cpu_model",
+    "the number of threads": "environment.torch_threads",
+    "Python": "environment.python",
+    "torchao": "environment.torchao",
+    "Triton": "environment.triton",
     "cuDNN": "environment.cudnn",
     "the compiler's setting": "environment.compiler_options",
 }

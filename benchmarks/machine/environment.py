@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def essentials(device: torch.device) -> dict[str, Any]:
         "persistence_mode": where.get("persistence_mode"),
         "ecc": where.get("ecc"),
         "cpu_model": cpu,
+        "torch_threads": torch.get_num_threads(),
         **versions(),
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "compiler_options": compiler_options(os.environ),
@@ -64,8 +67,23 @@ def compiler_options(variables: Mapping[str, str]) -> str:
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of the libraries that compute."""
-    return {"torch": torch.__version__, "transformers": transformers.__version__, "cuda": torch.version.cuda}
+    """Return the versions of Python and of the libraries that compute; None where one is not installed."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "torchao": installed("torchao"),
+        "triton": installed("triton"),
+        "cuda": torch.version.cuda,
+    }
+
+
+def installed(package: str) -> str | None:
+    """Return the version of a package, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache  # one board, in one state, for the session

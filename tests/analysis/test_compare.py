@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from analysis.__main__ import main
 from analysis.comparison.changes import ChangeInterval, change, change_verdict, changes, holm
+from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, judge, parse_gate
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.runs.saved import Run
@@ -335,3 +336,20 @@ def test_the_same_rows_in_other_tokens_are_one_text():
     rows = [run_on(name, ms, rows_sha256="r" * 64, tokenizer_sha256=name * 64) for name, ms in (("b", 1.0), ("c", 2.0))]
     compared = {one.metric: one for one in changes(rows[:1], rows[1:])}
     assert compared["median_latency_ms"].verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "sentence"),
+    [
+        ("torch_threads", (2, 16), "the number of threads differs: 2 in a; 16 in b."),
+        ("python", ("3.11.7", "3.12.3"), "Python differs: 3.11.7 in a; 3.12.3 in b."),
+        ("torchao", ("0.18.0", "0.19.0"), "torchao differs: 0.18.0 in a; 0.19.0 in b."),
+        ("triton", ("3.6.0", None), None),  # a run that does not know it, as those of earlier versions
+    ],
+)
+def test_what_computes_is_compared_where_it_is_known(key, values, sentence):
+    sides = [
+        (name, benchmark("fp32", 1.0, environment={key: value})["extra_info"])
+        for name, value in zip("ab", values, strict=True)
+    ]
+    assert differences(sides) == ([] if sentence is None else [sentence])
