@@ -145,10 +145,7 @@ def change(
     runs = (len(before), len(after))
     means = [float(side.mean()) if len(side) else None for side in (before, after)]
     change_rel = interval = None
-    is_gain = (
-        metric.repeat == SAVING and min(runs) and max(before.max(), after.max()) < 1
-    )  # 1 / (1 - saving) is above 0
-    if min(runs) and (is_gain or min(before.min(), after.min()) > 0):
+    if min(runs) and (is_gain(metric, before, after) or min(before.min(), after.min()) > 0):
         first, second = (logarithms(metric, side) for side in (before, after))
         change_rel = expm1(float(second.mean() - first.mean()))
         interval = interval_of(metric, first, second, repeat)

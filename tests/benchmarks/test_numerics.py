@@ -62,6 +62,18 @@ def test_within_the_tolerance_fp32_is_not_run():
 
 
 @torch.no_grad()
+def test_nan_in_other_places_fails_though_eager_has_nan_too():
+    case = case_of(INT8, INT8.transform(tiny_gpt2()))
+    nan = case.eager(BATCH).clone()
+    nan[0, 0, 0] = torch.nan
+    timed = case.eager(BATCH).clone()
+    timed[0, 1, 0] = torch.nan
+    case.eager = lambda _: nan
+    with pytest.raises(CaptureError, match="differ from eager ones by inf"):
+        difference_from_eager(case, SimpleNamespace(run_on=lambda _: timed))
+
+
+@torch.no_grad()
 def test_fp32_has_its_tolerance_alone():
     case = case_of(PRECISIONS["fp32"], tiny_gpt2())
     with pytest.raises(CaptureError, match="expected at most 1e-05"):
