@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.report.divergence import TIMED, divergence_words
 from analysis.report.recommendation import comparable_rows, energy
 from analysis.report.sentences import Sentence, merged
 from analysis.report.table import known_interval
@@ -31,7 +32,7 @@ def precision_sentences(
     for rows in comparable_rows(frame, executions):
         intervals = {
             column: known_interval(rows, column, catalogue)
-            for column in ("speedup_vs_fp32", "energy_reduction_vs_fp32", "median_latency_ms")
+            for column in ("speedup_vs_fp32", "energy_reduction_vs_fp32", "median_latency_ms", TIMED)
         }
         fastest = rows.sort_values("median_latency_ms").iloc[0]
         for index, row in rows[rows["precision"] != BASELINE].iterrows():
@@ -39,7 +40,8 @@ def precision_sentences(
             highest_of_fastest = intervals["median_latency_ms"][1][fastest.name]
             saved, figures = energy(row["energy_reduction_vs_fp32"], *ends["energy_reduction_vs_fp32"])
             parts = [speed(row, *ends["speedup_vs_fp32"]), (saved, figures) if saved else None, size(row)]
-            parts.append(divergence(row, tasks.get(row["task"])))
+            if divergence := divergence_words(row, *ends[TIMED], tasks.get(row["task"])):
+                parts.append((divergence, {}))
             if ends["median_latency_ms"][0] > highest_of_fastest and fastest["precision"] != BASELINE:
                 ratio = row["median_latency_ms"] / fastest["median_latency_ms"]
                 parts.append(("{ratio} times the latency of {fastest}", {"ratio": (ratio, "{:.2f}")}))
@@ -73,12 +75,3 @@ def size(row: pd.Series[Any]) -> Part | None:
     if pd.isna(share):
         return None
     return "the same size" if abs(share - 1) < SAME_REL else f"{share:.0%} of {BASELINE}'s size", {}
-
-
-def divergence(row: pd.Series[Any], words: TaskWords | None) -> Part | None:
-    """Return how far a row's predictions are from FP32's; None on generated text or seeded weights."""
-    kl, agreement = row["kl_vs_fp32_nats"], row["top1_agreement_vs_fp32"]
-    if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
-        return None
-    answer = "answer" if words is None else words.answer
-    return f"gives {BASELINE}'s most likely {answer} {agreement:.1%} of the time (divergence {kl:.2g} nats)", {}

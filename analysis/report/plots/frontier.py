@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.report.divergence import divergence_column
 from analysis.report.plots.bars import metric_caption, missing_values, row_signs, sign_legend
 from analysis.report.plots.plot import BEST_CORNER, TRADE_OFFS, Plot
 from analysis.report.plots.style import (
@@ -194,10 +195,15 @@ def undominated(frame: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     return frontier_rows
 
 
+def frontier_divergence(run: RunSummary, title: str) -> Figure | None:
+    """Draw latency against the divergence of what was timed, or in runs without it of what was scored."""
+    return frontier(run, title, "median_latency_ms", divergence_column(run.frame))
+
+
 FRONTIER_DIVERGENCE_PLOT = Plot(
     "frontier_divergence",
     "Latency against divergence from FP32",
-    partial(frontier, x="median_latency_ms", y="kl_vs_fp32_nats"),
+    frontier_divergence,
     TRADE_OFFS,
     f"Time for a batch, and how far the answers are from FP32's (0 is the same). {BEST_CORNER}",
 )

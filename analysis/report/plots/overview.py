@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from analysis.report.divergence import SCORED, divergence_column
 from analysis.report.plots.bars import row_signs, sign_legend
 from analysis.report.plots.plot import OVERVIEW, Plot
 from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
@@ -70,11 +71,12 @@ class Panel(NamedTuple):
 
 
 REPEAT, THIS_TEXT = "of a repeat of this session", "of the figure on text like this"
+#: The divergence is that of what was timed, in runs that have it.
 PANELS = (
     Panel("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", "speed", REPEAT),
     Panel("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", "energy", REPEAT),
     Panel(
-        "kl_vs_fp32_nats",
+        SCORED,
         "Divergence from FP32, nats\n(less is better)",
         "{:.1e}",
         "divergence",
@@ -96,7 +98,8 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     if len(chosen) != 1 or run.frame["case"].map(lambda case: case.alternatives).nunique() > 1:
         return None
     rows = chosen[0].reset_index(drop=True)
-    panels = [panel for panel in PANELS if (rows[panel.column] > 0).any()]
+    shown = [panel._replace(column=divergence_column(rows)) if panel.column == SCORED else panel for panel in PANELS]
+    panels = [panel for panel in shown if (rows[panel.column] > 0).any()]
     if len(panels) < 2:
         return None
     notes = [f"{rows['setting'].iloc[0]}; whiskers: 95% intervals, {whiskers(panels)}", *sign_legend(rows)]

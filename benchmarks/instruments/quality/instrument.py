@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
-from benchmarks.instruments.quality.timed import require_same_predictions, timed_figures
+from benchmarks.instruments.quality.timed import require_same_predictions, timed_answers
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies
 from core.case import Case
 from core.files import write
-from core.metrics.figures import NOT_MEASURED, Figure
+from core.metrics.figures import Figure
 from core.metrics.records import Record, require_fields
 from core.tasks import DEFAULT_TASK
 from fixtures.device.memory import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.tasks import Task
-from fixtures.tasks.task import QualityRecord, Scored, ScoredRows
+from fixtures.tasks.records import QualityRecord
+from fixtures.tasks.task import Scored, ScoredRows
 
 #: The folders of what is kept of each sequence, and of each answer.
 PER_SEQUENCE, PER_TARGET = "per_sequence", "per_target"
@@ -68,16 +68,18 @@ class Quality(AfterVisits):
             if once not in self._extras:
                 self._extras[once] = scoring.extras(case.model, case.settings, case.dataset)
             figures = self._scored[key]
-            timed = timed_figures(case, after, missing_reason(figures, case.task.words.headline))
-            divergence = figures.get("kl_vs_fp32_nats", NOT_MEASURED).value
-            require_same_predictions(timed, divergence, case.case.id)
+            own, fp32 = as_scored(case, case.precision), as_scored(case, baseline())
+            no_logits_reason = missing_reason(figures, case.task.words.headline)
+            timed = timed_answers(case, after, own, None if case.precision.is_baseline else fp32, no_logits_reason)
+            require_same_predictions(timed.against_scored, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
         own_tokens = case.dataset.has_tokens_of(case.checkpoint.config, case.checkpoint.name)
         return scoring.record(
             headline=case.task.words.headline,
             **figures,
             **self._extras[once],
-            scored_vs_timed=timed,
+            scored_vs_timed=timed.against_scored,
+            timed_vs_fp32=timed.against_fp32,
             meaningful=own_tokens if meaningless is None else Figure(False, reason=meaningless),
         )
 
@@ -99,13 +101,8 @@ class Quality(AfterVisits):
         self._score(case, own, with_baseline=case.precision.is_baseline)
 
     def _score(self, case: MeasuredCase, precisions: Sequence[Precision], *, with_baseline: bool) -> None:
-        reference = scored_as(baseline(), case.baseline_model(), case.settings.device)
-        models = {
-            precision.name: scored_as(
-                precision, case.models.get(precision, beside=baseline()).model, case.settings.device
-            )
-            for precision in precisions
-        }
+        reference = as_scored(case, baseline())
+        models = {precision.name: as_scored(case, precision) for precision in precisions}
         figures = case.task.scoring.score(
             scored_rows(case), models, reference, baseline().name if with_baseline else None
         )
@@ -161,9 +158,10 @@ def scored_rows(case: MeasuredCase) -> ScoredRows:
     )
 
 
-def scored_as(precision: Precision, model: torch.nn.Module, device: torch.device) -> Scored:
-    """Return a model to score in a precision, which keeps no casts: those that share a model take turns on it."""
-    return Scored(model, partial(precision.running, device, keeps_casts=False))
+def as_scored(case: MeasuredCase, precision: Precision) -> Scored:
+    """Return the model to score in a precision, which keeps no casts: those that share a model take turns on it."""
+    model = case.baseline_model() if precision.is_baseline else case.models.get(precision, beside=baseline()).model
+    return Scored(model, partial(precision.running, case.settings.device, keeps_casts=False))
 
 
 def packed(per_sample: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from benchmarks.instruments.base import AfterLastVisit
 from benchmarks.measured_case import MeasuredCase
 from core.metrics.figures import Figure
-from fixtures.executions import TRAITS, CaptureError
-from fixtures.tasks.predictions import Predictions
-from fixtures.tasks.task import TimedRecord
+from fixtures.executions import CaptureError
+from fixtures.tasks.clusters import clustered_mean, clustered_share
+from fixtures.tasks.predictions import Predictions, rounding_reason
+from fixtures.tasks.records import TimedQualityRecord, TimedRecord
+from fixtures.tasks.task import Scored
 from fixtures.workloads import FORWARD
 
 #: Rows that go through the timed execution, by type of device: on a CPU each takes a tenth of a second or more.
@@ -18,52 +22,117 @@ ROWS = {"cuda": 128, "cpu": 16}
 TOLERATED_NATS = 1e-6
 #: The timed and the scored forward may differ by as much as the precision itself makes a difference, times this.
 TOLERATED_SHARE = 3
+#: Of a trained model's targets a few hang on a hair: rounding alone moved one of 200,000 by 7.8 nats in FP16, where the
+#: median is 1.5e-5 (SmolLM2-135M, H200), and one such target in 13,000 makes the mean of two same computations 20 times
+#: what it is elsewhere. Means that must agree leave out the targets of the largest divergence, one in this many.
+LEFT_OUT_ONE_IN = 1000
+
+IS_BASELINE = "this is what the others are compared with"
 
 
-def timed_figures(case: MeasuredCase, after: AfterLastVisit, no_logits_reason: str | None) -> TimedRecord:
-    """Run the first rows through the timed execution and compare its predictions with the scorer's for those rows.
+class TimedAnswers(NamedTuple):
+    """What is known of the rows that went through the timed execution."""
 
-    Called in the precision's context. Eager execution is not run again where the session has the same precision in a
-    CUDA graph, whose logits are compared with eager ones.
+    against_scored: TimedRecord
+    against_fp32: TimedQualityRecord
+
+
+def timed_answers(
+    case: MeasuredCase, after: AfterLastVisit, own: Scored, baseline: Scored | None, no_logits_reason: str | None
+) -> TimedAnswers:
+    """Run the first rows through the timed execution and compare its predictions with the scorer's, and with FP32's.
+
+    `own` is the model as it is scored; `baseline` FP32's, None where it is the same model. Called in the precision's
+    context.
     """
-    reason = no_logits_reason or compared_elsewhere(case, after)
+    reason = no_logits_reason or other_work_reason(case)
     if reason is not None:
-        return TimedRecord(kl_nats=Figure(None, reason=reason))
+        return without_answers(reason)
     device, batch_size = case.settings.device, case.case.batch_size
     batches = case.data.batches[: max(1, ROWS[device.type] // batch_size)]
-    predictions = Predictions(device)
-    differences = [torch.zeros(0, device=device)]
-    for part in case.task.scoring.timed(after.loop.run_on, case.model, case.data, batches):
-        predictions.add(part.scored, part.timed)
+    models = [own] if baseline is None else [own, baseline]
+    from_timed, from_fp32, scored_from_fp32 = Predictions(device), Predictions(device), Predictions(device)
+    differences, samples = [torch.zeros(0, device=device)], [torch.zeros(0, dtype=torch.int64)]
+    for part in case.task.scoring.timed(after.loop.run_on, models, case.data, batches):
+        scored, expected = part.scored[0], part.scored[-1]
+        from_timed.add(scored, part.timed)
+        from_fp32.add(part.timed, expected)
+        scored_from_fp32.add(scored, expected)
         right = part.right[:, None]
-        differences.append((part.scored.gather(1, right) - part.timed.gather(1, right))[:, 0])
+        differences.append((scored.gather(1, right) - part.timed.gather(1, right))[:, 0])
+        samples.append(part.sample)
     losses, rows = torch.cat(differences).double(), len(batches) * batch_size
     if not len(losses):
-        return TimedRecord(kl_nats=Figure(None, reason="the rows hold nothing to answer"), rows=rows)
-    return TimedRecord(
-        kl_nats=Figure(float(predictions.kl_nats.double().mean())),
+        return without_answers("the rows hold nothing to answer", rows)
+    tolerated = max(TOLERATED_NATS, TOLERATED_SHARE * trimmed_mean(scored_from_fp32.kl_nats))
+    against_scored = TimedRecord(
+        kl_nats=Figure(float(from_timed.kl_nats.double().mean())),
         loss_difference_nats=float(losses.mean()),
-        top1_agreement=float(predictions.same_top.double().mean()),
+        top1_agreement=float(from_timed.same_top.double().mean()),
         rows=rows,
         targets=len(losses),
+        kl_trimmed_nats=trimmed_mean(from_timed.kl_nats),
+        tolerated_nats=tolerated,
+    )
+    if baseline is None:
+        return TimedAnswers(against_scored, no_difference(IS_BASELINE, rows, len(losses)))
+    return TimedAnswers(against_scored, against_fp32(from_fp32, torch.cat(samples), rows))
+
+
+def without_answers(reason: str, rows: int = 0) -> TimedAnswers:
+    """Return the records where nothing was compared, and why."""
+    missing: Figure[float] = Figure(None, reason=reason)
+    return TimedAnswers(TimedRecord(kl_nats=missing, rows=rows), no_difference(reason, rows, 0))
+
+
+def against_fp32(predictions: Predictions, sample: torch.Tensor, rows: int) -> TimedQualityRecord:
+    """Return how predictions differ from FP32's, with intervals by rows; null where rounding alone tells them apart."""
+    kl = predictions.kl_nats.double()
+    reason = rounding_reason(float(kl.mean()))
+    if reason is not None:
+        return no_difference(reason, rows, len(kl))
+    return TimedQualityRecord(
+        kl_vs_fp32_nats=Figure.estimated(*clustered_mean(kl, sample)),
+        top1_agreement_vs_fp32=Figure.estimated(*clustered_share(predictions.same_top, sample)),
+        top1_strict_vs_fp32=Figure.estimated(*clustered_share(predictions.same_first, sample)),
+        rows=rows,
+        targets=len(kl),
     )
 
 
-def compared_elsewhere(case: MeasuredCase, after: AfterLastVisit) -> str | None:
+def no_difference(reason: str, rows: int, targets: int) -> TimedQualityRecord:
+    """Return the record of a divergence that is not known."""
+    missing: Figure[float] = Figure(None, reason=reason)
+    return TimedQualityRecord(
+        kl_vs_fp32_nats=missing,
+        top1_agreement_vs_fp32=missing,
+        top1_strict_vs_fp32=missing,
+        rows=rows,
+        targets=targets,
+    )
+
+
+def trimmed_mean(kl_nats: torch.Tensor) -> float:
+    """Return the mean of divergences, float32 [targets], without the largest thousandth; NaN where one is NaN."""
+    in_order = kl_nats.double().sort().values  # NaN come last
+    kept = in_order[: len(in_order) - len(in_order) // LEFT_OUT_ONE_IN]
+    return float(kept.mean() if not torch.isnan(in_order[-1]) else in_order[-1])
+
+
+def other_work_reason(case: MeasuredCase) -> str | None:
     """Return why what is timed is not compared with what is scored, and what is compared instead; or None."""
     if case.workload is not FORWARD:
         return f"scoring is of whole sequences; the logits of {case.case.workload} are compared with eager ones"
-    graph = case.case.partner(execution=TRAITS.replayed_reference or "")
-    if case.execution.traits.is_reference and graph in after.cases:
-        return f"{graph.id} has this comparison, and its logits are compared with eager ones"
     return None
 
 
-def require_same_predictions(timed: TimedRecord, kl_vs_fp32_nats: float | None, name: str) -> None:
+def require_same_predictions(timed: TimedRecord, name: str) -> None:
     """Raise `CaptureError` where timed and scored predictions differ by more than the precision explains."""
-    limit = max(TOLERATED_NATS, TOLERATED_SHARE * (kl_vs_fp32_nats or 0.0))
-    if timed.kl_nats.value is not None and not timed.kl_nats.value <= limit:
+    if timed.kl_trimmed_nats is None or timed.tolerated_nats is None:
+        return
+    if not timed.kl_trimmed_nats <= timed.tolerated_nats:
         raise CaptureError(
-            f"What {name} predicts while it is timed differs from what was scored by {timed.kl_nats.value:.1e} nats a "
-            f"target; expected at most {limit:.1e}. Its latency and its quality would be those of two computations."
+            f"What {name} predicts while it is timed differs from what was scored by {timed.kl_trimmed_nats:.1e} nats "
+            f"a target; expected at most {timed.tolerated_nats:.1e}. Its latency and its quality would be those of two "
+            "computations."
         )
