@@ -31,6 +31,8 @@ class Rounds:
     first_index: int
     start_s: list[float] = field(default_factory=list)
     end_s: list[float] = field(default_factory=list)
+    #: Whether no round follows: what waits beside them for the next need not wait.
+    are_over: bool = False
 
     def __len__(self) -> int:
         return len(self.end_s)
@@ -103,13 +105,19 @@ class ForwardLoop:
         self.forward.place(batch)
         return self.forward_and_wait()
 
-    def run_rounds(self, goes_on: Callable[[int], bool]) -> Rounds:
+    def new_rounds(self) -> Rounds:
+        """Return the rounds that are to run next, none so far."""
+        return Rounds(self._batches, self.next_index)
+
+    def run_rounds(self, goes_on: Callable[[int], bool], rounds: Rounds | None = None) -> Rounds:
         """Run rounds while `goes_on`, which is given the number of those done, says so; one at least.
+
+        They are noted in `rounds`, new ones where none are given.
 
         Between two rounds the next batch is put in place without a wait of its own, so that the device idles for no
         longer than that takes. Garbage is not collected meanwhile.
         """
-        rounds = Rounds(self._batches, self.next_index)
+        rounds = self.new_rounds() if rounds is None else rounds
         run, wait, clock = self.forward.run, self._wait_for_forward, time.perf_counter
         note_start, note_end = rounds.start_s.append, rounds.end_s.append
         self.place_next()
@@ -135,25 +143,29 @@ class ForwardLoop:
 
 
 def run_beside(
-    loop: ForwardLoop, work: Callable[[], Result], goes_on: Callable[[int], bool] = lambda _: False
+    loop: ForwardLoop, work: Callable[[Rounds], Result], goes_on: Callable[[int], bool] = lambda _: False
 ) -> tuple[Rounds, Result]:
     """Run rounds while `work` runs in a thread, and until `goes_on` says that they are enough.
 
-    Neither waits for the other. Returns the rounds and what `work` returned, or raises what it raised. Where the rounds
-    are interrupted, `work` is left to itself.
+    `work` gets the rounds as they grow, and the loop does not wait for it. Returns the rounds and what `work` returned,
+    or raises what it raised. Where the rounds are interrupted, `work` is left to itself.
     """
+    running = loop.new_rounds()
     outcome: list[Result] = []
     errors: list[BaseException] = []
 
     def watch() -> None:
         try:
-            outcome.append(work())
+            outcome.append(work(running))
         except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    rounds = loop.run_rounds(lambda done: thread.is_alive() or goes_on(done))
+    try:
+        rounds = loop.run_rounds(lambda done: thread.is_alive() or goes_on(done), running)
+    finally:
+        running.are_over = True
     if errors:
         raise errors[0]
     return rounds, outcome[0]

@@ -55,8 +55,8 @@ class PowerPolicy:
 class EnergyPolicy:
     """Times in seconds; shares relative.
 
-    Beyond `fewest_ticks`, `longest_throttling` and `largest_u95` there is no figure: it would say nothing. Beyond the
-    other limits the figure is given with a mark.
+    Beyond `fewest_ticks`, `fewest_rounds`, `longest_throttling` and `largest_u95` there is no figure: it would say
+    nothing. Beyond the other limits the figure is given with a mark.
     """
 
     counter: CounterPolicy = CounterPolicy()
@@ -66,6 +66,10 @@ class EnergyPolicy:
     cross_check_s: float = 0.8
     #: All visits of a case have so many ticks together; where there are fewer visits, their windows are longer.
     fewest_ticks: int = 20
+    #: A window has so many rounds at least: of fewer, those that its ends cut would matter.
+    fewest_rounds: int = 10
+    #: No round ended for so long: a window that waits for one is given up.
+    patience_s: float = 600.0
     longest_throttling: float = 0.01
     largest_u95: float = 0.3
     marked_u95: float = 0.05

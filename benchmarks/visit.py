@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from benchmarks.extra_info import joined
+from benchmarks.loop import Rounds
 from benchmarks.timed_rounds import TimedRounds, VisitLatency
 from core.errors import DeclarationError
 from core.metrics.records import Record
@@ -20,6 +21,8 @@ Result = TypeVar("Result")
 class DeviceReads:
     """What is read from the device beside the rounds of a visit: rounds that a read disturbs are not timed."""
 
+    #: The rounds beside which it is read, as they grow.
+    rounds: Rounds
     #: Beginning and end of each read, moments of `time.perf_counter`.
     intervals_s: list[tuple[float, float]] = field(default_factory=list)
 

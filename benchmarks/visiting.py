@@ -45,10 +45,9 @@ def measure_rounds(
     every one of them was, because they take longer than what is read beside them, rounds without reads are run and
     timed instead.
     """
-    reads = DeviceReads()
     loop.next_index = case.first_batch(number)
     enough = at_least(case.timing.shortest_s, case.rounds_a_visit)
-    rounds, result = run_beside(loop, lambda: beside(reads), enough)
+    rounds, (reads, result) = run_beside(loop, lambda rounds: read_beside(DeviceReads(rounds), beside), enough)
     everything = zip(rounds.durations_s, rounds.variants, rounds.are_undisturbed(reads.intervals_s), strict=True)
     timed = [(duration, variant) for duration, variant, is_undisturbed in everything if is_undisturbed]
     disturbed = len(rounds) - len(timed)
@@ -56,3 +55,9 @@ def measure_rounds(
         alone = loop.run_rounds(at_least(0.0, case.rounds_a_visit))
         timed = list(zip(alone.durations_s, alone.variants, strict=True))
     return rounds, TimedRounds([one for one, _ in timed], [variant for _, variant in timed], disturbed), result
+
+
+def read_beside(reads: DeviceReads, beside: Callable[[DeviceReads], Result]) -> tuple[DeviceReads, Result]:
+    """Return what is noted of the reads beside some rounds, and what came of them."""
+    result = beside(reads)
+    return reads, result

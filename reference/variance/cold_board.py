@@ -77,7 +77,7 @@ def main() -> None:
     with precision.running(device):
         loop = ForwardLoop(EXECUTIONS["graph"].prepare(model, data.examples), data.batches, device)
         print(f"{gpu.name()}, {options.precision} graph; {gpu.temperature_c()} C before\n", flush=True)
-        rounds, windows = run_beside(loop, lambda: metered(gpu, options.seconds))
+        rounds, windows = run_beside(loop, lambda _: metered(gpu, options.seconds))
     print(markdown_table(pd.DataFrame(rows(rounds, windows))))
 
 

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.instruments import validity as verdict
 from benchmarks.instruments.validity import Validity, VisitState, validity, visit_state
+from benchmarks.loop import Rounds
 from benchmarks.machine import environment, readings
 from benchmarks.machine.readings import Snapshot, cpu_pressure_s, snapshot, while_running
 from benchmarks.policies import Policies
@@ -282,7 +283,7 @@ def test_the_instrument_reads_while_the_rounds_run_and_notes_when(library):
     instrument, case, reads = (
         Validity(Policies()),
         SimpleNamespace(settings=SimpleNamespace(device=CUDA)),
-        DeviceReads(),
+        DeviceReads(Rounds([], 0)),
     )
     before = snapshot(CUDA)
     reading = instrument.beside(case, reads)

@@ -115,12 +115,21 @@ def test_a_round_is_disturbed_by_a_read_that_overlaps_it(reads_s, undisturbed):
 
 def test_a_window_is_joined_with_the_rounds_that_ran_in_it():
     reading = Reading(start_s=0.5, end_s=3.0, energy_mj=200_000, ticks=25, rel_u=0.01)
-    found = metered_window(reading, THREE, batch_size=4)
+    found = metered_window(reading, THREE, batch_size=4, fewest_rounds=2)
     assert found.rounds == pytest.approx(2.0)
     assert found.energy_mj == pytest.approx(200_000 / 2 / 4)
     assert found.loop_ms == pytest.approx(1250)
     assert found.gap_share == pytest.approx(0.2 / 2.5)
     assert (found.power_w, found.window_s, found.ticks, found.rel_u) == (pytest.approx(80), 2.5, 25, 0.01)
+
+
+def test_the_power_of_a_part_of_a_round_is_not_known():
+    reading = Reading(start_s=0.5, end_s=3.5, energy_mj=200_000, ticks=30, rel_u=0.04)
+    found = metered_window(reading, THREE, batch_size=4, fewest_rounds=2)
+    part = THREE.between(0.5, 3.5)
+    assert found.rounds == part
+    assert found.rel_u == pytest.approx(math.hypot(0.04, 0.3 * abs(part - round(part)) / part))
+    assert found.rel_u > 0.041
 
 
 def window(energy_mj: float, power_w: float, loop_ms: float = 10.0, **more: float) -> MeteredWindow:
@@ -287,6 +296,6 @@ def test_marks_give_their_figures():
 
 def test_a_window_in_which_no_round_ran_is_no_energy():
     rounds = Rounds([], 0, start_s=[1.0], end_s=[2.0])
-    with pytest.raises(MeterError, match="no round ran in the meter's window") as caught:
-        metered_window(Reading(0.2, 0.4, 5.0, 2, 0.0), rounds, batch_size=1)
-    assert caught.value.code == "NO_ROUNDS"
+    with pytest.raises(MeterError, match=r"0 rounds ran in the meter's window of 0\.2 s; expected 1") as caught:
+        metered_window(Reading(0.2, 0.4, 5.0, 2, 0.0), rounds, batch_size=1, fewest_rounds=1)
+    assert caught.value.code == "TOO_FEW_ROUNDS"

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.loop import Rounds
 from benchmarks.meters import MEMBERS, METERS, MeterError, MeterSource, open_meter, require_ranks, sources_for
 from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.power_sensor import average_power, instant_power
@@ -241,7 +242,7 @@ def test_the_counter_is_read_only_about_the_ends_of_a_window_and_every_read_is_n
     meter = counter.meter()
     meter.measure(0.5)
     counter.reads_s.clear()
-    reads = DeviceReads()
+    reads = DeviceReads(Rounds([], 0))
     reading = meter.measure(0.5, reads.read)
     assert reads.intervals_s == counter.reads_s
     near = [min(abs(begin - reading.start_s), abs(begin - reading.end_s)) for begin, _ in reads.intervals_s]
@@ -250,7 +251,7 @@ def test_the_counter_is_read_only_about_the_ends_of_a_window_and_every_read_is_n
 
 
 def test_reads_that_find_the_period_are_noted_as_well(clock):
-    meter, reads = Counter(clock).meter(), DeviceReads()
+    meter, reads = Counter(clock).meter(), DeviceReads(Rounds([], 0))
     meter.visit_window_s(5, 0, reads.read)
     reads_of_period = len(reads.intervals_s)
     assert reads_of_period > meter.TICKS_FOR_PERIOD

@@ -15,7 +15,8 @@ from benchmarks.instruments.energy.measurement import (
 )
 from benchmarks.instruments.energy.metering import Closing, Metered, Refused, metered_window, window_of
 from benchmarks.instruments.energy.records import EnergyRecord, VisitEnergy
-from benchmarks.loop import ForwardLoop, run_beside
+from benchmarks.instruments.energy.windows import window_of_rounds
+from benchmarks.loop import ForwardLoop, Rounds, run_beside
 from benchmarks.machine.readings import while_running
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.meters import Meter, MeterError, Reading, open_meter
@@ -75,7 +76,8 @@ class Energy(InVisit):
                 return None
             ticks = sum(visit.of(VisitEnergy).ticks or 0 for visit in case.done)
             remaining = max(1, case.planned_visits - len(case.visits))
-            return meter.measure(meter.visit_window_s(remaining, ticks, reads.read), reads.read)
+            window_s = meter.visit_window_s(remaining, ticks, reads.read)
+            return meter.measure(window_of_rounds(case, meter, reads.rounds, window_s, self._policy), reads.read)
         except (NvmlError, MeterError) as error:
             return Refused.by(error)
 
@@ -87,7 +89,7 @@ class Energy(InVisit):
         if isinstance(reading, Reading):
             try:
                 require_undisturbed(visit.before, visit.after, self._policy)
-                window = metered_window(reading, rounds, visit.case.case.batch_size)
+                window = self._joined(reading, rounds, visit.case)
             except MeterError as error:
                 reading = Refused.by(error)
         if isinstance(reading, Refused):
@@ -118,7 +120,7 @@ class Energy(InVisit):
             meter = self._metering.meter
             if self._closing is None:  # the first case to be closed
                 idle_after = idle_power(meter, self._policy)
-                self._closing = Closing(idle_after, run_beside(loop, lambda: cross_check(meter, self._policy))[1])
+                self._closing = Closing(idle_after, run_beside(loop, lambda _: cross_check(meter, self._policy))[1])
             if meter.needs_long_window:
                 self._long_windows[case.case.id] = self._long_window(meter, case, loop)
         energy = self.measure(case).energy_per_sample_mj
@@ -180,17 +182,21 @@ class Energy(InVisit):
         return windows or Refused(str(of_visits[0].energy_mj.reason), str(of_visits[0].energy_code))
 
     def _long_window(self, meter: Meter, case: MeasuredCase, loop: ForwardLoop) -> MeteredWindow | Refused:
-        def read() -> Reading | Refused:
+        def read(rounds: Rounds) -> Reading | Refused:
             try:
-                return meter.measure(self._policy.average.window_s)
+                window_s = self._policy.average.window_s
+                return meter.measure(window_of_rounds(case, meter, rounds, window_s, self._policy))
             except (NvmlError, MeterError) as error:
                 return Refused.by(error)
 
         rounds, reading = run_beside(loop, read)
         try:
-            return reading if isinstance(reading, Refused) else metered_window(reading, rounds, case.case.batch_size)
+            return reading if isinstance(reading, Refused) else self._joined(reading, rounds, case)
         except MeterError as error:
             return Refused.by(error)
+
+    def _joined(self, reading: Reading, rounds: Rounds, case: MeasuredCase) -> MeteredWindow:
+        return metered_window(reading, rounds, case.case.batch_size, self._policy.fewest_rounds)
 
     def _require(self, case: MeasuredCase, reason: str) -> None:
         if case.settings.energy == "require":

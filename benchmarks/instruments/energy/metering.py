@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ OF_A_WINDOW = {name: name for name in ("loop_ms", "gap_share", "power_w", "windo
     "rounds": "window_rounds",
     "rel_u": "window_rel_u",
 }
+
+#: How far the power of a part of a round may be from the round's mean, relative (assumed: a GPU that waits for memory
+#: draws about two thirds of what it draws in matrix products).
+POWER_IN_A_ROUND = 0.3
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,21 @@ class Closing:
     cross_check: Figure[float]
 
 
-def metered_window(window: Reading, rounds: Rounds, batch_size: int) -> MeteredWindow:
+def metered_window(window: Reading, rounds: Rounds, batch_size: int, fewest_rounds: int) -> MeteredWindow:
     """Join a meter's reading with the rounds that ran in exactly that time.
 
-    Raises `MeterError` where none did.
+    A round that an end cuts counts by the share of its time, which need not be that of its energy. With the same share
+    cut off at both ends that is no matter; of what is different the power may be off by `POWER_IN_A_ROUND`.
+
+    Raises `MeterError` where there are too few rounds.
     """
     count, window_s = rounds.between(window.start_s, window.end_s), window.end_s - window.start_s
-    if not count > 0:
-        raise MeterError("NO_ROUNDS", f"no round ran in the meter's window of {window_s:.3g} s; expected one at least")
+    if not round(count) >= fewest_rounds:
+        raise MeterError(
+            "TOO_FEW_ROUNDS",
+            f"{count:.3g} rounds ran in the meter's window of {window_s:.3g} s; expected {fewest_rounds} at least",
+        )
+    cut_rel_u = POWER_IN_A_ROUND * abs(count - round(count)) / count
     return MeteredWindow(
         energy_mj=window.energy_mj / count / batch_size,
         loop_ms=1000 * window_s / count,
@@ -67,7 +79,7 @@ def metered_window(window: Reading, rounds: Rounds, batch_size: int) -> MeteredW
         window_s=window_s,
         rounds=count,
         ticks=window.ticks,
-        rel_u=window.rel_u,
+        rel_u=math.hypot(window.rel_u, cut_rel_u),
     )
 
 
