@@ -18,6 +18,9 @@ from core.statistics.intervals import student_t
 SMALLEST_DRIFT = 0.03
 #: Two one-sided tests at 5% are one interval of 90% (Schuirmann, 1987).
 DRIFT_CONFIDENCE = 0.90
+#: Visits of one case that scatter by more say that something besides the case decided how long it took. In a graph on a
+#: GPU they scatter by 0.3%, on two quiet cores of a CPU by 5% or more.
+LARGEST_SCATTER = 0.05
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,21 @@ def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None) -> Judgemen
     elif was_visited(extra_info) and (drifted is None or not drifted.is_steady):
         status = worse(status, "unknown")
         reasons.append(drifted.reason if drifted else "whether it drifted cannot be told: too few visits were made")
+    if (scatter := scatter_reason(extra_info)) is not None:
+        status = worse(status, "unknown")
+        reasons.append(scatter)
     return Judgement(status, tuple(dict.fromkeys(reasons)), drifted, paired_status)
+
+
+def scatter_reason(extra_info: Mapping[str, Any]) -> str | None:
+    """Return what there is to say of a benchmark whose visits scatter by more than 5%, or None."""
+    medians = [visit.median_ms for visit in saved_visits(extra_info) if visit.median_ms is not None]
+    if len(medians) < 2:
+        return None
+    scatter = statistics.stdev(map(math.log, medians))
+    if not scatter > LARGEST_SCATTER:
+        return None
+    return f"{len(medians)} visits scatter by {scatter:.0%} (expected within {LARGEST_SCATTER:.0%}): quiet the machine"
 
 
 def worse(status: str | None, other: str) -> str | None:

@@ -172,6 +172,19 @@ def test_the_visits_decide_the_status(medians_ms, status):
     assert bool(judged.reasons) == (status != "valid")
 
 
+@pytest.mark.parametrize(("scatter", "status"), [(0.0495, "valid"), (0.0505, "unknown")])
+def test_visits_that_scatter_by_more_than_five_percent_leave_it_unknown(scatter, status):
+    steps = [one * scatter * math.sqrt(3 / 2) for one in (1, -1, 0, 0, 0, -1, 1)]  # a standard deviation of `scatter`
+    rows = [timed("fp32", tuple(5.0 * math.exp(step) for step in steps))]
+    rows += [timed(name, (5.0,) * 7) for name in ("fp16", "bf16", "mixed", "int8", "fp8", "tf32", "mixed_bf16")]
+    judged = judgements(rows)
+    assert judged[0].status == status
+    assert judged[0].reasons == (
+        () if status == "valid" else ("7 visits scatter by 5% (expected within 5%): quiet the machine",)
+    )
+    assert (judged[0].paired_status, judged[1].status) == ("valid", "valid")
+
+
 def test_a_drift_marks_every_benchmark_of_its_execution_and_no_other():
     rows = [timed("fp32", (5.0, 5.5, 6.05)), timed("fp16", (2.0, 2.2, 2.42)), timed("fp32", (1.0, 1.0, 1.0), "graph")]
     judged = judgements(rows)
@@ -179,6 +192,7 @@ def test_a_drift_marks_every_benchmark_of_its_execution_and_no_other():
     assert judged[1].reasons == (
         "drifted: eager execution changed by +21.0% (+21.0% to +21.0%) over the session; let the machine settle and "
         "run again",
+        "3 visits scatter by 10% (expected within 5%): quiet the machine",
     )
     assert judged[0].drift == judged[1].drift
     assert judged[2].drift.change_rel == pytest.approx(0)

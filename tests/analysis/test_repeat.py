@@ -224,4 +224,4 @@ def test_a_session_writes_what_a_repeat_will_find(run_suite, saved_run):
     assert latency["repeat95_low_ms"] < latency["median_ms"] < latency["repeat95_high_ms"]
     assert latency["repeat95_assumed"] is True
     assert extra_info(saved, "fp32-eager-b1x16")["energy"]["repeat95_reason"] == "there is no figure"
-    assert saved["machine_info"][FLOORS_KEY]["spreads"][0]["source"] == "assumed, ± 5%"
+    assert saved["machine_info"][FLOORS_KEY]["spreads"][0]["source"] == "assumed, ± 40%"

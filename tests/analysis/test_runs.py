@@ -18,11 +18,10 @@ from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
 from analysis.runs.saved import load, select
 from analysis.runs.validity import judgements
-from analysis.uncertainty.chosen_floors import FLOORS_KEY
 from core.errors import InputError
 from core.executions import USUAL
 from tests.support.described import table
-from tests.support.saved_runs import benchmark, in_visits, save, with_floor
+from tests.support.saved_runs import FIVE_PERCENT, benchmark, floors_of_both, in_visits, save
 
 
 @pytest.fixture
@@ -185,7 +184,7 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
         executed("fp16", "eager", 7.5, kernel_time_ms=0.8),
         executed("fp16", "graph", 1.0),
     ]
-    (sentence,) = explanations(table(rows), rows, USUAL)
+    (sentence,) = explanations(table(rows, FIVE_PERCENT), rows, USUAL)
     assert sentence.startswith(
         "FP16 in eager is slower than FP32 (7.500 against 7.000 ms, 0.93x; a repeat finds 0.89 to 0.98) on this "
         "machine: 87% of"
@@ -197,7 +196,7 @@ def test_the_explanation_says_why_fp16_is_not_faster_in_eager():
     )
     assert explanations(table(rows[:3]), rows[:3], USUAL) == []
     rows[0]["extra_info"]["validity"]["status"] = "invalid"
-    assert explanations(table(rows), rows, USUAL)[0].startswith(
+    assert explanations(table(rows, FIVE_PERCENT), rows, USUAL)[0].startswith(
         "FP16 in eager is not judged against FP32, for a measurement is invalid (7.500 against 7.000 ms, 0.93x). In "
     )
 
@@ -209,22 +208,17 @@ def test_each_precision_of_16_bits_has_its_sentence_by_what_the_run_found_stored
         for precision, both in latencies.items()
         for execution, median_ms in zip(("eager", "graph"), both, strict=True)
     ]
-    of_fp16, of_bf16 = explanations(table(rows), rows, USUAL)
+    of_fp16, of_bf16 = explanations(table(rows, FIVE_PERCENT), rows, USUAL)
     assert of_fp16.startswith("FP16 in eager is slower than FP32 (7.500 against 7.000 ms")
     assert of_bf16.startswith("BF16 in eager is slower than FP32 (8.000 against 7.000 ms")
     assert "50% of an eager BF16 forward" in of_bf16
     assert "In a CUDA graph it is slower than FP32 (4.000 against 3.000 ms" in of_bf16
     for row in rows[2:]:  # FP16's name over FP32's weights, and a run that does not say what is stored
         row["extra_info"]["numerics"] = {"parameter_dtypes": {"torch.float32": 148}}
-    assert explanations(table(rows), rows, USUAL) == []
+    assert explanations(table(rows, FIVE_PERCENT), rows, USUAL) == []
     for row in rows[2:]:
         del row["extra_info"]["numerics"]
-    assert explanations(table(rows), rows, USUAL) == []
-
-
-def floors_of_both(eager: float, graph: float) -> dict:
-    of_eager, of_graph = with_floor(eager), with_floor(graph, "graph")
-    return {FLOORS_KEY: {"spreads": of_eager[FLOORS_KEY]["spreads"] + of_graph[FLOORS_KEY]["spreads"]}}
+    assert explanations(table(rows, FIVE_PERCENT), rows, USUAL) == []
 
 
 def test_where_intervals_hold_one_nothing_is_called_faster_or_slower():

@@ -64,6 +64,16 @@ def with_floor(half_width: float, execution: str = "eager") -> dict:
     return {FLOORS_KEY: Floors({(execution, figure): floor for figure in FIGURES}).as_json()}
 
 
+def floors_of_both(eager: float, graph: float) -> dict:
+    """The same with two executions."""
+    of_eager, of_graph = with_floor(eager), with_floor(graph, "graph")
+    return {FLOORS_KEY: {"spreads": of_eager[FLOORS_KEY]["spreads"] + of_graph[FLOORS_KEY]["spreads"]}}
+
+
+#: Repeats differ by 5% at most.
+FIVE_PERCENT = floors_of_both(math.log(1.05), math.log(1.05))
+
+
 def measured(
     precision: str, execution: str, median_ms: float, energy_mj: float | None = None, **changes: object
 ) -> dict:
