@@ -11,11 +11,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from analysis.comparison.comparability import COMMAND_KEY
 from analysis.runs.journal import CASES_KEY
 from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
 from analysis.uncertainty.noise_floor import Conditions, host_name
+from benchmarks.cases import cases_of
 from benchmarks.extra_info import INCOMPLETE, VISITS, joined
 from benchmarks.instruments import INSTRUMENTS, in_measuring_order, require_consistent
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit, require_record
@@ -34,7 +36,6 @@ from core.metrics import CATALOGUE_KEY
 from core.metrics.declarations import catalogue
 from core.metrics.records import Record
 from core.tasks import TASKS_KEY, as_json
-from fixtures.dataset.location import sequence_length
 from fixtures.executions import TRAITS
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
@@ -50,6 +51,8 @@ class Session:
     policies: Policies
     cases: dict[str, Case]
     instruments: tuple[Instrument, ...]
+    #: The command that pytest was started with.
+    command_line: str | None = None
     #: How many visits are to be made of each case; cases that are not to be measured are left out.
     planned_visits: dict[str, int] = field(default_factory=dict)
     #: The cases that are being measured, by their id.
@@ -77,27 +80,12 @@ class Session:
         self.catalogue = catalogue([*records, SecondsRecord])
 
     @classmethod
-    def open(cls, settings: Settings, policies: Policies) -> Session:
+    def open(cls, settings: Settings, policies: Policies, command_line: str | None = None) -> Session:
         """List the cases, and make the instruments in the order in which they measure. Raises `DeclarationError`."""
-
-        def lengths(task: str) -> tuple[int, ...]:
-            spec, named = TASKS[task].dataset, settings.dataset_dir(task)
-            is_named = settings.model(task) != TASKS[task].model.default or settings.tokenizer(task) is not None
-            length = sequence_length(spec, named, settings.stand_in, has_own_tokens=is_named)
-            return settings.sequence_lengths or (length,)
-
-        cases = [
-            Case(precision, execution, task, workload, size, length)
-            for task in settings.tasks
-            for size in settings.batch_sizes
-            for length in lengths(task)
-            for workload in settings.workloads
-            for precision in settings.precisions
-            for execution in settings.executions
-        ]
         instruments = tuple(instrument(policies) for instrument in in_measuring_order(INSTRUMENTS))
         require_consistent(instruments, [TASKS[task] for task in settings.tasks])
-        return cls(settings, policies, {case.id: case for case in cases}, instruments)
+        cases = {case.id: case for case in cases_of(settings)}
+        return cls(settings, policies, cases, instruments, command_line)
 
     @property
     def missing(self) -> dict[str, str]:
@@ -120,6 +108,7 @@ class Session:
         return {
             **environment(self.settings.device),
             "procedure": PROCEDURE,
+            COMMAND_KEY: self.command_line,
             CASES_KEY: list(self.cases),
             "order_seed": self.settings.order_seed,
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),

@@ -147,6 +147,8 @@ def test_visit(measured: MeasuredCase, number: int, session: Session, pytestconf
 def test_after_visits(measured: MeasuredCase, session: Session, pytestconfig: pytest.Config) -> None:
     """When every case has had its last visit, measure what would have disturbed one."""
     benchmark = owner_of(measured, pytestconfig)
+    if benchmark.has_error:
+        pytest.fail(f"{measured.case.id} was refused in this session; run the session again.", pytrace=False)
     with measured.precision.running(measured.settings.device):
         try:
             session.close(measured)

@@ -15,6 +15,8 @@ NO_VERDICT = "no verdict"
 MISSING = "missing"
 #: In place of a verdict where a metric has no interval.
 INDICATIVE = "indicative"
+#: What an interval is of.
+REPEAT, ASSUMED_REPEAT, MEAN_OVER_RUNS = "a repeat", "a repeat (assumed)", "the mean over runs"
 
 
 class ChangeInterval(NamedTuple):

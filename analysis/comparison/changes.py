@@ -12,8 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.comparison.change import (
+    ASSUMED_REPEAT,
+    MEAN_OVER_RUNS,
     MISSING,
     NO_VERDICT,
+    REPEAT,
     Change,
     ChangeInterval,
     change_verdict,
@@ -174,11 +177,11 @@ def interval_of(
         return ChangeInterval(expm1(centre), expm1(centre), "same in every session", float(centre == 0))
     if repeat is not None:
         repeat = at_least_as_given(repeat, before, after)
-        half_width, of = repeat.half_width(*counts), f"a repeat{' (assumed)' if repeat.assumed else ''}"
+        half_width, of = repeat.half_width(*counts), ASSUMED_REPEAT if repeat.assumed else REPEAT
         p_value = repeat.p_value(centre, *counts)
     elif min(counts) >= RUNS_FOR_VERDICT:
         found = welch(before, after)
-        half_width, of, p_value = found.half_width, "the mean over runs", found.p_value
+        half_width, of, p_value = found.half_width, MEAN_OVER_RUNS, found.p_value
     else:
         return None
     return ChangeInterval(expm1(centre - half_width), expm1(centre + half_width), of, p_value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.case import is_own
@@ -31,6 +31,7 @@ CONDITIONS_IF_KNOWN = {
     "persistence mode": "environment.persistence_mode",
     "error correction (ECC)": "environment.ecc",
     "the CPU": "environment.cpu_model",
+    "the key of the machine": "environment.machine_key",
     "the number of threads": "environment.torch_threads",
     "Python": "environment.python",
     "torchao": "environment.torchao",
@@ -39,6 +40,8 @@ CONDITIONS_IF_KNOWN = {
     "the compiler's setting": "environment.compiler_options",
 }
 STAND_IN = "provenance.stand_in"
+#: The key of `machine_info` with the command that a session was started with.
+COMMAND_KEY = "command_line"
 
 
 def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -69,6 +72,18 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
             values = (f"{value} in {', '.join(distinct(sides))}" for value, sides in sides_by_value.items())
             sentences.append(f"{condition} differs: {'; '.join(values)}.")
     return sentences
+
+
+def other_commands(environments: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Return a sentence where runs were started with different commands; `environments` are their `machine_info`."""
+    sides_by_command: dict[str, list[str]] = {}
+    for side, environment in environments:
+        if isinstance(command := environment.get(COMMAND_KEY), str):
+            sides_by_command.setdefault(command, []).append(side)
+    if len(sides_by_command) < 2:
+        return []
+    commands = (f"`{command}` in {', '.join(distinct(sides))}" for command, sides in sides_by_command.items())
+    return [f"the command differs: {'; '.join(commands)}."]
 
 
 def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.change import INDICATIVE, Change
+from analysis.comparison.change import ASSUMED_REPEAT, INDICATIVE, MEAN_OVER_RUNS, REPEAT, Change
 from analysis.comparison.changes import RUNS_FOR_VERDICT
 from analysis.comparison.common_text import COMMON
-from analysis.comparison.comparability import differences
+from analysis.comparison.comparability import differences, other_commands
+from analysis.report.notices import AS_FAR_AS_CHECKED
 from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
@@ -27,7 +28,8 @@ VERDICT_WORDS = {"median_latency_ms": {"better": "faster", "worse": "slower"}}
 def comparability_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
     """Return the conditions in which the sides differ, whatever was changed between them."""
     named = ((str(run.path), item["extra_info"]) for run in (*before, *after) for item in run.benchmarks)
-    return [*differences(named), *temperature_warnings(before, after)]
+    commands = other_commands((str(run.path), run.environment) for run in (*before, *after))
+    return [*differences(named), *commands, *temperature_warnings(before, after)]
 
 
 def temperature_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
@@ -53,13 +55,21 @@ def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[C
     return "\n\n".join(parts)
 
 
+#: What an interval is worth, by what it is of.
+WHAT_HOLDS = {
+    REPEAT: f"The interval of a repeat holds the true change 19 times in 20 ({AS_FAR_AS_CHECKED}).",
+    ASSUMED_REPEAT: "One of a repeat that is assumed was measured by nobody: how often it holds the true change is not "
+    "known.",
+    MEAN_OVER_RUNS: "One of the mean over runs is made of the spread of the runs given, and holds it 19 times in 20 if "
+    "those are like any other.",
+}
+
+
 def legend(changes: Sequence[Change], metrics: Container[str]) -> list[str]:
     """Return what the words of the table mean, where they occur in it."""
     of_metrics = [change for change in changes if change.metric in metrics]
-    lines = [
-        "The interval holds the true change 19 times in 20: of a repeat, by the noise floor of this device or what is "
-        "assumed of it; of the mean over runs, by the spread of the runs given."
-    ]
+    of = {change.interval.of for change in of_metrics if change.interval is not None}
+    lines = [WHAT_HOLDS[kind] for kind in WHAT_HOLDS if kind in of]
     if any(change.verdict == INDICATIVE for change in of_metrics):
         lines.append(
             f"Indicative: nothing says how far a repeat of this metric may differ; compare {RUNS_FOR_VERDICT} runs a "

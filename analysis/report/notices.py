@@ -10,6 +10,9 @@ from core.tasks import DEFAULT_TASK
 
 #: How far energy of seeded weights was from a trained model's: SmolLM2-135M, H200, batch 1 x 128 (docs/quality.md).
 ENERGY_OF_STAND_INS = "3%"
+#: What an interval of a repeat holds, where its noise floor was measured; and as far as that was ever checked.
+REPEAT_HOLDS = "holds the figure of another session on this machine 19 times in 20"
+AS_FAR_AS_CHECKED = "checked on sessions within 19 minutes and one boot"
 GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
 
 
@@ -21,6 +24,14 @@ def stand_in_notice(stand_ins: Collection[str]) -> str:
         f"STAND-IN: {what}. Latency and size are those of real ones, energy is within {ENERGY_OF_STAND_INS}; "
         "quality is meaningless."
     )
+
+
+def repeat_promise(measured: int, of: int) -> str:
+    """Return what the intervals of a repeat are worth where so many of a run's benchmarks have measured valid ones."""
+    if not measured:
+        return "is assumed, or of a figure that is invalid: how often it holds that of another session nobody knows"
+    others = "" if measured == of else "; where it is assumed, or the figure invalid, nobody knows how often"
+    return f"{REPEAT_HOLDS} ({AS_FAR_AS_CHECKED}){others}"
 
 
 def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:

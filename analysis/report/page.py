@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.report.plots import PLOTS, plots_of
-from analysis.report.plots.plot import COURSES, SECTIONS, Plot
+from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS, Plot
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
@@ -106,7 +107,10 @@ def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[tupl
     sections: dict[str, list[tuple[Plot, str]]] = {section: [] for section in SECTIONS}
     for plot in (*PLOTS.values(), *plots_of(run.tasks)):
         if plot.title in plots:
-            sections[plot.section].append((plot, base64.b64encode(plots[plot.title]).decode()))
+            caption = plot.caption.replace(REPEAT_PROMISE, run.repeat_promise)
+            sections[plot.section].append(
+                (replace(plot, caption=caption), base64.b64encode(plots[plot.title]).decode())
+            )
     return sections
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
-from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, quality_notices, stand_in_notice
+from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, quality_notices, repeat_promise, stand_in_notice
 from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
@@ -26,7 +26,7 @@ from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import floors_of
 from core.case import is_own
 from core.executions import Executions
-from core.metrics import Catalogue, lookup
+from core.metrics import INTERVAL_ASSUMED, VALIDITY, Catalogue, lookup
 from core.tasks import TaskWords, tasks_of, title
 
 
@@ -175,11 +175,18 @@ class RunSummary:
             *(line for first in self._firsts for line in sources(first)),
             self._shapes,
             f"measured {measured_at(environment) or 'at an unknown time'}, commit {short_commit(environment, 12)}",
-            "latency is the mean over visits of the median round, full and padded batches by their share; an interval "
-            "of a repeat holds the figure of another session on this machine 19 times in 20; speed vs FP32 is the "
-            "ratio in the same execution and shape. pytest-benchmark's own median is of all rounds together",
+            "latency is the mean over visits of the median round, full and padded batches by their share; speed vs "
+            "FP32 is the ratio in the same execution and shape. pytest-benchmark's own median is of all rounds "
+            "together",
+            f"an interval of a repeat {self.repeat_promise}",
             f"noise floor: {self.floor}",
         ]
+
+    @property
+    def repeat_promise(self) -> str:
+        """What the run's intervals of a repeat are worth."""
+        assumed, invalid = self.frame[INTERVAL_ASSUMED.column].eq(True), self.frame[VALIDITY.column].eq("invalid")
+        return repeat_promise(int((~assumed & ~invalid).sum()), len(self.frame))
 
     @property
     def floor(self) -> str:

@@ -153,7 +153,7 @@ def conditions_of(run: Run) -> Conditions:
 
 
 def host_of(run: Run) -> str:
-    """Return what tells a run's host from others: name, CPU and board."""
+    """Return what tells a run's host from others: name, CPU, and board or machine."""
     essentials = lookup(first_own(run), "environment")
     return host_name(run.environment.get("node"), essentials if isinstance(essentials, Mapping) else {})
 
@@ -164,8 +164,12 @@ def first_own(run: Run) -> Mapping[str, Any]:
 
 
 def host_name(node: object, essentials: Mapping[str, Any]) -> str:
-    """Return node name, CPU model and UUID of the board, those that are known, separated by commas."""
-    parts = (node, essentials.get("cpu_model"), essentials.get("device_uuid"))
+    """Return node name, CPU model and what tells the board or, of a CPU, the machine, those that are known.
+
+    Machines of a cloud share name and processor: without the key of the machine one's floor would be another's.
+    """
+    board, machine = essentials.get("device_uuid"), essentials.get("machine_key")
+    parts = (node, essentials.get("cpu_model"), machine if board is None else board)
     return ", ".join(part for part in parts if isinstance(part, str))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.machine.identity import machine_key
 from fixtures import CACHE_VARIABLE
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
 from fixtures.device.requirements import cpu_info
@@ -52,6 +53,7 @@ def essentials(device: torch.device) -> dict[str, Any]:
         "persistence_mode": where.get("persistence_mode"),
         "ecc": where.get("ecc"),
         "cpu_model": cpu,
+        "machine_key": machine_key(cpu),
         "torch_threads": torch.get_num_threads(),
         **versions(),
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]

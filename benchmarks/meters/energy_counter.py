@@ -43,7 +43,7 @@ class EnergyCounter:
     def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         """Return the seconds of some ticks, or one more at random: so many that the visits but one have enough."""
         needed = math.ceil((self._energy_policy.fewest_ticks - ticks) / max(1, remaining_visits - 1))
-        jitter = random.randint(0, self._policy.tick_jitter)  # noqa: S311
+        jitter = random.SystemRandom().randint(0, self._policy.tick_jitter)
         return (max(self._policy.ticks, needed) + jitter) * self._period_s(read)
 
     def measure(self, duration_s: float, read: Reader = at_once) -> Reading:

@@ -44,11 +44,12 @@ class PowerSensor:
     def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
         """Sample at irregular moments and integrate by trapezoids; a sample takes some microseconds."""
         time.sleep(self._policy.settling_s)
+        irregular = random.SystemRandom()
         moments, powers = [time.perf_counter()], [self._read_power_w()]
         self.read_cost_s = time.perf_counter() - moments[0]
         while moments[-1] - moments[0] < duration_s:
             # Irregular, so as not to keep step with the sensor.
-            time.sleep(random.uniform(0.5, 1.5) * self._policy.spacing_s)  # noqa: S311
+            time.sleep(irregular.uniform(0.5, 1.5) * self._policy.spacing_s)
             moments.append(time.perf_counter())
             powers.append(self._read_power_w())
         energy_j = sum((powers[i] + powers[i + 1]) / 2 * (moments[i + 1] - moments[i]) for i in range(len(moments) - 1))

@@ -34,6 +34,12 @@ def require_shapes(settings: Settings, data: DatasetFolder, metadata: dict[str, 
 def choices(config: pytest.Config, settings: Settings) -> list[str]:
     """Return what was chosen for the user and why, and where compiled code is kept."""
     lines = []
+    if getattr(config.option, "benchmark_precision", None) is not None:  # since pytest-benchmark 5.3
+        lines.append(
+            "note: --benchmark-precision and --benchmark-confidence have no effect here: they count rounds as "
+            "independent, which those of one session are not; --visits and --rounds say how many are timed, and the "
+            "interval of a repeat how far the figure may be off"
+        )
     if ALL in config.option.precisions:
         lines += [f"left out: {reason}" for reason in left_out(settings.device).values()]
     quantized = [name for name in settings.precisions if PRECISIONS[name].is_quantized]

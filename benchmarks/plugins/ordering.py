@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -27,6 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash[SESSION]
     items[:] = [item for item in items if name_of(item) in (None, *session.cases)]  # a test for no case is none
     measuring = [item for item in items if name_of(item) is not None]
+    require_once(measuring)
     integrity = [item for item in items if item.get_closest_marker("integrity")]
     visits = ordered_visits([item for item in measuring if visit_of(item) is not None], session)
     config.stash[POSITIONS] = {
@@ -39,6 +41,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.option.benchmark_only:
         for item in measuring:
             let_run(item)
+
+
+def require_once(measuring: list[pytest.Item]) -> None:
+    """Raise `pytest.UsageError` where a test that measures was collected twice: a case has one entry in a saved run."""
+    counted = Counter((function_of(item), name_of(item), visit_of(item)) for item in measuring)
+    twice = [(name, count) for (_, name, _), count in counted.items() if count > 1]
+    if twice:
+        name, count = twice[0]
+        raise pytest.UsageError(
+            f"{name} was collected {count} times; expected each case once. Leave out what repeats tests (such as "
+            "--count); --visits N measures a case more often, and `python -m benchmarks --repeats N` whole sessions."
+        )
 
 
 def case_of(item: pytest.Item, session: Session) -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Generator
 from typing import Any
 
@@ -108,9 +110,15 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info.update(config.stash[SESSION].environment)
 
 
+def command_line(config: pytest.Config) -> str:
+    """Return the command that pytest was started with, the options that the environment adds among them."""
+    added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return shlex.join(["pytest", *map(str, config.invocation_params.args), *added])
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Open the session."""
-    session = Session.open(config.stash[SETTINGS], config.stash.get(POLICIES, Policies()))
+    session = Session.open(config.stash[SETTINGS], config.stash.get(POLICIES, Policies()), command_line(config))
     config.stash[SESSION] = session
     config.stash[OWNERS], config.stash[POSITIONS] = {}, {}
     config.pluginmanager.register(SessionPlugin(session), "precision-session")

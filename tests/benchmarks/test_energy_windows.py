@@ -116,7 +116,7 @@ def visit(monkeypatch, course: Course, kind: str, rounds_a_visit: int = 20):
     """Meter one visit as the instrument does."""
     monkeypatch.setattr(time, "perf_counter", lambda: course.now_s)
     monkeypatch.setattr(time, "sleep", course.sleep)
-    monkeypatch.setattr(random, "uniform", course.random.uniform)
+    monkeypatch.setattr(random.SystemRandom, "random", lambda _: course.random.random())
     device = torch.device("cpu" if kind == "rapl" else "cuda")
     case = SimpleNamespace(settings=SimpleNamespace(device=device), rounds_a_visit=rounds_a_visit)
     meter = rapl_of(course) if kind == "rapl" else EnergyCounter(CounterOf(course, TICK_S * (kind == "late")), POLICY)

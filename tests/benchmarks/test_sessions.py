@@ -329,3 +329,13 @@ def test_benchmarks_of_others_with_a_case_of_their_own_kind_are_saved_as_they_ar
     assert saved[1] == other
     assert saved[0]["extra_info"]["latency"]["repeat95_low_ms"] < 1.0
     assert "repeat95_low_ms" not in own["extra_info"]["latency"]  # what was measured does not change
+
+
+def test_the_command_is_in_the_saved_run_and_on_the_page(run_suite, saved_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--energy=off")
+    assert run_suite("--benchmark-autosave", "--precisions=fp32", "--visits=3").ret == 0
+    command = saved_run()["machine_info"]["command_line"]
+    assert command.startswith("pytest ")
+    assert "--precisions=fp32 --visits=3" in command
+    assert command.endswith(" --energy=off")
+    assert "--precisions=fp32 --visits=3" in (tmp_path / "results" / "report.html").read_text()

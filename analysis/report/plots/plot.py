@@ -26,7 +26,9 @@ OVERVIEW, SPEED, ENERGY, QUALITY, SIZE, TRADE_OFFS, COURSES = SECTIONS = (
     "Trade-offs",
     "Course of the measurement",
 )
-REPEAT_WHISKER = "The whisker is where another session on this machine would find the figure 19 times in 20."
+#: Stands in captions where the page says what the run's intervals of a repeat are worth.
+REPEAT_PROMISE = "{repeat_promise}"
+REPEAT_WHISKER = f"The whisker is the interval of a repeat, which {REPEAT_PROMISE}."
 REPEAT_WHISKERS = "Whiskers are 95% intervals of a repeat."
 BEST_CORNER = (
     "A point is one benchmark, and the best are at the lower left. The grey line joins those that no other beats in "
