@@ -13,6 +13,7 @@ from analysis.runs.validity import judgements
 from analysis.uncertainty.repeat import Repeat, repeats
 from core.case import BASELINE, Case, case_of, is_own
 from core.executions import Executions
+from core.guards import finite_number
 from core.metrics import (
     CASE_COLUMNS,
     HEADLINE,
@@ -23,9 +24,11 @@ from core.metrics import (
     RATIOS,
     READ_BY_NAME,
     REPEAT_COLUMNS,
+    ROWS_SCORED,
     VALIDITY,
     Catalogue,
     Ratio,
+    lookup,
 )
 from core.tasks import tasks_of
 
@@ -52,7 +55,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     figures = (*catalogue.metrics, *catalogue.undescribed)
     columns = ["run", "case", "name", "setting", "precision", "execution", *(entry.column for entry in figures)]
     marks = [INTERVAL_ASSUMED.column, VALIDITY.column, PAIRED_VALIDITY.column]
-    frame = pd.DataFrame(rows, columns=[*columns, *repeated, *paired, *marks, *CASE_COLUMNS])
+    frame = pd.DataFrame(rows, columns=[*columns, *repeated, *paired, *marks, *CASE_COLUMNS, ROWS_SCORED.column])
     for column in repeated:
         frame[column] = pd.to_numeric(frame[column])
     for entry in figures:
@@ -69,7 +72,8 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     headlines = dict.fromkeys(words.headline for run in runs for words in tasks_of(run.environment).values())
     begun = [name for place in LEADING_COLUMNS for name in (headlines if place == HEADLINE else [place])]
     leading = [name for name in begun if name in frame]
-    ordered: pd.DataFrame = frame.reindex(columns=[*leading, *(name for name in frame.columns if name not in leading)])
+    others = [name for name in frame.columns if name not in (*leading, ROWS_SCORED.column)]
+    ordered: pd.DataFrame = frame.reindex(columns=[*leading, *others, ROWS_SCORED.column])
     return ordered
 
 
@@ -97,9 +101,16 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
                 **repeat_columns(found, case, by_figure),
                 VALIDITY.column: judgement.status,
                 PAIRED_VALIDITY.column: judgement.paired_status,
+                ROWS_SCORED.column: rows_scored(extra_info),
             }
         )
     return rows
+
+
+def rows_scored(extra_info: Mapping[str, Any]) -> str | None:
+    """Return how many rows of the dataset's a benchmark's quality is of, as text, where they are fewer; else None."""
+    scored, held = (finite_number(lookup(extra_info, path)) for path in ("quality.samples", "provenance.num_samples"))
+    return f"{scored:,.0f} of {held:,.0f}" if scored is not None and held is not None and scored < held else None
 
 
 def repeat_columns(

@@ -120,6 +120,8 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
         marks.append(row["validity"])
     if row["interval_assumed"] is True:
         marks.append("interval assumed")
+    if row["rows_scored"] is not None and not pd.isna(row["rows_scored"]):
+        marks.append(f"quality of {row['rows_scored']} rows")
     if dominated_by:
         marks.append(f"dominated by {dominated_by}")
     return ", ".join(marks)

@@ -189,8 +189,11 @@ INTERVAL_ASSUMED = Column(
     "whether the interval of a repeat rests on an assumed noise floor",
     is_number=False,
 )
+ROWS_SCORED = Column(
+    "rows_scored", "", None, "rows that were scored of those of the dataset, where they are fewer", is_number=False
+)
 LAUNCH_BOUND = Column("launch_bound_share", "", "lower", "1 - graph / eager, of the median latencies")
-DERIVED: tuple[Column, ...] = (*RATIOS, INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
+DERIVED: tuple[Column, ...] = (*RATIOS, INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, ROWS_SCORED, LAUNCH_BOUND)
 
 
 def derived_columns() -> set[str]:

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import summary_table, terminal_table, with_half_width
+from analysis.report.text_tables import row_marks, summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
 from tests.support.described import CATALOGUE, described, table
-from tests.support.saved_runs import benchmark, in_visits, with_floor
+from tests.support.saved_runs import benchmark, in_visits, measured, with_floor
 from tests.support.tiny import REPOSITORY
 
 
@@ -86,3 +86,16 @@ def test_a_figure_that_is_missing_has_no_interval_either():
     assert len(energies) == 4
     assert frame.loc["fp16-eager", energies].isna().all()
     assert frame.loc["fp16-eager", ["latency_repeat95_low_ms", "speedup_repeat95_low"]].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("scored", "held", "mark"), [(64, 1940, "quality of 64 of 1,940 rows"), (1940, 1940, ""), (None, 1940, "")]
+)
+def test_quality_of_fewer_rows_than_there_are_is_marked_in_every_table(scored, held, mark):
+    made = measured("fp32", "graph", 2.0)
+    made["extra_info"]["quality"]["samples"] = scored
+    made["extra_info"]["provenance"]["num_samples"] = held
+    frame = table([made], with_floor(0.01, "graph"))
+    assert row_marks(frame.iloc[0], None) == mark
+    for shown in (summary_table(frame, CATALOGUE, {}), terminal_table(frame, CATALOGUE, {})):
+        assert (mark in shown.to_string()) is True
