@@ -39,10 +39,15 @@ class Coverage:
         return self.held / self.pairs
 
 
-def coverage(sessions: Sequence[Run], floors: Callable[[Run, Run], Floors]) -> dict[tuple[str, str], Coverage]:
-    """Return the coverage of each execution's figures, over all pairs of sessions and all cases.
+def coverage(
+    sessions: Sequence[Run],
+    floors: Callable[[Run, Run], Floors],
+    group: Callable[[Case], str] = lambda case: case.execution,
+) -> dict[tuple[str, str], Coverage]:
+    """Return the coverage of each group's figures, over all pairs of sessions and all of its cases.
 
-    `floors` returns the floors that a pair is judged by; they should be of other sessions than these two.
+    `floors` returns the floors that a pair is judged by; they should be of other sessions than these two. `group` names
+    the group of a case: its execution.
     """
     held: dict[tuple[str, str], list[bool]] = {}
     widths: dict[tuple[str, str], list[tuple[Case, float]]] = {}
@@ -54,7 +59,7 @@ def coverage(sessions: Sequence[Run], floors: Callable[[Run, Run], Floors]) -> d
             for case, one in by_case.items():
                 centres.setdefault((figure, case), {})[number] = one.centre
                 if case in others[figure]:
-                    key = (case.execution, figure)
+                    key = (group(case), figure)
                     difference = abs(one.centre - others[figure][case].centre)
                     held.setdefault(key, []).append(difference <= one.half_width())
                     widths.setdefault(key, []).append((case, one.half_width()))

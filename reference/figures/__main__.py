@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, Callable[[], Figures]] = {
         variance.cold_board,
         *(coverage.coverage_of_measured, coverage.coverage_of_shipped, coverage.coverage_by_host),
         *(coverage.worst_by_shipped, coverage.coverage_of_compiled, coverage.the_same_again, coverage.fp32_again),
+        *(coverage.coverage_by_case, coverage.coverage_of_cpus, coverage.how_near),
         *(coverage.boards_of_one_name, coverage.coverage_in_short, coverage.coverage_in_words),
         coverage.eager_ratios,
         *(trained.trained, trained.trained_beside_seeded),

@@ -13,6 +13,7 @@ from reference.figures.pages import Figures
 from reference.figures.variance import session_spread
 from reference.runs import saved, values
 from reference.texts import COUNTS, Count, span
+from reference.variance.cases import longest_minutes, rows_by_case, rows_of_cpus
 from reference.variance.coverage import (
     Found,
     across_hosts,
@@ -78,6 +79,30 @@ def worst(figure: str) -> float:
     return min(found["graph", figure].share for found in by_shipped_floors().values())
 
 
+def coverage_by_case() -> Figures:
+    """What each case in a graph holds, on its worst host, and over hosts."""
+    return {"table": markdown_table(rows_by_case())}
+
+
+def coverage_of_cpus() -> Figures:
+    """What intervals hold that are assumed of a CPU."""
+    return {"table": markdown_table(rows_of_cpus())}
+
+
+def how_near() -> Figures:
+    """How near to each other in time the sessions are that this is made of."""
+    return {"minutes": longest_minutes()}
+
+
+def worst_case() -> dict[str, str]:
+    """Return what the latency of the case that is held least often is held in, in all and on its worst host."""
+    rows = rows_by_case()
+    latencies = rows[rows["figure"] == "latency"]
+    row = latencies.loc[latencies["worst host"].map(lambda text: float(text.split("%")[0])).idxmin()]
+    share = row["held"].rpartition("(")[2].rstrip(")")
+    return {"case": str(row["graph"]).upper(), "share": share, "worst": row["worst host"].split(" ")[0]}
+
+
 def coverage_of_compiled() -> Figures:
     """What the sessions of compiled forwards hold of each other."""
     sessions = saved(series.COMPILED_ELSEWHERE[0])
@@ -116,7 +141,8 @@ def coverage_in_short() -> Figures:
         **sessions_and_boards(),
         "measured": shares(by_measured_floors(), ".0%"),
         "shipped": shares(by_shipped_floors(), ".0%"),
-        "worst_latency": f"{worst('latency'):.0%}",
+        "worst_case": worst_case(),
+        "minutes": longest_minutes(),
     }
 
 
@@ -128,6 +154,8 @@ def coverage_in_words() -> Figures:
         "measured": shares(measured, ".1%"),
         "shipped": shares(by_shipped_floors(), ".1%"),
         **{figure: half_widths(measured, figure) for figure in ("latency", "energy")},
+        "worst_case": worst_case(),
+        "minutes": longest_minutes(),
     }
 
 

@@ -24,6 +24,7 @@ from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
 from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
 from analysis.uncertainty.variance import FIGURES
+from core.case import Case
 from core.tasks import tasks_of
 from reference.runs import saved
 from reference.series import AGAIN, DEFAULTS, HOSTS
@@ -48,8 +49,13 @@ def sessions_of_hosts() -> dict[str, tuple[Run, ...]]:
     return {host: saved(series) for host, series in DEFAULTS.items()}
 
 
+def of_execution(case: Case) -> str:
+    """Return the execution of a case."""
+    return case.execution
+
+
 @cache
-def by_measured_floors() -> Found:
+def by_measured_floors(group: Callable[[Case], str] = of_execution) -> Found:
     """Judge each pair by its host's other sessions and by other hosts with such a board."""
     runs = sessions_of_hosts()
     series = {host: series_of(sessions) for host, sessions in runs.items()}
@@ -57,7 +63,7 @@ def by_measured_floors() -> Found:
     def judged(host: str) -> Callable[[Run, Run], Floors]:
         return lambda *pair: without(pair, runs[host], [series[other] for other in others(host)])
 
-    return {host: coverage(sessions, judged(host)) for host, sessions in runs.items()}
+    return {host: coverage(sessions, judged(host), group) for host, sessions in runs.items()}
 
 
 @cache
