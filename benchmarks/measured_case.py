@@ -22,11 +22,11 @@ from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, is_out_of_memory, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Execution, Forward, reference
-from fixtures.executions.compilation import CompilationError
+from fixtures.executions.compilation import CompilationError, cache_folder
 from fixtures.executions.operators import output_layer_watch
 from fixtures.models.checkpoint import Checkpoint
 from fixtures.models.resident import Models, ResidentModel
-from fixtures.precisions import PRECISIONS, Precision, baseline
+from fixtures.precisions import PRECISIONS, Precision, PrecisionError, baseline
 from fixtures.settings import Settings
 from fixtures.tasks import Task
 from fixtures.workloads import WORKLOADS, Step, Workload
@@ -204,9 +204,17 @@ class MeasuredCase:
             self.peak_memory_bytes = Figure(None if peak is None else peak - self._others_bytes, reason=reason)
 
     def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return logits as the output layer gives them, where the model casts them to another dtype at the end."""
+        """Return logits as the output layer gives them, where the model casts them to another dtype at the end.
+
+        Raises `PrecisionError` where eager logits have another dtype: what is timed is then not this precision.
+        """
         if logits.dtype == self.precision.logits_dtype:
             return logits
         with output_layer_watch(self.model) as tensors:
-            self.eager(self.data.batches[0])
+            expected = self.eager(self.data.batches[0]).dtype
+        if logits.dtype != expected:
+            raise PrecisionError(
+                f"{self.case.id} gives logits of {logits.dtype} where an eager forward gives {expected}: what is timed "
+                f"was made for another precision. Delete {cache_folder()} and run again."
+            )
         return tensors[-1] if tensors else logits

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
+from core.case import case_of
 from core.files import write
 from reference import series
 from reference.commands import exit_code
-from reference.runs import saved
+from reference.runs import ran_other_code, saved
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 #: For each picture, the series that it is drawn from and the name that a report gives it.
@@ -33,7 +34,8 @@ def draw(folder: Path) -> list[Path]:
     for path in dict.fromkeys(path for path, _ in PICTURES.values()):
         first = saved(path)[0]
         with tempfile.TemporaryDirectory() as place:
-            write_report(Path(place), RunSummary(first.benchmarks, first.environment, {}))
+            own = [item for item in first.benchmarks if not ran_other_code(first, case_of(item).id)]
+            write_report(Path(place), RunSummary(own, first.environment, {}))
             for name, (of, report_name) in PICTURES.items():
                 if of == path:
                     drawn.append(write(folder / name, (Path(place) / report_name).read_bytes()))

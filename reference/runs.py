@@ -8,6 +8,7 @@ import statistics
 from functools import cache
 
 import pandas as pd
+from packaging.version import Version
 
 from analysis.report.table import tables
 from analysis.runs.saved import Run, of_bytes
@@ -15,6 +16,9 @@ from core.case import case_of
 from core.errors import InputError
 from core.metrics import lookup
 from reference.archives.reading import ARCHIVES, files
+
+#: The first PyTorch whose cache of compiled code knows what autocast casts to.
+KNOWS_AUTOCAST = Version("2.13")
 
 
 @cache
@@ -77,10 +81,10 @@ def phase_seconds(series: str, *phases: str) -> list[float]:
 def details(series: str, name: str, key: str) -> list[float]:
     """Return a figure of a benchmark by its dotted name in `extra_info`, in every run of a series.
 
-    One that a run lacks is NaN. Raises `InputError` where there is no such benchmark.
+    One that a run lacks, or has of other code, is NaN. Raises `InputError` where there is no such benchmark.
     """
     found = [
-        math.nan if (value := lookup(item["extra_info"], key)) is None else float(value)
+        math.nan if (value := lookup(item["extra_info"], key)) is None or ran_other_code(run, name) else float(value)
         for run in saved(series)
         for item in run.benchmarks
         if case_of(item).id == name
@@ -89,12 +93,26 @@ def details(series: str, name: str, key: str) -> list[float]:
 
 
 def values(series: str, name: str, column: str) -> list[float]:
-    """Return a figure of a benchmark in every session; one that a session lacks is NaN.
+    """Return a figure of a benchmark in every session; one that a session lacks, or has of other code, is NaN.
 
     Raises `InputError` where there is no such benchmark.
     """
-    frame = sessions(series)
-    return one_at_least([float(value) for value in frame.loc[frame["name"] == name, column]], series, name)
+    frame, runs = sessions(series), saved(series)
+    of_name = frame.loc[frame["name"] == name, ["run", column]].itertuples(index=False)
+    found = [math.nan if ran_other_code(runs[number], name) else float(value) for number, value in of_name]
+    return one_at_least(found, series, name)
+
+
+def ran_other_code(run: Run, name: str) -> bool:
+    """Tell whether a benchmark ran what had been compiled for another: BF16 autocast the code of FP16 autocast.
+
+    PyTorch's cache up to 2.12 does not tell them apart, and sessions that have both compiled FP16's first
+    (findings/autocast_cache.sh). The kernels that they name are FP16's.
+    """
+    if not name.startswith("mixed_bf16-compiled") or not str(run.environment.get("device")).startswith("cuda"):
+        return False
+    names = {case_of(item).id for item in run.benchmarks}
+    return name.replace("mixed_bf16", "mixed") in names and Version(str(run.environment["torch"])) < KNOWS_AUTOCAST
 
 
 def one_at_least(found: list[float], series: str, name: str) -> list[float]:

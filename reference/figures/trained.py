@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from core.errors import InputError
 from reference.figures.pages import Figures
-from reference.runs import mean, values
-from reference.series import SEEDED_COMPILED, TRAINED_BOARDS, TRAINED_COMPILED
+from reference.runs import mean, text, values
+from reference.series import SEEDED_COMPILED, TRAINED_BOARDS, TRAINED_COMPILED, TRAINED_REFUSED
 from reference.texts import COUNTS, PRECISIONS, grid, short, span
 
 TRAINED = tuple(f"{board}/trained" for board in TRAINED_BOARDS)
@@ -22,9 +24,9 @@ def trained() -> Figures:
             [
                 precision,
                 span(everywhere(TRAINED, graph, LATENCY), "{:.3f}"),
-                span(if_measured(TRAINED_COMPILED, compiled, LATENCY), "{:.3f}"),
+                span(if_measured(TRAINED_COMPILED, compiled, LATENCY) or printed(compiled, "median ms"), "{:.3f}"),
                 span(everywhere(TRAINED, graph, ENERGY), "{:.0f}"),
-                span(if_measured(TRAINED_COMPILED, compiled, ENERGY), "{:.0f}"),
+                span(if_measured(TRAINED_COMPILED, compiled, ENERGY) or printed(compiled, "energy mJ"), "{:.0f}"),
                 f"{mean(TRAINED[0], graph, 'perplexity'):.3f}",
                 *(["", "", ""] if precision == "fp32" else predictions(graph)),
             ]
@@ -58,7 +60,7 @@ def trained_beside_seeded() -> Figures:
             mean(one, f"{name}-{execution}", column) / mean(other, f"{name}-{execution}", column) - 1
             for one, other, execution in pairs
             for name in precisions
-            if if_measured(one, f"{name}-{execution}", column)
+            if if_measured(one, f"{name}-{execution}", column) and if_measured(other, f"{name}-{execution}", column)
         ]
 
     others = tuple(name for name in PRECISIONS if name not in ("fp32", "tf32"))
@@ -76,8 +78,21 @@ def everywhere(paths: tuple[str, ...], name: str, column: str) -> list[float]:
 
 
 def if_measured(path: str, name: str, column: str) -> list[float]:
-    """Return a figure of a benchmark in every session of a series, none where it has not the benchmark."""
+    """Return a figure of a benchmark in the sessions of a series that have it, none where it has not the benchmark."""
     try:
-        return values(path, name, column)
+        return [value for value in values(path, name, column) if not math.isnan(value)]
     except InputError:
         return []
+
+
+def printed(name: str, heading: str) -> list[float]:
+    """Return what refused sessions printed of INT8, which they did not refuse; none of others."""
+    if name != "int8-compiled":
+        return []
+    found = []
+    for path in TRAINED_REFUSED:
+        lines = text(path).splitlines()
+        head = next(line for line in lines if line.startswith("benchmark "))
+        row = next(line for line in lines if line.startswith(f"{name} "))
+        found.append(float(row[head.index(heading) :].split()[0]))
+    return found

@@ -190,3 +190,17 @@ def test_a_task_that_gives_a_plain_number_for_a_figure_is_told_so():
     with pytest.raises(DeclarationError, match=r"LanguageModelRecord\.perplexity is a float; expected a Figure"):
         require_fields(LanguageModelRecord, {"perplexity": 2.7, "targets": 3})
     require_fields(LanguageModelRecord, {"perplexity": Figure(2.7), "targets": 3})
+
+
+def test_columns_that_a_gpu_adds_to_the_output_layer_are_no_tokens(monkeypatch):
+    fp32, timed = two_models()
+    expected = answered(timed, timed, baseline=fp32)
+
+    def padded(layer: torch.nn.Linear, *_: object):
+        lowest = torch.finfo(torch.float32).min
+        return lambda features: torch.nn.functional.pad(layer(features), (0, 47), value=lowest)
+
+    monkeypatch.setattr("fixtures.tasks.language_modeling.scoring.faster_output_layer", padded)
+    found = answered(timed, timed, baseline=fp32)
+    assert found.against_fp32.kl_vs_fp32_nats.value == pytest.approx(expected.against_fp32.kl_vs_fp32_nats.value)
+    assert found.against_scored.kl_nats.value < 1e-9

@@ -102,6 +102,15 @@ def test_executions_that_are_no_reference_or_compute_something_else(run_suite, m
         assert part in words_of("execution")
 
 
+def test_an_execution_whose_logits_have_another_dtype_than_eager_ones(run_suite, monkeypatch):
+    register(monkeypatch, EXECUTIONS, module(INFERENCE, ("eager.run()", "eager.run().half()")).INFERENCE)
+    output = run_suite("--precisions=fp32", "--executions=inference").stdout.str()
+    sentence = (
+        "fp32-inference-b1x16 gives logits of torch.float16 where an eager forward gives torch.float32: what is timed"
+    )
+    assert sentence in output
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
