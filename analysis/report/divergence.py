@@ -12,6 +12,8 @@ from core.tasks import TaskWords
 
 #: All rows, scored in one batched eager pass; and the rows that went through the timed execution.
 SCORED, TIMED = "kl_vs_fp32_nats", "timed_kl_vs_fp32_nats"
+#: What each is of, as pictures say it.
+WHAT_OF = {SCORED: "as scored", TIMED: "as timed"}
 SCORED_AGREEMENT = "top1_agreement_vs_fp32"
 TIMED_AGREEMENT, TIMED_STRICT = "timed_top1_agreement_vs_fp32", "timed_top1_strict_vs_fp32"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from analysis.report.divergence import SCORED, divergence_column
+from analysis.report.divergence import SCORED, WHAT_OF, divergence_column
 from analysis.report.plots.bars import row_signs, sign_legend
 from analysis.report.plots.plot import OVERVIEW, Plot
 from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
@@ -36,6 +36,11 @@ class Panel(NamedTuple):
     is_log: bool = False
     #: Whether FP32 has no figure because it would be compared with itself.
     is_self_reference: bool = False
+
+    def of_what_was_timed(self, rows: pd.DataFrame) -> Panel:
+        """Return the panel of the rows that were timed, in runs that have their divergence, else of all as scored."""
+        column = divergence_column(rows)
+        return self._replace(column=column, heading=self.heading.format(what=WHAT_OF[column]))
 
     def draw(self, axes: Axes, rows: pd.DataFrame, catalogue: Catalogue) -> None:
         """Draw the figure of every row with its 95% interval, and the figure in digits at its right."""
@@ -71,13 +76,12 @@ class Panel(NamedTuple):
 
 
 REPEAT, THIS_TEXT = "of a repeat of this session", "of the figure on text like this"
-#: The divergence is that of what was timed, in runs that have it.
 PANELS = (
     Panel("speedup_vs_fp32", "Speed against FP32\n(more is better)", "{:.2f}x", "speed", REPEAT),
     Panel("energy_per_sample_mj", "Energy per sample, mJ\n(less is better)", "{:.1f}", "energy", REPEAT),
     Panel(
         SCORED,
-        "Divergence from FP32, nats\n(less is better)",
+        "Divergence from FP32,\n{what}, nats (less is better)",
         "{:.1e}",
         "divergence",
         THIS_TEXT,
@@ -98,7 +102,7 @@ def overview(run: RunSummary, title: str) -> Figure | None:
     if len(chosen) != 1 or run.frame["case"].map(lambda case: case.alternatives).nunique() > 1:
         return None
     rows = chosen[0].reset_index(drop=True)
-    shown = [panel._replace(column=divergence_column(rows)) if panel.column == SCORED else panel for panel in PANELS]
+    shown = [panel.of_what_was_timed(rows) if panel.column == SCORED else panel for panel in PANELS]
     panels = [panel for panel in shown if (rows[panel.column] > 0).any()]
     if len(panels) < 2:
         return None
