@@ -8,17 +8,14 @@ import statistics
 from functools import cache
 
 import pandas as pd
-from packaging.version import Version
 
 from analysis.report.table import tables
 from analysis.runs.saved import Run, of_bytes
+from analysis.runs.validity import other_code_reason
 from core.case import case_of
 from core.errors import InputError
 from core.metrics import lookup
 from reference.archives.reading import ARCHIVES, files
-
-#: The first PyTorch whose cache of compiled code knows what autocast casts to.
-KNOWS_AUTOCAST = Version("2.13")
 
 
 @cache
@@ -104,15 +101,9 @@ def values(series: str, name: str, column: str) -> list[float]:
 
 
 def ran_other_code(run: Run, name: str) -> bool:
-    """Tell whether a benchmark ran what had been compiled for another: BF16 autocast the code of FP16 autocast.
-
-    PyTorch's cache up to 2.12 does not tell them apart, and sessions that have both compiled FP16's first
-    (findings/autocast_cache.sh). The kernels that they name are FP16's.
-    """
-    if not name.startswith("mixed_bf16-compiled") or not str(run.environment.get("device")).startswith("cuda"):
-        return False
-    names = {case_of(item).id for item in run.benchmarks}
-    return name.replace("mixed_bf16", "mixed") in names and Version(str(run.environment["torch"])) < KNOWS_AUTOCAST
+    """Tell whether a benchmark ran what had been compiled for another, so that its figures are that other's."""
+    cases = {case_of(item).id for item in run.benchmarks}
+    return any(case_of(item).id == name and other_code_reason(item, cases) for item in run.benchmarks)
 
 
 def one_at_least(found: list[float], series: str, name: str) -> list[float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,17 +99,45 @@ def session_drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Dr
 def judgements(benchmarks: Iterable[Mapping[str, Any]]) -> list[Judgement]:
     """Return the judgement of each benchmark of one run, by its own record and by the visits of its execution."""
     own = list(benchmarks)
-    drifts = _drifts(own)
-    return [_judgement(item["extra_info"], drifts.get(case_of(item).execution)) for item in own]
+    drifts, cases = _drifts(own), {case_of(item).id for item in own}
+    return [
+        _judgement(item["extra_info"], drifts.get(case_of(item).execution), other_code_reason(item, cases))
+        for item in own
+    ]
 
 
-def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None) -> Judgement:
+def other_code_reason(benchmark: Mapping[str, Any], cases: Container[str]) -> str | None:
+    """Return why what was timed was not what a benchmark's name says, or None; `cases` are those of its run, by id.
+
+    Up to PyTorch 2.12 a GPU's BF16 autocast, compiled, ran what had been compiled for FP16 autocast where a run
+    measured both (findings/autocast_cache.sh). In runs that record the dtype of the timed logits it did not.
+    """
+    case, extra_info = case_of(benchmark), benchmark["extra_info"]
+    other, torch = case.partner(precision="mixed"), lookup(extra_info, "environment.torch")
+    is_of_gpu = str(extra_info.get("device")).startswith("cuda")
+    if case.precision != "mixed_bf16" or case.execution != "compiled" or not is_of_gpu or other.id not in cases:
+        return None
+    if isinstance(lookup(extra_info, "numerics.timed_logits_dtype"), str) or not isinstance(torch, str):
+        return None
+    return f"ran what PyTorch {torch} had compiled for {other.id}: measure it again" if before_2_13(torch) else None
+
+
+def before_2_13(torch: str) -> bool:
+    """Tell whether a version of PyTorch is older than the first whose cache knows what autocast casts to."""
+    numbers = [int(part) for part in re.findall(r"\d+", torch)[:2]]
+    return numbers < [2, 13]
+
+
+def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None, other_code: str | None) -> Judgement:
     status, stated = lookup(extra_info, "validity.status"), lookup(extra_info, "validity.reasons")
     reasons = [str(reason) for reason in stated] if isinstance(stated, list) else []
     status = status if isinstance(status, str) else None
     if finite_number(lookup(extra_info, "quality.nonfinite_logits")):
         status = "invalid"
         reasons.append(str(lookup(extra_info, "quality.reason")))
+    if other_code is not None:
+        status = "invalid"
+        reasons.append(other_code)
     if isinstance(extra_info.get("incomplete"), str):
         status = worse(status, "unknown")
         reasons.append(str(extra_info["incomplete"]))

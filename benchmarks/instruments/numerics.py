@@ -49,6 +49,8 @@ class NumericsRecord(Record):
     parameter_dtypes: Mapping[str, int]
     parameter_bytes: Mapping[str, int]
     logits_dtype: str
+    #: That of the timed execution: what was compiled for another precision may have another one.
+    timed_logits_dtype: str
     float32_matmul_precision: str
     cudnn_allow_tf32: bool
     attention_implementation: str
@@ -93,6 +95,7 @@ class Numerics(AfterVisits):
         return NumericsRecord(
             **observed,
             **stored_weights_read(case, after.loop),
+            timed_logits_dtype=str(after.loop.run_on(case.data.examples[-1]).dtype),
             difference_from_eager=difference,
             difference_tolerated=tolerated,
             same_bits_as_eager=difference == 0,

@@ -343,3 +343,29 @@ def test_runs_of_different_procedures_are_shown_and_not_judged(tmp_path):
     )
     (latency,) = [change for change in changes(old, old) if change.metric == "median_latency_ms"]
     assert latency.verdict == "same"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_other"),
+    [
+        ({}, True),
+        ({"torch": "2.13.0+cu130"}, False),
+        ({"torch": None}, False),
+        ({"device": "cpu"}, False),
+        ({"timed_logits_dtype": "torch.bfloat16"}, False),
+    ],
+)
+def test_compiled_bf16_autocast_of_an_older_run_is_invalid_where_it_ran_the_code_of_fp16(changes, is_other):
+    found = {"torch": "2.11.0+cu130", "device": "cuda:0", "timed_logits_dtype": None} | changes
+    rows = [timed(name, (5.0,) * 7, "compiled") for name in ("fp32", "mixed", "mixed_bf16")]
+    for row in rows:
+        row["extra_info"] |= {"device": found["device"], "environment": {"torch": found["torch"]}}
+        row["extra_info"]["numerics"] = {"timed_logits_dtype": found["timed_logits_dtype"]}
+    *others, judged = judgements(rows)
+    assert [one.status for one in others] == ["valid", "valid"]
+    assert judged.status == judged.paired_status == ("invalid" if is_other else "valid")
+    assert judged.reasons == (
+        ("ran what PyTorch 2.11.0+cu130 had compiled for mixed-compiled: measure it again",) if is_other else ()
+    )
+    (alone,) = judgements(rows[2:])  # nothing else was compiled under autocast
+    assert alone.status == "valid"
