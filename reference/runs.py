@@ -102,8 +102,7 @@ def values(series: str, name: str, column: str) -> list[float]:
 
 def ran_other_code(run: Run, name: str) -> bool:
     """Tell whether a benchmark ran what had been compiled for another, so that its figures are that other's."""
-    cases = {case_of(item).id for item in run.benchmarks}
-    return any(case_of(item).id == name and other_code_reason(item, cases) for item in run.benchmarks)
+    return any(case_of(item).id == name and other_code_reason(item) for item in run.benchmarks)
 
 
 def one_at_least(found: list[float], series: str, name: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,7 +32,6 @@ CONDITIONS_IF_KNOWN = {
     "persistence mode": "environment.persistence_mode",
     "error correction (ECC)": "environment.ecc",
     "the CPU": "environment.cpu_model",
-    "the key of the machine": "environment.machine_key",
     "the number of threads": "environment.torch_threads",
     "Python": "environment.python",
     "torchao": "environment.torchao",
@@ -42,6 +42,20 @@ CONDITIONS_IF_KNOWN = {
 STAND_IN = "provenance.stand_in"
 #: The key of `machine_info` with the command that a session was started with.
 COMMAND_KEY = "command_line"
+#: How options begin that decide where results are kept and what is shown, and which of them take no value.
+OF_PLACES = (
+    "--benchmark-",
+    "--results-dir",
+    "--color",
+    "--tb",
+    "--durations",
+    "--quiet",
+    "--verbose",
+    "-p",
+    "-q",
+    "-v",
+)
+FLAGS = ("--benchmark-autosave", "--benchmark-verbose", "--benchmark-quiet", "--quiet", "--verbose", "-q", "-v", "-vv")
 
 
 def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -79,11 +93,27 @@ def other_commands(environments: Iterable[tuple[str, Mapping[str, Any]]]) -> lis
     sides_by_command: dict[str, list[str]] = {}
     for side, environment in environments:
         if isinstance(command := environment.get(COMMAND_KEY), str):
-            sides_by_command.setdefault(command, []).append(side)
+            sides_by_command.setdefault(what_is_measured(command), []).append(side)
     if len(sides_by_command) < 2:
         return []
     commands = (f"`{command}` in {', '.join(distinct(sides))}" for command, sides in sides_by_command.items())
     return [f"the command differs: {'; '.join(commands)}."]
+
+
+def what_is_measured(command: str) -> str:
+    """Return a command without the options that say where results are kept and what is shown."""
+    try:
+        arguments = shlex.split(command)
+    except ValueError:  # no command of a shell
+        return command
+    kept, has_value = [], False
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        is_of_places = name.startswith(OF_PLACES)
+        if not is_of_places and not (has_value and not argument.startswith("-")):
+            kept.append(argument)
+        has_value = is_of_places and "=" not in argument and name not in FLAGS
+    return shlex.join(kept)
 
 
 def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:

@@ -14,23 +14,27 @@ from core.tasks import TaskWords
 SCORED, TIMED = "kl_vs_fp32_nats", "timed_kl_vs_fp32_nats"
 #: What each is of, as pictures say it.
 WHAT_OF = {SCORED: "as scored", TIMED: "as timed"}
-SCORED_AGREEMENT = "top1_agreement_vs_fp32"
+SCORED_AGREEMENT, SCORED_STRICT = "top1_agreement_vs_fp32", "top1_strict_vs_fp32"
 TIMED_AGREEMENT, TIMED_STRICT = "timed_top1_agreement_vs_fp32", "timed_top1_strict_vs_fp32"
 
 
 def divergence_column(frame: pd.DataFrame) -> str:
-    """Return the column with the divergence of what was timed, in runs that have it, else that of what was scored."""
-    return TIMED if frame[TIMED].notna().any() else SCORED
+    """Return the column with the divergence of what was timed, where every row has that, else that of what was scored.
+
+    Of workloads other than forwards nothing that was timed is compared with FP32.
+    """
+    has_it = frame[TIMED].notna()
+    return TIMED if has_it.any() and has_it[frame[SCORED].notna()].all() else SCORED
 
 
 def divergence_words(row: pd.Series[Any], low: float, high: float, words: TaskWords | None) -> str | None:
     """Return how far a row's answers are from FP32's; None on generated text or seeded weights, and where not known.
 
-    `low`, `high`: the ends of the interval of the timed rows' divergence. Runs before edition 3 have no timed rows'.
+    `low`, `high`: the ends of the interval of the timed rows' divergence. Earlier runs have no timed rows'.
     """
     kl, agreement, strict, what = row[TIMED], row[TIMED_AGREEMENT], row[TIMED_STRICT], "as timed, gives"
     if pd.isna(kl):
-        kl, agreement, strict, what, low = row[SCORED], row[SCORED_AGREEMENT], math.nan, "gives", math.nan
+        kl, agreement, strict, what, low = row[SCORED], row[SCORED_AGREEMENT], row[SCORED_STRICT], "gives", math.nan
     if row["stand_in"] or row["quality_meaningful"] in (False, 0) or pd.isna(kl) or pd.isna(agreement):
         return None
     answer = "answer" if words is None else words.answer

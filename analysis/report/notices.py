@@ -26,8 +26,14 @@ def stand_in_notice(stand_ins: Collection[str]) -> str:
     )
 
 
-def repeat_promise(measured: int, of: int) -> str:
-    """Return what the intervals of a repeat are worth where so many of a run's benchmarks have measured valid ones."""
+def repeat_promise(measured: int, intervals: int, of: int) -> str:
+    """Return what the intervals of a repeat are worth.
+
+    So many of a run's benchmarks have an interval, and of so many of these it was measured and the figure is not
+    invalid.
+    """
+    if not intervals:
+        return "was not made: there is no noise floor of this machine, and too few visits"
     if not measured:
         return "is assumed, or of a figure that is invalid: how often it holds that of another session nobody knows"
     others = "" if measured == of else "; where it is assumed, or the figure invalid, nobody knows how often"

@@ -185,8 +185,9 @@ class RunSummary:
     @property
     def repeat_promise(self) -> str:
         """What the run's intervals of a repeat are worth."""
-        assumed, invalid = self.frame[INTERVAL_ASSUMED.column].eq(True), self.frame[VALIDITY.column].eq("invalid")
-        return repeat_promise(int((~assumed & ~invalid).sum()), len(self.frame))
+        assumed, invalid = self.frame[INTERVAL_ASSUMED.column], self.frame[VALIDITY.column].eq("invalid")
+        measured = assumed.eq(False) & ~invalid
+        return repeat_promise(int(measured.sum()), int(assumed.notna().sum()), len(self.frame))
 
     @property
     def floor(self) -> str:

@@ -22,8 +22,8 @@ WORDS = {
     "its quality is no worse than FP32's.",
     "invalid, unknown": "Something disturbed the measurement, or it could not be seen whether something did; the "
     "caveats say what.",
-    "as timed, as scored": "How far answers are from FP32's: of the rows that went through the execution that is timed, or "
-    "of all rows in one untimed pass that every execution shares.",
+    "as timed, as scored": "How far answers are from FP32's: of the rows that went through the timed execution, or of "
+    "all rows in one untimed pass that every execution shares.",
     "quality of 64 of 1,940 rows": "Perplexity, and what stands beside it, are of the first rows of the dataset alone; "
     "--quality-samples all scores every one.",
     "interval assumed": "How much sessions on this machine differ was not measured, so a wide interval was assumed.",

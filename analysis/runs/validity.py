@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ DRIFT_CONFIDENCE = 0.90
 #: Visits of one case that scatter by more say that something besides the case decided how long it took. In a graph on a
 #: GPU they scatter by 0.3%, on two quiet cores of a CPU by 5% or more.
 LARGEST_SCATTER = 0.05
+#: Names of NVIDIA's kernels that multiply in a format: CUTLASS's and older ones say it, nvjet's have a letter for each
+#: operand (t: BF16, h: FP16, s: FP32).
+BF16_KERNELS, FP16_KERNELS = re.compile(r"bf16|bfloat|_tst_|_ttt_"), re.compile(r"fp?16|_hsh_|_hhh_|h16816|half")
 
 
 @dataclass(frozen=True)
@@ -99,33 +102,31 @@ def session_drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Dr
 def judgements(benchmarks: Iterable[Mapping[str, Any]]) -> list[Judgement]:
     """Return the judgement of each benchmark of one run, by its own record and by the visits of its execution."""
     own = list(benchmarks)
-    drifts, cases = _drifts(own), {case_of(item).id for item in own}
+    drifts = _drifts(own)
     return [
-        _judgement(item["extra_info"], drifts.get(case_of(item).execution), other_code_reason(item, cases))
-        for item in own
+        _judgement(item["extra_info"], drifts.get(case_of(item).execution), other_code_reason(item)) for item in own
     ]
 
 
-def other_code_reason(benchmark: Mapping[str, Any], cases: Container[str]) -> str | None:
-    """Return why what was timed was not what a benchmark's name says, or None; `cases` are those of its run, by id.
+def other_code_reason(benchmark: Mapping[str, Any]) -> str | None:
+    """Return why what was timed was not what a benchmark's name says, or None.
 
-    Up to PyTorch 2.12 a GPU's BF16 autocast, compiled, ran what had been compiled for FP16 autocast where a run
-    measured both (findings/autocast_cache.sh). In runs that record the dtype of the timed logits it did not.
+    Up to PyTorch 2.12 what had been compiled under autocast to one dtype ran under autocast to another
+    (findings/autocast_cache.sh): the kernels of its products are then the other's. Runs that record the dtype of the
+    timed logits were not so.
     """
-    case, extra_info = case_of(benchmark), benchmark["extra_info"]
-    other, torch = case.partner(precision="mixed"), lookup(extra_info, "environment.torch")
-    is_of_gpu = str(extra_info.get("device")).startswith("cuda")
-    if case.precision != "mixed_bf16" or case.execution != "compiled" or not is_of_gpu or other.id not in cases:
+    precision, extra_info = case_of(benchmark).precision, benchmark["extra_info"]
+    was_compiled = finite_number(lookup(extra_info, "seconds.compilation")) is not None
+    kernels = lookup(extra_info, "numerics.products")
+    if precision not in ("mixed", "mixed_bf16") or not was_compiled or not isinstance(kernels, Mapping):
         return None
-    if isinstance(lookup(extra_info, "numerics.timed_logits_dtype"), str) or not isinstance(torch, str):
+    if isinstance(lookup(extra_info, "numerics.timed_logits_dtype"), str):
         return None
-    return f"ran what PyTorch {torch} had compiled for {other.id}: measure it again" if before_2_13(torch) else None
-
-
-def before_2_13(torch: str) -> bool:
-    """Tell whether a version of PyTorch is older than the first whose cache knows what autocast casts to."""
-    numbers = [int(part) for part in re.findall(r"\d+", torch)[:2]]
-    return numbers < [2, 13]
+    of_bf16 = any(BF16_KERNELS.search(str(name)) for name in kernels)
+    of_fp16 = any(FP16_KERNELS.search(str(name)) and not BF16_KERNELS.search(str(name)) for name in kernels)
+    if (of_bf16 and precision == "mixed") or (of_fp16 and not of_bf16 and precision == "mixed_bf16"):
+        return f"ran what had been compiled for {'BF16' if of_bf16 else 'FP16'} autocast: measure it again"
+    return None
 
 
 def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None, other_code: str | None) -> Judgement:
@@ -162,7 +163,10 @@ def scatter_reason(extra_info: Mapping[str, Any]) -> str | None:
     scatter = statistics.stdev(map(math.log, medians))
     if not scatter > LARGEST_SCATTER:
         return None
-    return f"{len(medians)} visits scatter by {scatter:.0%} (expected within {LARGEST_SCATTER:.0%}): quiet the machine"
+    return (
+        f"{len(medians)} visits scatter by {scatter:.1%} (expected within {LARGEST_SCATTER:.0%}): quiet the machine, "
+        "or quote a graph's figures"
+    )
 
 
 def worse(status: str | None, other: str) -> str | None:

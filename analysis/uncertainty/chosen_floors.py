@@ -30,8 +30,8 @@ SHIPPED = Path(__file__).parent / "shipped"
 #: The key of `machine_info` with the floors of a run.
 FLOORS_KEY = "noise_floor"
 #: Half-width of the interval of a repeat where nothing was measured, relative, of what a CPU computes or keeps waiting.
-#: It holds 94 and 100% of the latencies of two machines with two cores, and 96% of eager ones of seven GPUs, 88% on the
-#: worst (docs/coverage.md).
+#: Chosen so that it holds 94 and 100% of the latencies of two machines with two cores (docs/coverage.md). Of eager ones
+#: of seven GPUs, which have floors of their own, it would hold 96%, 88% on the worst.
 ASSUMED_REL = 0.4
 
 

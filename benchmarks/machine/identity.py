@@ -18,6 +18,8 @@ NUMBERS = (
 #: Of this program alone: another program's hash of the same number is another one. As machine-id(5) asks for.
 SALT = b"gpt2-precision-benchmark: noise floors"
 DIGITS = 16
+#: What an image holds in place of the installation's number until it is started for the first time (machine-id(5)).
+UNINITIALIZED = "uninitialized"
 
 
 @cache
@@ -32,6 +34,6 @@ def machine_key(cpu_model: str | None, numbers: Iterable[Path] = NUMBERS) -> str
             number = path.read_text(encoding="utf-8").strip().lower()
         except (OSError, UnicodeDecodeError):
             continue
-        if number.strip("0-"):
+        if number.strip("0-") and number != UNINITIALIZED:
             return hmac.new(SALT, f"{number}\n{cpu_model}".encode(), hashlib.sha256).hexdigest()[:DIGITS]
     return None

@@ -111,9 +111,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 
 def command_line(config: pytest.Config) -> str:
-    """Return the command that pytest was started with, the options that the environment adds among them."""
+    """Return the command that pytest was started with, the options that the environment adds before those given."""
     added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return shlex.join(["pytest", *map(str, config.invocation_params.args), *added])
+    return shlex.join(["pytest", *added, *map(str, config.invocation_params.args)])
 
 
 def pytest_configure(config: pytest.Config) -> None:

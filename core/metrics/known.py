@@ -26,6 +26,7 @@ READ_BY_NAME: Mapping[str, bool] = {
     "quality_reason": False,
     "kl_vs_fp32_nats": True,
     "top1_agreement_vs_fp32": True,
+    "top1_strict_vs_fp32": True,
     "timed_kl_vs_fp32_nats": True,
     "timed_top1_agreement_vs_fp32": True,
     "timed_top1_strict_vs_fp32": True,

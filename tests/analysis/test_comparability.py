@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.comparison.comparability import other_commands
+from analysis.comparison.comparability import other_commands, what_is_measured
 
 
 def test_commands_that_differ_are_given():
@@ -10,4 +10,12 @@ def test_commands_that_differ_are_given():
     assert other_commands(started) == [
         "the command differs: `pytest benchmarks` in a; `pytest benchmarks --rounds=9` in b."
     ]
+    places = "pytest benchmarks --results-dir=/a --benchmark-storage /b --benchmark-autosave -vv -p no:randomly"
+    assert other_commands([*started[:1], ("d", {"command_line": places})]) == []
     assert other_commands([*started[:1], ("c", {"command_line": "pytest benchmarks"}), ("older", {})]) == []
+
+
+def test_options_that_follow_a_place_are_kept():
+    command = "pytest --benchmark-autosave benchmarks --results-dir /a --visits 3 'a b'"
+    assert what_is_measured(command) == "pytest benchmarks --visits 3 'a b'"
+    assert what_is_measured("pytest 'unfinished") == "pytest 'unfinished"

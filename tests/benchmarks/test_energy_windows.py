@@ -163,6 +163,6 @@ def test_too_few_rounds_are_no_energy(monkeypatch):
 def test_rounds_that_never_come_are_not_waited_for(monkeypatch):
     rounds = Rounds([], 0)
     rounds.are_over = True
-    with pytest.raises(MeterError, match="no two rounds ended beside the meter") as caught:
+    with pytest.raises(MeterError, match="no three rounds ended beside the meter") as caught:
         wait_for_a_round(rounds, 0.0, 600.0)
     assert caught.value.code == "NO_ROUNDS"

@@ -33,11 +33,18 @@ def test_a_machine_has_the_same_key_and_another_one_another(numbers):
 def test_the_best_number_that_can_be_read_is_taken_and_the_start_of_the_machine_where_there_is_no_other(numbers):
     board, installation, start = numbers
     keys = []
-    for path, content in ((start, "1-2"), (installation, "3-4"), (board, "0000-00"), (board, "5-6")):
+    for path, content in (
+        (start, "1-2"),
+        (installation, "uninitialized"),
+        (installation, "3-4"),
+        (board, "0000-00"),
+        (board, "5-6"),
+    ):
         path.write_text(content)
         machine_key.cache_clear()
         keys.append(machine_key("Xeon", numbers))
-    assert keys[1] == keys[2]  # a board without a number has zeros
+    assert keys[0] == keys[1]  # an image that was never started
+    assert keys[2] == keys[3]  # a board without a number has zeros
     assert len(set(keys)) == 3
     machine_key.cache_clear()
     assert machine_key("Xeon", ()) is None

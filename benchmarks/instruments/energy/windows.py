@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
+from itertools import pairwise
 
 from benchmarks.loop import Rounds
 from benchmarks.measured_case import MeasuredCase
@@ -29,21 +31,21 @@ def window_of_rounds(case: MeasuredCase, meter: Meter, rounds: Rounds, window_s:
     round_s = wait_for_a_round(rounds, meter.tick_period_s or 0.0, policy.patience_s)
     # The system's: pytest-randomly sets Python's own to the same beginning before each test, which is a visit.
     time.sleep(random.SystemRandom().uniform(0.0, round_s))
-    # One more than is needed: the first rounds, which tell how long one takes, may be slower than the others.
+    # Two more than are needed: the first rounds, which tell how long one takes, may be faster than the others.
     of_a_visit = case.rounds_a_visit if case.settings.device.type == "cpu" else 0
-    return max(policy.fewest_rounds + 1, of_a_visit, math.ceil(window_s / round_s)) * round_s
+    return max(policy.fewest_rounds + 2, of_a_visit, math.ceil(window_s / round_s)) * round_s
 
 
 def wait_for_a_round(rounds: Rounds, lag_s: float, patience_s: float) -> float:
-    """Wait until two rounds have ended and `lag_s` is over; return the mean seconds from one beginning to the next.
+    """Wait until three rounds have ended and `lag_s` is over; return the median seconds from one beginning to the next.
 
     Raises `MeterError` where none end.
     """
     begun_s = time.perf_counter()
     time.sleep(lag_s)
-    while len(rounds.start_s) < 2:
+    while len(rounds.start_s) < 3:
         if rounds.are_over or time.perf_counter() > begun_s + patience_s:
-            raise MeterError("NO_ROUNDS", "no two rounds ended beside the meter")
+            raise MeterError("NO_ROUNDS", "no three rounds ended beside the meter")
         time.sleep(LOOK_S)
-    count = len(rounds.start_s)
-    return (rounds.start_s[count - 1] - rounds.start_s[0]) / (count - 1)
+    starts_s = list(rounds.start_s)  # which grow
+    return statistics.median(after - before for before, after in pairwise(starts_s))

@@ -68,9 +68,8 @@ class Quality(AfterVisits):
             if once not in self._extras:
                 self._extras[once] = scoring.extras(case.model, case.settings, case.dataset)
             figures = self._scored[key]
-            own, fp32 = as_scored(case, case.precision), as_scored(case, baseline())
             no_logits_reason = missing_reason(figures, case.task.words.headline)
-            timed = timed_answers(case, after, own, None if case.precision.is_baseline else fp32, no_logits_reason)
+            timed = timed_answers(case, after, partial(models_to_compare, case), no_logits_reason)
             require_same_predictions(timed.against_scored, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
         own_tokens = case.dataset.has_tokens_of(case.checkpoint.config, case.checkpoint.name)
@@ -156,6 +155,12 @@ def scored_rows(case: MeasuredCase) -> ScoredRows:
         None if text_bytes is None else text_bytes[rows, : data.sequence_length],
         dataset.text_bytes_reason,
     )
+
+
+def models_to_compare(case: MeasuredCase) -> list[Scored]:
+    """Return the case's own model as it is scored, and FP32's behind it where that is another."""
+    own = as_scored(case, case.precision)
+    return [own] if case.precision.is_baseline else [own, as_scored(case, baseline())]
 
 
 def as_scored(case: MeasuredCase, precision: Precision) -> Scored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ ROWS = {"cuda": 128, "cpu": 16}
 TOLERATED_NATS = 1e-6
 #: The timed and the scored forward may differ by as much as the precision itself makes a difference, times this.
 TOLERATED_SHARE = 3
-#: Of a trained model's targets a few hang on a hair: of SmolLM2-135M's 195,000 in FP16 the largest divergence is 7.8
+#: Of a trained model's targets a few change completely by rounding alone: of SmolLM2-135M's 195,000 in FP16 the largest divergence is 7.8
 #: nats, half of the sum of all, where the median is 1.5e-5 (H200). One of those among 13,000 would decide their mean.
 #: Means that must agree leave out the targets of the largest divergence, one in this many.
 LEFT_OUT_ONE_IN = 1000
@@ -38,22 +39,22 @@ class TimedAnswers(NamedTuple):
 
 
 def timed_answers(
-    case: MeasuredCase, after: AfterLastVisit, own: Scored, baseline: Scored | None, no_logits_reason: str | None
+    case: MeasuredCase, after: AfterLastVisit, models: Callable[[], list[Scored]], no_logits_reason: str | None
 ) -> TimedAnswers:
     """Run the first rows through the timed execution and compare its predictions with the scorer's, and with FP32's.
 
-    `own` is the model as it is scored; `baseline` FP32's, None where it is the same model. Called in the precision's
-    context.
+    `models` returns the case's own model as it is scored, and behind it FP32's where that is another; it is called
+    where something is compared. Called in the precision's context.
     """
     reason = no_logits_reason or other_work_reason(case)
     if reason is not None:
         return without_answers(reason)
     device, batch_size = case.settings.device, case.case.batch_size
     batches = case.data.batches[: max(1, ROWS[device.type] // batch_size)]
-    models = [own] if baseline is None else [own, baseline]
+    compared = models()
     from_timed, from_fp32, scored_from_fp32 = Predictions(device), Predictions(device), Predictions(device)
     differences, samples = [torch.zeros(0, device=device)], [torch.zeros(0, dtype=torch.int64)]
-    for part in case.task.scoring.timed(after.loop.run_on, models, case.data, batches):
+    for part in case.task.scoring.timed(after.loop.run_on, compared, case.data, batches):
         scored, expected = part.scored[0], part.scored[-1]
         from_timed.add(scored, part.timed)
         from_fp32.add(part.timed, expected)
@@ -74,7 +75,7 @@ def timed_answers(
         kl_trimmed_nats=trimmed_mean(from_timed.kl_nats),
         tolerated_nats=tolerated,
     )
-    if baseline is None:
+    if len(compared) == 1:
         return TimedAnswers(against_scored, no_difference(IS_BASELINE, rows, len(losses)))
     return TimedAnswers(against_scored, against_fp32(from_fp32, torch.cat(samples), rows))
 
