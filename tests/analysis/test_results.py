@@ -99,3 +99,24 @@ def test_quality_of_fewer_rows_than_there_are_is_marked_in_every_table(scored, h
     assert row_marks(frame.iloc[0], None) == mark
     for shown in (summary_table(frame, CATALOGUE, {}), terminal_table(frame, CATALOGUE, {})):
         assert (mark in shown.to_string()) is True
+
+
+@pytest.mark.parametrize(
+    ("visits", "environment", "promise"),
+    [
+        (
+            5,
+            with_floor(0.01, "graph"),
+            "holds the figure of another session on this machine 19 times in 20 (checked on",
+        ),
+        (5, {}, "is assumed, or of a figure that is invalid: how often it holds that of another session nobody knows"),
+        (1, {}, "was not made: there is no noise floor of this machine, and too few visits"),
+    ],
+)
+def test_only_an_interval_that_was_measured_promises_anything(visits, environment, promise):
+    made = measured("fp32", "graph", 2.0)
+    made["extra_info"]["visits"] = made["extra_info"]["visits"][:visits]
+    run = RunSummary([made], described(environment), {})
+    (said,) = [line for line in run.conditions if line.startswith("an interval of a repeat ")]
+    assert said.startswith(f"an interval of a repeat {promise}")
+    assert ("19 times in 20" in summary(run)) is promise.startswith("holds")

@@ -23,9 +23,9 @@ ROWS = {"cuda": 128, "cpu": 16}
 TOLERATED_NATS = 1e-6
 #: The timed and the scored forward may differ by as much as the precision itself makes a difference, times this.
 TOLERATED_SHARE = 3
-#: Of a trained model's targets a few change completely by rounding alone: of SmolLM2-135M's 195,000 in FP16 the largest divergence is 7.8
-#: nats, half of the sum of all, where the median is 1.5e-5 (H200). One of those among 13,000 would decide their mean.
-#: Means that must agree leave out the targets of the largest divergence, one in this many.
+#: Of a trained model's targets a few change completely by rounding alone: of SmolLM2-135M's 195,000 in FP16 the largest
+#: divergence is 7.8 nats, half of the sum of all, where the median is 1.5e-5 (H200). One of those among 13,000 would
+#: decide their mean. Means that must agree leave out the targets of the largest divergence, one in this many.
 LEFT_OUT_ONE_IN = 1000
 
 IS_BASELINE = "this is what the others are compared with"
