@@ -120,7 +120,7 @@ def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:
     """Tell whether benchmarks, by their `extra_info`, are of the same rows of text in several tokenizers' tokens."""
     listed = list(benchmarks)
     rows, tokenizers = (
-        {lookup(one, f"provenance.{key}") for one in listed} for key in ("rows_sha256", "tokenizer_sha256")
+        {text_at(one, f"provenance.{key}") for one in listed} for key in ("rows_sha256", "tokenizer_sha256")
     )
     return len(rows) == 1 and len(tokenizers) > 1 and None not in rows | tokenizers
 
@@ -128,7 +128,13 @@ def same_rows(benchmarks: Iterable[dict[str, Any]]) -> bool:
 def have_other_texts(benchmarks: Iterable[dict[str, Any]]) -> bool:
     """Tell whether benchmarks, by their `extra_info`, are of different texts, and not of one in other tokens."""
     listed = list(benchmarks)
-    return len({lookup(one, CONDITIONS[TEXT]) for one in listed} - {None}) > 1 and not same_rows(listed)
+    return len({text_at(one, CONDITIONS[TEXT]) for one in listed} - {None}) > 1 and not same_rows(listed)
+
+
+def text_at(extra_info: dict[str, Any], path: str) -> str | None:
+    """Return the text that a benchmark has there, or None: a run that was edited may hold anything."""
+    value = lookup(extra_info, path)
+    return value if isinstance(value, str) else None
 
 
 def distinct(names: Iterable[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.comparison.comparability import other_commands, what_is_measured
+import pytest
+
+from analysis.comparison.comparability import have_other_texts, other_commands, same_rows, what_is_measured
 
 
 def test_commands_that_differ_are_given():
@@ -19,3 +21,12 @@ def test_options_that_follow_a_place_are_kept():
     command = "pytest --benchmark-autosave benchmarks --results-dir /a --visits 3 'a b'"
     assert what_is_measured(command) == "pytest benchmarks --visits 3 'a b'"
     assert what_is_measured("pytest 'unfinished") == "pytest 'unfinished"
+
+
+@pytest.mark.parametrize("odd", [[], {}, 3, None])
+def test_a_digest_that_is_no_text_is_none(odd):
+    found = [{"provenance": {"dataset_sha256": digest}} for digest in ("a", odd, "b")]
+    assert have_other_texts(found)
+    assert not have_other_texts(found[:2])
+    rows = [{"provenance": {"rows_sha256": odd, "tokenizer_sha256": digest}} for digest in ("a", "b")]
+    assert not same_rows(rows)

@@ -226,10 +226,10 @@ for arguments in {unknown}:
     assert not (tmp_path / "out").exists()
 
 
-def size_of(file: Path) -> int:
-    """The bytes of a file that is being downloaded; 0 when it has just been finished, and so renamed."""
+def downloaded(cache: Path) -> int:
+    """The bytes of what is being downloaded; 0 when it has just been finished and renamed, or a folder has just gone."""
     try:
-        return file.stat().st_size
+        return sum(file.stat().st_size for file in cache.rglob("*.incomplete"))
     except FileNotFoundError:
         return 0
 
@@ -243,7 +243,7 @@ def test_a_hub_that_dies_in_mid_download_is_one_sentence(python, tmp_path, tiny_
     with ThreadPoolExecutor() as pool, served("--weights", str(weights)) as endpoint:
         running = pool.submit(python, endpoint, *suite, f"--dataset-dir={tiny_dataset}")
         cache = tmp_path / "cache"
-        while not running.done() and sum(map(size_of, cache.rglob("*.incomplete"))) < 1e6:
+        while not running.done() and downloaded(cache) < 1e6:
             time.sleep(0.01)
     done = running.result()
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
