@@ -227,7 +227,7 @@ for arguments in {unknown}:
 
 
 def downloaded(cache: Path) -> int:
-    """The bytes of what is being downloaded; 0 when it has just been finished and renamed, or a folder has just gone."""
+    """The bytes of what is being downloaded; 0 when it has just been renamed, or its folder has just gone."""
     try:
         return sum(file.stat().st_size for file in cache.rglob("*.incomplete"))
     except FileNotFoundError:
