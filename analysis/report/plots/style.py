@@ -35,6 +35,8 @@ LEGEND_COLUMNS, LEGEND_LINE_IN = 5, 0.2
 EDGE_IN = 0.06
 FOOT_CHARACTERS = 130
 WARNING_COLOUR = "#B00020"
+#: Bold letters of 8 points that fit beside each other.
+NOTICE_CHARACTERS = 97
 
 
 def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[str] = ()) -> tuple[Figure, float]:
@@ -49,9 +51,9 @@ def new_figure(run: RunSummary, title: str, height_in: float, notes: Sequence[st
     figure = Figure(figsize=(WIDTH_IN, total_in), facecolor="white")
     figure.text(0.02, 1 - 0.1 / total_in, title, size=12, weight="bold", va="top")
     if run.stand_in:
-        figure.text(
-            0.02, 1 - 0.34 / total_in, run.stand_in_notice, size=8, weight="bold", va="top", color=WARNING_COLOUR
-        )
+        notice = run.stand_in_notice
+        size = 8 * min(1.0, NOTICE_CHARACTERS / len(notice))  # the longest would be cut off at the right
+        figure.text(0.02, 1 - 0.34 / total_in, notice, size=size, weight="bold", va="top", color=WARNING_COLOUR)
     look: dict[str, Any] = {"size": 6.5, "va": "bottom", "color": "#333"}
     figure.text(0.02, EDGE_IN / total_in, "\n".join(wrapped(run.conditions)), **look)
     figure.text(0.02, (conditions_in + EDGE_IN) / total_in, "\n".join(noted), **look)
