@@ -37,11 +37,11 @@ DECODE_64 = "h100_73b05a80/decode_64"
 DECODE_COMPILED = "h100_477875cb/decode_compiled"
 SWEEP_LENGTHS = "h100_477875cb/sweep_lengths"
 
-#: A trained SmolLM2-135M and its twin with seeded weights, board by board, in graphs and compiled.
+#: A trained SmolLM2-135M and its twin with seeded weights, board by board in graphs; compiled, on two boards of one
+#: host at the same time; and compiled on one board, where what follows changed a limit and the code of BF16 autocast.
 TRAINED_BOARDS = ("h200_f11f7369", "h200_dba284af", "h200_c69f2121")
-TRAINED_COMPILED, SEEDED_COMPILED = "h200_07ee66d0/trained_compiled", "h200_07ee66d0/seeded_compiled"
-#: What sessions of the trained model, compiled, printed that refused one precision and so were not kept.
-TRAINED_REFUSED = ("h200_9006476a/trained_compiled.txt", "h200_4f60bdab/trained_compiled.txt")
+TRAINED_COMPILED, SEEDED_COMPILED = "h200_f0568750/trained_compiled", "h200_8bd91d53/seeded_compiled"
+COMPILED_PAIR = ("h200_07ee66d0/trained_compiled", "h200_07ee66d0/seeded_compiled")
 
 #: Where other tools were run between sessions of this suite; and what they print without an energy meter.
 SIDE_BY_SIDE = "h100_7cf43176"

@@ -6,8 +6,8 @@ import math
 
 from core.errors import InputError
 from reference.figures.pages import Figures
-from reference.runs import mean, text, values
-from reference.series import SEEDED_COMPILED, TRAINED_BOARDS, TRAINED_COMPILED, TRAINED_REFUSED
+from reference.runs import mean, values
+from reference.series import COMPILED_PAIR, TRAINED_BOARDS, TRAINED_COMPILED
 from reference.texts import COUNTS, PRECISIONS, grid, short, span
 
 TRAINED = tuple(f"{board}/trained" for board in TRAINED_BOARDS)
@@ -24,9 +24,9 @@ def trained() -> Figures:
             [
                 precision,
                 span(everywhere(TRAINED, graph, LATENCY), "{:.3f}"),
-                span(if_measured(TRAINED_COMPILED, compiled, LATENCY) or printed(compiled, "median ms"), "{:.3f}"),
+                span(values(TRAINED_COMPILED, compiled, LATENCY), "{:.3f}"),
                 span(everywhere(TRAINED, graph, ENERGY), "{:.0f}"),
-                span(if_measured(TRAINED_COMPILED, compiled, ENERGY) or printed(compiled, "energy mJ"), "{:.0f}"),
+                span(values(TRAINED_COMPILED, compiled, ENERGY), "{:.0f}"),
                 f"{mean(TRAINED[0], graph, 'perplexity'):.3f}",
                 *(["", "", ""] if precision == "fp32" else predictions(graph)),
             ]
@@ -53,7 +53,7 @@ def predictions(name: str) -> list[str]:
 def trained_beside_seeded() -> Figures:
     """How far speed and energy of the trained model are from its twin's on the same board."""
     pairs = [(one, other, "graph") for one, other in zip(TRAINED, SEEDED, strict=True)]
-    pairs.append((TRAINED_COMPILED, SEEDED_COMPILED, "compiled"))
+    pairs.append((*COMPILED_PAIR, "compiled"))
 
     def changes(column: str, precisions: tuple[str, ...]) -> list[float]:
         return [
@@ -83,16 +83,3 @@ def if_measured(path: str, name: str, column: str) -> list[float]:
         return [value for value in values(path, name, column) if not math.isnan(value)]
     except InputError:
         return []
-
-
-def printed(name: str, heading: str) -> list[float]:
-    """Return what refused sessions printed of INT8, which they did not refuse; none of others."""
-    if name != "int8-compiled":
-        return []
-    found = []
-    for path in TRAINED_REFUSED:
-        lines = text(path).splitlines()
-        head = next(line for line in lines if line.startswith("benchmark "))
-        row = next(line for line in lines if line.startswith(f"{name} "))
-        found.append(float(row[head.index(heading) :].split()[0]))
-    return found

@@ -214,8 +214,8 @@ def test_the_committed_archives_are_those_listed_and_hold_every_run():
         f"{host}{reading.SUFFIX}" for host in hosts()
     }
     every = [name for host in hosts() for name in files(host)]
-    assert sum(name.endswith(".json") for name in every) == 130
-    assert sum(name.endswith(".npz") for name in every) == 82
+    assert sum(name.endswith(".json") for name in every) == 133
+    assert sum(name.endswith(".npz") for name in every) == 85
 
 
 def test_the_commands_pack_and_unpack(folder, tmp_path):

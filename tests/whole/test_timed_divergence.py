@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 import transformers
@@ -11,6 +13,12 @@ from tests.support.tiny import LENGTHS, tiny_tensors
 
 EXECUTIONS = ("eager", "compiled")
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiler() -> None:
+    """Import the compiler before pytester comes, which forgets what a test imported; PyTorch cannot import it twice."""
+    importlib.import_module("torch._inductor.compile_fx")
 
 
 def predictions(folder, dtype: torch.dtype, device: str, *, compiled: bool) -> torch.Tensor:
