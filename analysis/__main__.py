@@ -19,8 +19,9 @@ from analysis.report.deployment import Tariff, parse_price
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
+from analysis.runs.estimator import read
 from analysis.runs.journal import recover_all
-from analysis.runs.saved import STORAGE, load, select
+from analysis.runs.saved import STORAGE, select
 from core.errors import InputError
 from core.metrics import Catalogue
 from core.options import whole_number
@@ -40,7 +41,7 @@ def report(options: argparse.Namespace) -> int:
             "shows several."
         )
     tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
-    run = load(select(options.runs)[-1])
+    run = read(select(options.runs)[-1])
     try:
         length = ReplyLength(options.generate, options.prompt)
         paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff, length))
@@ -52,13 +53,13 @@ def report(options: argparse.Namespace) -> int:
 
 def noise(options: argparse.Namespace) -> int:
     """Print the run-to-run spread of every metric."""
-    print(noise_markdown([load(path) for path in select(options.runs)]))
+    print(noise_markdown([read(path) for path in select(options.runs)]))
     return 0
 
 
 def variance(options: argparse.Namespace) -> int:
     """Print how much visits and sessions of one board differ, from several runs of it."""
-    print(variance_markdown([load(path) for path in select(options.runs)]))
+    print(variance_markdown([read(path) for path in select(options.runs)]))
     return 0
 
 
@@ -85,7 +86,7 @@ def compare(options: argparse.Namespace) -> int:
 
 def history(options: argparse.Namespace) -> int:
     """Plot every metric over saved runs, and list them with commit and versions."""
-    runs = [load(path) for path in select(options.runs)]
+    runs = [read(path) for path in select(options.runs)]
     try:
         listed, paths = write_history(options.results_dir, runs)
     except OSError as error:

@@ -2,7 +2,9 @@
 
 import json
 import re
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,11 @@ class Limits:
 
 
 LIMITS = Limits()
+#: What numpy has been seen to raise on files that are damaged or hold something else, and on arrays of other shapes.
+UNREADABLE_ARRAYS = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, MemoryError, NotImplementedError),
+    *(SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile),
+)
 #: Control characters, which a terminal obeys, except newline and tab.
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 #: How a cell begins that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.

@@ -24,15 +24,17 @@ from analysis.comparison.change import (
 from analysis.comparison.common_text import have_other_tokens
 from analysis.comparison.comparability import have_other_texts
 from analysis.comparison.drifts import drift_of, judged
+from analysis.comparison.families import both_the_same, holm
 from analysis.comparison.missing import missing_by_chance
 from analysis.comparison.other_tokens import OTHER_TOKENIZER, common_change, is_of_tokens, told_in_bits
 from analysis.report.table import tables
+from analysis.runs.estimator import is_current
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import SAVING, Repeat, joint_repeat, repeats
 from core.case import BASELINE, Case, case_of
 from core.guards import LIMITS
 from core.metrics import SAME, Catalogue, Column, Direction, Metric, Ratio
-from core.statistics.intervals import CONFIDENCE, welch
+from core.statistics.intervals import welch
 
 #: Where nothing predicts how repeats of a metric differ, fewer runs a side show a tendency and no more.
 RUNS_FOR_VERDICT = 3
@@ -40,8 +42,14 @@ OTHER_PROCEDURE = "the runs were measured by different procedures"
 OTHER_TEXT = "the runs are of different texts"
 #: The only figures that do not depend on the text.
 OF_WEIGHTS = "size."
+OTHER_ESTIMATOR = (
+    "one side was measured by an earlier version, without the 5% quantile of its rounds, and the file of its rounds is "
+    "not there"
+)
 #: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
-MOVED_BY_DRIFT = ("latency", "energy")
+MOVED_BY_DRIFT = ("latency", "fast latency", "energy")
+#: Figures that the estimator makes.
+OF_ROUNDS = ("latency", "fast latency", "speedup", "fast speedup")
 #: The rows of a benchmark on one side, by column.
 Columns = dict[Any, list[Any]]
 
@@ -50,8 +58,9 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     """Return the change of every metric that can get better and worse, of every benchmark that either side has.
 
     Runs of different measuring procedures get no verdict, nor does anything but sizes of runs of different texts, nor
-    do latency and energy of a benchmark that drifted in one of its runs, or may have. The verdicts on one metric's
-    benchmarks are one family (Holm, 1979).
+    do latency and energy of a benchmark that drifted in one of its runs, or may have, nor latencies of replayed
+    executions of which one side has medians alone. A latency and the fast one are called the same where both are; the
+    verdicts on both, of all benchmarks, are one family (Holm, 1979).
     """
     runs = (*before, *after)
     catalogue = Catalogue.joined(run.catalogue for run in runs)
@@ -67,6 +76,7 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
         other_text = have_other_texts(
             item["extra_info"] for run in runs for item in run.benchmarks if case_of(item).id == name
         )
+        other_estimator = have_other_estimators(runs, name)
         for metric in catalogue.compared:
             (first_runs, first), (second_runs, second) = (
                 values_by_run(side.get(name), metric.column) for side in by_name
@@ -77,8 +87,12 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
                 repeat = joint_repeat(predicted[number].get(metric.repeat or "", {}).get(case) for number in numbers)
                 one = change(name, metric, first, second, repeat)
                 incomparable = why_incomparable(metric, other_tokens=other_tokens, other_text=other_text)
+                if other_estimator and metric.repeat in OF_ROUNDS:
+                    incomparable = OTHER_ESTIMATOR
                 if one.verdict == MISSING:
-                    one = replace(one, reason=missing_by_chance(after if len(first) else before, name, metric))
+                    of_estimator = incomparable if incomparable == OTHER_ESTIMATOR else None
+                    lacking = after if len(first) else before
+                    one = replace(one, reason=of_estimator or missing_by_chance(lacking, name, metric))
                 elif incomparable is not None:
                     one = without_verdict(one, incomparable)
                 elif not may_be_judged(rows, metric):
@@ -87,7 +101,18 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
         compared += [common_change(name, *pair)] if other_tokens and pair else []
     if len({item["extra_info"].get("procedure") for run in runs for item in run.benchmarks}) > 1:
         return [without_verdict(one, OTHER_PROCEDURE) for one in compared]
-    return holm(compared)
+    return holm(both_the_same(compared))
+
+
+def have_other_estimators(runs: Iterable[Run], name: str) -> bool:
+    """Tell whether some runs have the fast latency of a benchmark and others come of an estimator that makes none."""
+    found = {
+        is_current(item)
+        for run in runs
+        for item in run.benchmarks
+        if case_of(item).id == name and run.executions[case_of(item).execution].is_replayed
+    }
+    return len(found) > 1
 
 
 def why_incomparable(metric: Column, *, other_tokens: bool, other_text: bool) -> str | None:
@@ -205,26 +230,3 @@ def at_least_as_given(repeat: Repeat, before: npt.NDArray[Any], after: npt.NDArr
 def expm1(logarithm: float) -> float | None:
     """Return the relative change that a difference of logarithms is, or None beyond what a float can hold."""
     return math.expm1(logarithm) if logarithm < LIMITS.largest_logarithm else None
-
-
-def holm(changes: Sequence[Change]) -> list[Change]:
-    """Return changes of which better and worse stand only where all benchmarks of their metric together allow it.
-
-    The k-th smallest of m probabilities has to be below 5% / (m - k + 1), and so have those before it. Source: Holm, A
-    simple sequentially rejective multiple test procedure, 1979.
-    """
-    significant: set[int] = set()
-    for metric in dict.fromkeys(one.metric for one in changes):
-        family = sorted(
-            (one.interval.p_value, number)
-            for number, one in enumerate(changes)
-            if one.metric == metric and one.interval is not None and one.verdict not in (NO_VERDICT, MISSING)
-        )
-        for place, (p_value, number) in enumerate(family):
-            if p_value > (1 - CONFIDENCE) / (len(family) - place):
-                break
-            significant.add(number)
-    return [
-        replace(one, verdict="undecided") if one.verdict in ("better", "worse") and number not in significant else one
-        for number, one in enumerate(changes)
-    ]

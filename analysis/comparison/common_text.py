@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import first_line
+from core.guards import UNREADABLE_ARRAYS
 from core.metrics import lookup
 from core.statistics.ratios import Floats, RatioChange, ratio_change
 
@@ -21,8 +20,6 @@ from core.statistics.ratios import Floats, RatioChange, ratio_change
 COMMON, COMMON_HEADING = "bits_per_byte_common", "bits/byte of common text"
 TOKENIZER, TOKENIZER_NAME = "provenance.tokenizer_sha256", "provenance.tokenizer"
 ROWS, FIGURE = "provenance.rows_sha256", "quality.bits_per_byte"
-#: What numpy has been seen to raise on files that are damaged or hold something else.
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def common_bits(before: Mapping[str, Any], after: Mapping[str, Any]) -> CommonBi
         return CommonBits(None, None, None, "the sides are not known to have the same rows of text")
     try:
         sides = [read_targets(Path(str(lookup(side, "quality.per_target_file")))) for side in (before, after)]
-    except UNREADABLE as error:
+    except UNREADABLE_ARRAYS as error:
         return CommonBits(None, None, None, f"the figures of each target cannot be read ({first_line(error)})")
     count = min(len(side.first) for side in sides)
     first, last = (
@@ -95,7 +92,7 @@ def common_bits(before: Mapping[str, Any], after: Mapping[str, Any]) -> CommonBi
 
 
 def read_targets(path: Path) -> Targets:
-    """Read a file of each target's figures. Raises one of `UNREADABLE`."""
+    """Read a file of each target's figures. Raises one of `UNREADABLE_ARRAYS`."""
     if path.suffix != ".npz" or not path.is_file():  # to read a pipe would wait for ever
         raise OSError(f"no such file: {path}")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.comparison.comparability import differences
-from analysis.runs.saved import STORAGE, Run, load, select
+from analysis.runs.estimator import read
+from analysis.runs.saved import STORAGE, Run, select
 from analysis.runs.validity import judgements
 from core.case import case_of
 from core.errors import InputError
@@ -37,10 +38,10 @@ def sides_of(first: Sequence[str], second: Sequence[str] | None) -> tuple[list[R
             f"{next(one for one in later if one.startswith(LAST))} stands last; expected the earlier side first: "
             f"`python -m analysis compare {later[0]} --to {names}`."
         )
-    after = [load(path) for path in select(later)]
+    after = [read(path) for path in select(later)]
     if len(earlier) == 1 and earlier[0].startswith(LAST):
         return last_comparable(after, earlier[0].removeprefix(LAST)), after
-    return [load(path) for path in select(earlier)], after
+    return [read(path) for path in select(earlier)], after
 
 
 def last_comparable(runs: Sequence[Run], count: str) -> list[Run]:
@@ -60,7 +61,7 @@ def last_comparable(runs: Sequence[Run], count: str) -> list[Run]:
         if path.resolve() in given:
             continue
         try:
-            run = usable(load(path), names)
+            run = usable(read(path), names)
         except InputError:  # of another suite, or half a run: not one of the same conditions
             continue
         if run.benchmarks and not differences(

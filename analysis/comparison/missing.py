@@ -17,6 +17,9 @@ BY_CHANCE = {
 }
 NET, WHY_NO_NET = "energy.energy_per_sample_net_mj", "energy.net_reason"
 NOT_ABOVE_IDLE = "the power of a session was not clearly above idle"
+#: Figures that take more rounds than a session may have, and why they are missing.
+OF_MANY_ROUNDS = ("fast latency", "fast speedup")
+TOO_FEW_ROUNDS = "a visit of a session had too few rounds for it"
 NOT_MEASURED = "one side did not measure it"
 
 
@@ -30,6 +33,8 @@ def missing_by_chance(runs: Sequence[Run], name: str, metric: Column) -> str | N
         names.add(cases[name].partner(precision=BASELINE).id)
         if not names <= cases.keys():
             return NOT_MEASURED
+    if metric.repeat in OF_MANY_ROUNDS:
+        return TOO_FEW_ROUNDS
     if not is_of_energy(metric):
         return None
     infos = [item["extra_info"] for run in runs for item in run.benchmarks if case_of(item).id in names]

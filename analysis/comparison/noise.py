@@ -58,16 +58,16 @@ def coverage_markdown(runs: Sequence[Run]) -> list[str]:
         return [f"How well intervals of a repeat hold takes {FEWEST_SESSIONS + 2} runs to tell; these are {len(runs)}."]
     try:
         series = series_of(runs)
-        found = coverage(runs, lambda ours, theirs: without((ours, theirs), runs))
+        found = coverage(runs, lambda ours, theirs: without((ours, theirs), runs), lambda case: case.id)
     except InputError as error:
         return [f"How well intervals of a repeat hold cannot be told: {error}"]
     rows = []
-    for (execution, figure), one in found.items():
-        floor = series.spreads[execution, figure]
+    for (name, figure), one in found.items():
+        floor = next(floor for key, floor in series.spreads.items() if (key.case, key.figure) == (name, figure))
         spread = Spread.of(floor.session**2 * floor.degrees_of_freedom, round(floor.degrees_of_freedom))
         rows.append(
             {
-                "execution": execution,
+                "benchmark": name,
                 "figure": figure,
                 "sessions differ by": str(spread),
                 "interval of a repeat": f"± {math.expm1(one.half_width):.2%}",

@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.report.text_tables import markdown_table
 from analysis.runs.saved import Run
-from analysis.uncertainty.variance import FIGURES, components
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.variance import components
 from core.errors import InputError
 from core.metrics import lookup
 

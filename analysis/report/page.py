@@ -19,8 +19,10 @@ from analysis.report.plots.style import WIDTH_IN, conditions_height_in
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.report.words import words_of
+from analysis.runs.saved import SECONDS_KEY
 from analysis.runs.validity import judgements
 from core.executions import EXECUTIONS_KEY
+from core.guards import finite_number
 from core.metrics import CATALOGUE_KEY, lookup
 
 TEMPLATES = Path(__file__).parent
@@ -29,7 +31,7 @@ MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY)
+OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY, SECONDS_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE_PATHS = {
     "rounds": "latency.rounds",
@@ -56,8 +58,8 @@ VALIDITY_PATHS = {
 }
 
 
-def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
-    """Return the page of a run; `plots` are SVG files by their titles.
+def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = None) -> str:
+    """Return the page of a run; `plots` are SVG files by their titles, and `report_s` the seconds that they took.
 
     Everything that comes from the run is escaped, and the page's own policy lets no script but its own run and nothing
     be loaded.
@@ -85,10 +87,23 @@ def page(run: RunSummary, plots: Mapping[str, bytes]) -> str:
         provenance=key_value_table(first.get("provenance")),
         integrity=key_value_table(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=key_value_table(flat_environment(run.environment)),
+        seconds=seconds_table(run.environment.get(SECONDS_KEY), report_s),
         style=asset("page.css"),
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def seconds_table(seconds: object, report_s: float | None) -> pd.DataFrame:
+    """Return where the time of a session went, with its tables and pictures; empty where nobody knows."""
+    known = {name: finite_number(value) for name, value in seconds.items()} if isinstance(seconds, Mapping) else {}
+    rows = {name: value for name, value in known.items() if value is not None}
+    if rows and report_s is not None:
+        rows["report"] = report_s  # of what is written before this page
+    total = rows.get("total", 0.0)
+    cells = [(name, f"{value:.1f}", f"{value / total:.0%}" if total > 0 else "-") for name, value in rows.items()]
+    table: pd.DataFrame = pd.DataFrame(cells, columns=["phase", "seconds", "of the session"])
+    return table
 
 
 def asset(name: str) -> Markup:

@@ -193,10 +193,10 @@ class RunSummary:
     def floor(self) -> str:
         """What the intervals of a repeat are made with, by execution."""
         floors = floors_of(Run(Path(), tuple(self.benchmarks), dict(self.environment))).spreads
-        by_source: dict[str, list[str]] = {}
-        for (execution, figure), floor in floors.items():
-            if figure == "latency":
-                by_source.setdefault(floor.source, []).append(execution)
+        by_source: dict[str, dict[str, None]] = {}
+        for key, floor in floors.items():
+            if key.figure == "latency":
+                by_source.setdefault(floor.source, {})[key.execution] = None
         return "; ".join(f"{', '.join(executions)} {source}" for source, executions in by_source.items())
 
     @property

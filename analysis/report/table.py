@@ -16,6 +16,7 @@ from core.executions import Executions
 from core.guards import finite_number
 from core.metrics import (
     CASE_COLUMNS,
+    ENERGY_AT_REFERENCE,
     HEADLINE,
     INTERVAL_ASSUMED,
     LAUNCH_BOUND,
@@ -54,9 +55,9 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     paired = [paired_column(ratio) for ratio in RATIOS if ratio.repeat in REPEAT_COLUMNS]
     figures = (*catalogue.metrics, *catalogue.undescribed)
     columns = ["run", "case", "name", "setting", "precision", "execution", *(entry.column for entry in figures)]
-    marks = [INTERVAL_ASSUMED.column, VALIDITY.column, PAIRED_VALIDITY.column]
+    marks = [ENERGY_AT_REFERENCE.column, INTERVAL_ASSUMED.column, VALIDITY.column, PAIRED_VALIDITY.column]
     frame = pd.DataFrame(rows, columns=[*columns, *repeated, *paired, *marks, *CASE_COLUMNS, ROWS_SCORED.column])
-    for column in repeated:
+    for column in (*repeated, ENERGY_AT_REFERENCE.column):
         frame[column] = pd.to_numeric(frame[column])
     for entry in figures:
         if entry.is_number:
@@ -65,7 +66,7 @@ def tables(runs: Sequence[Run]) -> pd.DataFrame:
     for ratio in RATIOS:
         add_ratio(frame, ratio)
     frame = frame.drop(columns=paired)
-    for entry in (*figures, *RATIOS):
+    for entry in (*figures, *RATIOS, ENERGY_AT_REFERENCE):
         if entry.repeat in REPEAT_COLUMNS:  # of visits that made no figure there is no interval either
             frame.loc[frame[entry.column].isna(), list(REPEAT_COLUMNS[entry.repeat])] = None
     add_launch_bound_share(frame, [run.executions for run in runs])
@@ -123,6 +124,8 @@ def repeat_columns(
         columns |= dict(zip(REPEAT_COLUMNS[figure], repeat.ends(figure), strict=True))
         if figure in paired:
             columns[paired[figure]] = repeat.value(figure)
+        if figure == ENERGY_AT_REFERENCE.repeat:
+            columns[ENERGY_AT_REFERENCE.column] = repeat.value(figure)
     return columns | {INTERVAL_ASSUMED.column: any(repeat.assumed for repeat in of_case.values()) if of_case else None}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.table import interval_ends
-from core.metrics import REPEAT_COLUMNS, Catalogue, Column
+from core.metrics import ENERGY_AT_REFERENCE, REPEAT_COLUMNS, SECOND_FIGURES, Catalogue, Column
 
 #: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can
 #: put it at a million times.
@@ -40,10 +40,15 @@ def summary_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[
     """
     marks = [row_marks(row, dominated.get(row["name"])) for _, row in frame.iterrows()]
     names = [name + (f" ({mark})" if mark else "") for name, mark in zip(frame["name"], marks, strict=True)]
-    headed = [column for column in catalogue if column.heading]
+    headed = [column for column in catalogue if column.heading and not is_left_out(frame, column)]
     figures = {str(column.heading): figure_texts(frame, column, catalogue, with_ends) for column in headed}
     table: pd.DataFrame = pd.DataFrame({"benchmark": names, **figures})
     return table
+
+
+def is_left_out(frame: pd.DataFrame, column: Column) -> bool:
+    """Tell whether a figure that stands beside another one of the same thing is missing in every row."""
+    return column.column in (*SECOND_FIGURES, ENERGY_AT_REFERENCE.column) and bool(frame[column.column].isna().all())
 
 
 def terminal_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[str, str]) -> pd.DataFrame:

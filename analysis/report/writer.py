@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from analysis.report.summary import RunSummary
@@ -34,16 +35,17 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
     from analysis.report.page import page
     from analysis.report.plots import write_plots
 
+    start_s = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     every = {words.files: words for words in run.tasks.values()}
     for files, words in every.items():
         names = [name for name, of_task in run.tasks.items() if of_task.files == files]
-        unsaid = ["case", *(column.column for column in run.catalogue.undescribed)]
-        rows = run.frame[run.frame["task"].isin(names)].drop(columns=unsaid)
+        rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
         paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
     paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
-    return [*paths, write(folder / PAGE_NAME, page(run, write_plots(folder, run)))]
+    plots = write_plots(folder, run)
+    return [*paths, write(folder / PAGE_NAME, page(run, plots, time.perf_counter() - start_s))]
 
 
 def summary(run: RunSummary) -> str:

@@ -18,6 +18,8 @@ from core.metrics import Catalogue
 from core.tasks import tasks_of
 
 STORAGE = Path(".benchmarks")
+#: The key of `machine_info` with the seconds of a session by phase.
+SECONDS_KEY = "seconds"
 #: What pytest-benchmark calls the commit of a folder that has none.
 UNVERSIONED = "unversioned"
 #: Characters of an ISO 8601 time to its seconds.

@@ -17,14 +17,24 @@ class SavedVisit:
     #: Seconds from the session's beginning to that of the rounds; may be 0.
     started_s: float | None
     median_ms: float | None
+    #: The 5% quantile of its rounds.
+    fast_ms: float | None
     energy_mj: float | None
+    temperature_c: float | None
+    #: The share of the time that lies between rounds; may be 0.
+    gap_share: float | None
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> SavedVisit:
         """Read one entry of a benchmark's `visits`."""
-        number, started_s = (finite_number(entry.get(name)) for name in ("number", "started_s"))
-        median_ms, energy_mj = (_positive(entry.get(name)) for name in ("median_ms", "energy_mj"))
-        return cls(None if number is None else int(number), started_s, median_ms, energy_mj)
+        number, started_s, gap_share = (finite_number(entry.get(name)) for name in ("number", "started_s", "gap_share"))
+        positive = ("median_ms", "fast_ms", "energy_mj", "temperature_c")
+        return cls(
+            number=None if number is None else int(number),
+            started_s=started_s,
+            gap_share=gap_share,
+            **{name: _positive(entry.get(name)) for name in positive},
+        )
 
 
 def was_visited(extra_info: Mapping[str, Any]) -> bool:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from analysis.runs.saved import Run
-from analysis.uncertainty.chosen_floors import Floors
-from analysis.uncertainty.noise_floor import NoiseFloor, Series, conditions_of, series_of
+from analysis.uncertainty.chosen_floors import Floors, floors_from
+from analysis.uncertainty.conditions import conditions_of
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.noise_floor import NoiseFloor, Series, series_of
 from analysis.uncertainty.repeat import Repeat, repeats
-from analysis.uncertainty.variance import FIGURES
 from core.case import Case
 
 #: A precision that is FP32 measured a second time: its ratios are 1.
 AGAIN = "fp32_again"
+#: Figures that are ratios to FP32.
+RATIOS = ("speedup", "fast speedup", "energy saving")
 #: Ratios of two sessions' figures of normal values lie within this many of their standard deviations 19 times in 20.
 IDEAL = 2.77
 
@@ -88,9 +91,7 @@ def without(pair: tuple[Run, Run], sessions: Sequence[Run], others: Iterable[Ser
     """
     rest = [run for run in sessions if all(run is not judged for judged in pair)]
     own = series_of(rest)
-    floor = NoiseFloor(conditions_of(pair[0]), (own, *others))
-    found = {key: floor.of(*key, own.host, pair[0].executions) for key in own.spreads}
-    return Floors({key: one for key, one in found.items() if one is not None})
+    return floors_from(NoiseFloor(conditions_of(pair[0]), (own, *others)), pair[0], own.host)
 
 
 def ratios_of_the_same(sessions: Sequence[Run]) -> Iterator[tuple[str, Case, Repeat]]:
@@ -98,5 +99,5 @@ def ratios_of_the_same(sessions: Sequence[Run]) -> Iterator[tuple[str, Case, Rep
     for run in sessions:
         for figure in FIGURES:
             for case, found in repeats(run)[figure].items():
-                if case.precision == AGAIN and figure not in ("latency", "energy"):
+                if case.precision == AGAIN and figure in RATIOS:
                     yield figure, case, found

@@ -1,37 +1,44 @@
 """The noise floor: how much the figures of a session differ from those of another session of the same thing.
 
-A floor is a file of one device, driver, PyTorch and measuring procedure. It holds a series for each host that it was
-measured on: how many sessions, and the spread of their figures. `python -m benchmarks --repeats N` adds a series.
+Every case has a floor of its own, for cases of one execution differ by a factor of two, and a case that few sessions
+measured borrows from others: a scaled inverse chi-square prior of the variance. With s^2 of a case's own sessions, nu
+their degrees of freedom, and s0^2 what others say:
+
+    s^2 = (d s0^2 + nu s^2) / (d + nu),    t with d + nu degrees of freedom,    d = 4 at most
+
+s0^2 of a host that measured the case itself is the case's on other hosts, which is made in the same way of its own
+sessions there and of the other cases of its execution. A host that has not measured it has s0^2 and t with d: so many
+degrees of freedom do the spreads of hosts leave (docs/variance.md).
+
+Source: Smyth, Linear models and empirical Bayes methods, Statistical Applications in Genetics and Molecular Biology 3
+(2004), section 3.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from analysis.runs.saved import Run, measured_at
-from analysis.uncertainty.variance import FIGURES, components
-from core.case import is_own
+from analysis.uncertainty.conditions import Conditions, host_of
+from analysis.uncertainty.figures import FIGURES, Visits
+from analysis.uncertainty.slopes import Slopes, at_reference, over_hosts, slopes_of
+from analysis.uncertainty.variance import components
+from core.case import Case, case_of, is_own
 from core.errors import InputError
 from core.executions import Executions
-from core.files import write
-from core.guards import finite_number, sanitized
-from core.metrics import lookup
 
-#: Within the folder of results.
-FOLDER = "noise_floors"
 FEWEST_SESSIONS = 3
-REMEASURE = "`python -m benchmarks --repeats 10` measures one."
+#: Degrees of freedom that what others say is worth at most: the spreads of hosts differ as variances of so many do.
+PRIOR_FREEDOM = 4.0
+#: The figure that slopes are needed for.
+AT_REFERENCE = "energy at reference"
 
 
 @dataclass(frozen=True)
 class Floor:
-    """The spread of one figure in one execution: standard deviations of logarithms, which are relative to the figure.
+    """The spread of one figure of one case: standard deviations of logarithms, which are relative to the figure.
 
     `session`: of the figures of sessions. `visits`: of the visits of one session, None where that is not known.
     `degrees_of_freedom` of `session`, infinite for one that is assumed.
@@ -45,54 +52,48 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """The device, driver, PyTorch and procedure that a floor was measured with; None for what is not known."""
+class Key:
+    """Whose spread it is: that of a figure of a case, which runs in an execution."""
 
-    device: str | None
-    driver: str | None
-    torch: str | None
-    procedure: int
-
-    @classmethod
-    def of(cls, essentials: Mapping[str, Any], procedure: int) -> Conditions:
-        """Return the conditions of a benchmark, from its `environment`."""
-        known = [essentials.get(name) for name in ("device_name", "driver", "torch")]
-        device, driver, torch = (value if isinstance(value, str) else None for value in known)
-        return cls(device, driver, torch, procedure)
-
-    def differences(self, other: Conditions) -> str:
-        """Return in what another one differs from this one, as text."""
-        pairs = ((name, value, asdict(other)[name]) for name, value in asdict(self).items())
-        return ", ".join(f"{name} {theirs}, not {own}" for name, own, theirs in pairs if own != theirs)
-
-    @property
-    def slug(self) -> str:
-        """The conditions as the name of a file: lower-case letters, digits, dots and underscores."""
-        return re.sub(r"[^a-z0-9.]+", "_", "_".join(str(part) for part in asdict(self).values()).lower())
+    execution: str
+    figure: str
+    #: Its id; empty in a floor of an earlier version, which is of all cases of the execution.
+    case: str
 
 
 @dataclass(frozen=True)
 class Series:
-    """Sessions of one host: their number, when the first began, and the floor of each execution and figure."""
+    """Sessions of one host: their number, when the first began, and the spread of each figure of each case.
+
+    `slopes`: how energy changes with temperature and gaps, by execution.
+    """
 
     host: str
     sessions: int
     measured: str
-    spreads: Mapping[tuple[str, str], Floor]
+    spreads: Mapping[Key, Floor]
+    slopes: Mapping[str, Slopes] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what the file holds of it."""
-        spreads = [
-            {
-                "execution": execution,
-                "figure": figure,
-                "session": floor.session,
-                "visits": floor.visits,
-                "degrees_of_freedom": floor.degrees_of_freedom,
-            }
-            for (execution, figure), floor in self.spreads.items()
+    def of(self, case: Case, figure: str) -> list[Floor]:
+        """Return the spread of a case's figure; none where it was not measured."""
+        own = self.spreads.get(Key(case.execution, figure, case.id))
+        return [] if own is None else [own]
+
+    def beside(self, case: Case, figure: str) -> list[Floor]:
+        """Return the spreads of the same figure of other cases of the execution."""
+        same = (case.execution, figure)
+        return [
+            floor for key, floor in self.spreads.items() if (key.execution, key.figure) == same and key.case != case.id
         ]
-        return {"host": self.host, "sessions": self.sessions, "measured": self.measured, "spreads": spreads}
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A variance with its degrees of freedom, and that of visits, None where that is not known."""
+
+    variance: float
+    freedom: float
+    visits: float | None
 
 
 @dataclass(frozen=True)
@@ -102,112 +103,89 @@ class NoiseFloor:
     conditions: Conditions
     series: tuple[Series, ...]
 
-    def of(self, execution: str, figure: str, host: str | None, executions: Executions) -> Floor | None:
-        """Return a figure's floor, pooled over the series, and where the host moves the figure over its own alone.
+    def of(self, case: Case, figure: str, host: str | None, executions: Executions) -> Floor | None:
+        """Return the floor of a case's figure on a host; None where no series says anything of it.
 
-        It hardly moves those of executions that are replayed on a GPU.
-
-        s^2 = sum(nu s^2) / sum(nu), nu the degrees of freedom of each. None where no series has it.
+        Other hosts count for executions that are replayed on a GPU, which the host hardly moves.
         """
-        is_host_free = executions[execution].is_replayed and self.conditions.driver is not None  # on a GPU
-        chosen = [one for one in self.series if is_host_free or one.host == host]
-        found = [(one, one.spreads[execution, figure]) for one in chosen if (execution, figure) in one.spreads]
-        if not found:
+        is_host_free = executions[case.execution].is_replayed and self.conditions.driver is not None  # on a GPU
+        own = [one for one in self.series if one.host == host]
+        others = [one for one in self.series if one.host != host and is_host_free]
+        here, there = ([one for one in series if one.of(case, figure)] for series in (own, others))
+        beside = [one for one in (*own, *others) if one.beside(case, figure)]
+        elsewhere = pooled(one.of(case, figure) for one in there)
+        prior = shrunk(elsewhere, pooled(one.beside(case, figure) for one in beside))
+        found = shrunk(pooled(one.of(case, figure) for one in here), prior) if here else as_prior(prior)
+        if found is None:
             return None
-        freedom = sum(floor.degrees_of_freedom for _, floor in found)
-        visits = [floor.visits for _, floor in found if floor.visits is not None]
-        sessions, hosts = sum(one.sessions for one, _ in found), len({one.host for one, _ in found})
+        source = self._source(here or there or beside)
+        if here and there:
+            source += f" and {sum(one.sessions for one in there)} on other hosts"
         return Floor(
-            session=math.sqrt(sum(floor.degrees_of_freedom * floor.session**2 for _, floor in found) / freedom),
-            visits=math.sqrt(sum(value**2 for value in visits) / len(visits)) if visits else None,
-            degrees_of_freedom=freedom,
-            source=f"{sessions} sessions of {self.conditions.device}" + (f" on {hosts} hosts" if hosts > 1 else ""),
+            session=math.sqrt(found.variance),
+            visits=None if found.visits is None else math.sqrt(found.visits),
+            degrees_of_freedom=found.freedom,
+            source=source if here or there else f"{source}, of other cases of {case.execution}",
         )
+
+    def slopes(self, execution: str, host: str | None, executions: Executions) -> Slopes | None:
+        """Return how energy changes with temperature and gaps, from the host itself and from others."""
+        known = [one for one in self.series if execution in one.slopes and executions[execution].is_replayed]
+        own, others = ([one.slopes[execution] for one in known if (one.host == host) is here] for here in (True, False))
+        return over_hosts(own, others)
+
+    def _source(self, series: Sequence[Series]) -> str:
+        hosts, sessions = len({one.host for one in series}), sum(one.sessions for one in series)
+        return f"{sessions} sessions of {self.conditions.device}" + (f" on {hosts} hosts" if hosts > 1 else "")
+
+
+def pooled(series: Iterable[Sequence[Floor]]) -> Pooled | None:
+    """Return the mean of variances by degrees of freedom; those of one series share what its sessions add."""
+    squares = freedom = 0.0
+    visits: list[float] = []
+    for floors in series:
+        weights = [floor.degrees_of_freedom for floor in floors]
+        mean = sum(weight * floor.session**2 for weight, floor in zip(weights, floors, strict=True)) / sum(weights)
+        squares, freedom = squares + max(weights) * mean, freedom + max(weights)
+        visits += [floor.visits**2 for floor in floors if floor.visits is not None]
+    return Pooled(squares / freedom, freedom, sum(visits) / len(visits) if visits else None) if freedom else None
+
+
+def shrunk(own: Pooled | None, others: Pooled | None) -> Pooled | None:
+    """Return a variance drawn to that of others, which counts as `PRIOR_FREEDOM` degrees of freedom at most."""
+    if own is None or others is None:
+        return own or others
+    weight = min(PRIOR_FREEDOM, others.freedom)
+    freedom = weight + own.freedom
+    variance = (weight * others.variance + own.freedom * own.variance) / freedom
+    return Pooled(variance, freedom, others.visits if own.visits is None else own.visits)
+
+
+def as_prior(others: Pooled | None) -> Pooled | None:
+    """Return what others say of a host that has not measured it itself."""
+    return None if others is None else replace(others, freedom=min(PRIOR_FREEDOM, others.freedom))
+
+
+def visits_by_figure(run: Run, slopes: Mapping[str, Slopes]) -> dict[str, Mapping[Case, Visits]]:
+    """Return the logarithms of visits of every figure, those of energy at reference where there are slopes."""
+    return {**{figure: visits(run) for figure, visits in FIGURES.items()}, AT_REFERENCE: at_reference(run, slopes)}
 
 
 def series_of(runs: Sequence[Run]) -> Series:
     """Return the series of sessions of one host. Raises `InputError` where they are too few, or have no visits."""
-    spreads = {}
-    for figure, visits in FIGURES.items():
-        sessions = [visits(run) for run in runs]
-        for execution in sorted({case.execution for session in sessions for case in session}):
-            chosen = [{case: of for case, of in one.items() if case.execution == execution} for one in sessions]
-            found = components(chosen)
+    spreads, slopes = {}, slopes_of(runs)
+    sessions = [visits_by_figure(run, slopes) for run in runs]
+    cases = {case_of(item) for run in runs for item in run.benchmarks if is_own(item)}
+    for figure in sessions[0]:
+        for case in sorted(cases, key=lambda case: case.id):
+            found = components([{case: of[figure][case]} for of in sessions if case in of[figure]])
             if found is not None and found.session.degrees_of_freedom >= FEWEST_SESSIONS - 1:
                 spread = found.session
-                spreads[execution, figure] = Floor(spread.value, found.visits.value, spread.degrees_of_freedom, "")
+                spreads[Key(case.execution, figure, case.id)] = Floor(
+                    spread.value, found.visits.value, spread.degrees_of_freedom, ""
+                )
     if not spreads:
         raise InputError(
             f"{len(runs)} session(s) make no noise floor; expected {FEWEST_SESSIONS} or more with two visits or more."
         )
-    return Series(host_of(runs[0]), len(runs), measured_at(runs[0].environment) or "", spreads)
-
-
-def conditions_of(run: Run) -> Conditions:
-    """Return the conditions of a run, those of its first benchmark: a floor is used for runs of its own alone."""
-    first = first_own(run)
-    essentials, procedure = lookup(first, "environment"), first.get("procedure")
-    return Conditions.of(
-        essentials if isinstance(essentials, Mapping) else {}, procedure if type(procedure) is int else 0
-    )
-
-
-def host_of(run: Run) -> str:
-    """Return what tells a run's host from others: name, CPU, and board or machine."""
-    essentials = lookup(first_own(run), "environment")
-    return host_name(run.environment.get("node"), essentials if isinstance(essentials, Mapping) else {})
-
-
-def first_own(run: Run) -> Mapping[str, Any]:
-    """Return `extra_info` of a run's first benchmark that is this suite's; empty where there is none."""
-    return next((item["extra_info"] for item in run.benchmarks if is_own(item)), {})
-
-
-def host_name(node: object, essentials: Mapping[str, Any]) -> str:
-    """Return node name, CPU model and what tells the board or, of a CPU, the machine, those that are known.
-
-    Machines of a cloud share name and processor: without the key of the machine one's floor would be another's.
-    """
-    board, machine = essentials.get("device_uuid"), essentials.get("machine_key")
-    parts = (node, essentials.get("cpu_model"), machine if board is None else board)
-    return ", ".join(part for part in parts if isinstance(part, str))
-
-
-def add_series(folder: Path, runs: Sequence[Run]) -> Path:
-    """Add sessions of one host to the floor of their conditions in a folder, and return its file.
-
-    Raises `InputError` where they make none, or the file there cannot be read; `OSError` where it cannot be written.
-    """
-    conditions, series = conditions_of(runs[0]), series_of(runs)
-    path = folder / f"{conditions.slug}.json"
-    earlier = read_floor(path).series if path.exists() else ()
-    folder.mkdir(parents=True, exist_ok=True)
-    document = asdict(conditions) | {"series": [one.as_json() for one in (*earlier, series)]}
-    return write(path, json.dumps(document, indent=1).encode())
-
-
-def read_floor(path: Path) -> NoiseFloor:
-    """Read a floor's file. Raises `InputError` where it is none."""
-    try:
-        document = sanitized(json.loads(path.read_text(encoding="utf-8")))
-        conditions = Conditions(document["device"], document["driver"], document["torch"], document["procedure"])
-        return NoiseFloor(conditions, tuple(_series(one) for one in document["series"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"{path} is no noise floor ({type(error).__name__}: {error}). Delete it; {REMEASURE}"
-        ) from error
-
-
-def _series(document: Mapping[str, Any]) -> Series:
-    spreads = {(str(one["execution"]), str(one["figure"])): spread_of(one, "") for one in document["spreads"]}
-    return Series(str(document["host"]), int(document["sessions"]), str(document["measured"]), spreads)
-
-
-def spread_of(document: Mapping[str, Any], source: str, assumed: bool = False) -> Floor:
-    """Read how sessions of one execution's figure differ, standard deviations in logarithms. Raises `ValueError`."""
-    session, freedom = finite_number(document["session"]), finite_number(document["degrees_of_freedom"])
-    visits = finite_number(document["visits"])
-    freedom = math.inf if assumed and freedom is None else freedom
-    if session is None or freedom is None or not (session >= 0 and freedom >= 1) or (visits or 0.0) < 0:
-        raise ValueError(f"spread {session} with {freedom} degrees of freedom")
-    return Floor(session, visits, freedom, source, assumed)
+    return Series(host_of(runs[0]), len(runs), measured_at(runs[0].environment) or "", spreads, slopes)

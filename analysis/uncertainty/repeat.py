@@ -1,13 +1,14 @@
 """The interval of a repeat: where the figure of another session of the same thing will lie, 19 times in 20.
 
-In logarithms, so relative to the figure. With V visits of a case, their standard deviation s_visits pooled over the
-cases of an execution, and s_session of the noise floor:
+In logarithms, so relative to the figure. With V visits of a case, their standard deviation s_visits drawn to that of
+the session's other cases of the execution, and s_session of the noise floor of the case:
 
     u^2 = max(s_session^2, s_visits^2 / V)
     half-width = t(nu) u sqrt(1/N + 1/M)
 
 for N sessions against M; a repeat is one against one, sqrt(2). nu are the degrees of freedom of whichever u is made of.
 Session figures scatter by what their visits explain and by what a session adds, and s_session holds both already.
+Energy at reference has the error of its slopes beside u.
 Sources: Kalibera and Jones, Rigorous benchmarking in reasonable time, 2013; JCGM 100:2008, sections 4.3 and G.3.
 """
 
@@ -16,22 +17,21 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtr
 
 from analysis.runs.saved import Run
 from analysis.uncertainty.chosen_floors import Floors, floors_of
-from analysis.uncertainty.noise_floor import Floor
-from analysis.uncertainty.variance import FIGURES, Visits, squares
-from core.case import Case, case_of, is_own
+from analysis.uncertainty.figures import Visits
+from analysis.uncertainty.noise_floor import AT_REFERENCE, Floor, Pooled, shrunk, visits_by_figure
+from analysis.uncertainty.slopes import rows_of
+from analysis.uncertainty.variance import squares
+from core.case import Case
 from core.statistics.intervals import student_t
 
 #: The figure whose logarithm is that of a gain.
 SAVING = "energy saving"
-#: Why a figure has no interval of a repeat.
-ONE_VISIT = "one visit, and no noise floor of this machine was measured"
 
 
 @dataclass(frozen=True)
@@ -69,42 +69,50 @@ class Repeat:
 
 
 def repeats(run: Run, floors: Floors | None = None) -> dict[str, dict[Case, Repeat]]:
-    """Return by figure (`FIGURES`) the repeat of each case that has one; `floors` are the run's own by default."""
+    """Return by figure the repeat of each case that has one; `floors` are the run's own by default."""
     floors = floors or floors_of(run)
     found = {}
-    for figure, visits in FIGURES.items():
-        by_case = visits(run)
-        spreads = {execution: pooled(by_case, execution) for execution in {case.execution for case in by_case}}
+    for figure, by_case in visits_by_figure(run, floors.slopes).items():
         known = {
-            case: repeat(list(of_case.values()), spreads[case.execution], floors.of(case.execution, figure))
-            for case, of_case in by_case.items()
+            case: repeat(list(visits.values()), spread_of_visits(by_case, case), floors.of(case, figure))
+            for case, visits in by_case.items()
         }
         found[figure] = {case: one for case, one in known.items() if one is not None}
+    rows = rows_of(run)
+    found[AT_REFERENCE] = {
+        case: replace(one, u=math.hypot(one.u, floors.slopes[case.execution].u(list(rows[case].values()))))
+        for case, one in found[AT_REFERENCE].items()
+    }
     return found
 
 
-def pooled(by_case: Mapping[Case, Visits], execution: str) -> tuple[float, int] | None:
-    """Return the variance of visits around their case's mean over an execution's cases, and its degrees of freedom."""
-    chosen = [list(visits.values()) for case, visits in by_case.items() if case.execution == execution]
-    freedom = sum(len(visits) - 1 for visits in chosen)
-    return (sum(map(squares, chosen)) / freedom, freedom) if freedom else None
+def spread_of_visits(by_case: Mapping[Case, Visits], case: Case) -> Pooled | None:
+    """Return the variance of a case's visits around their mean, drawn to that of the execution's other cases."""
+    others = [one for one in by_case if one.execution == case.execution and one != case]
+    return shrunk(_of_visits([by_case[case]]), _of_visits([by_case[one] for one in others]))
 
 
-def repeat(visits: Sequence[float], spread: tuple[float, int] | None, floor: Floor) -> Repeat | None:
-    """Return the repeat of one case, from the logarithms of its visits, the variance of visits, and the floor.
+def _of_visits(cases: Iterable[Visits]) -> Pooled | None:
+    known = [list(visits.values()) for visits in cases]
+    freedom = sum(len(visits) - 1 for visits in known)
+    return Pooled(sum(map(squares, known)) / freedom, freedom, None) if freedom else None
+
+
+def repeat(visits: Sequence[float], spread: Pooled | None, floor: Floor) -> Repeat | None:
+    """Return the repeat of one case, from the logarithms of its visits, their variance, and the floor.
 
     With one visit the floor alone says it, by the spread of visits that it found; None where that is assumed.
     """
-    source, freedom = floor.source, floor.degrees_of_freedom
+    centre, source, freedom = statistics.fmean(visits), floor.source, floor.degrees_of_freedom
     if spread is None:
         if floor.assumed or floor.visits is None:
             return None
-        spread, source = (floor.visits**2, 0), f"{source}, for one visit"
-    of_visits = spread[0] / len(visits)
-    if of_visits > floor.session**2 and spread[1]:
-        return Repeat(statistics.fmean(visits), math.sqrt(of_visits), spread[1], "this session's visits", floor.assumed)
-    u = math.sqrt(max(of_visits, floor.session**2))
-    return Repeat(statistics.fmean(visits), u, freedom, source, floor.assumed)
+        u = math.sqrt(max(floor.visits**2 / len(visits), floor.session**2))
+        return Repeat(centre, u, freedom, f"{source}, for one visit", floor.assumed)
+    of_visits = spread.variance / len(visits)
+    if of_visits > floor.session**2:
+        return Repeat(centre, math.sqrt(of_visits), spread.freedom, "this session's visits", floor.assumed)
+    return Repeat(centre, floor.session, freedom, source, floor.assumed)
 
 
 def joint_repeat(found: Iterable[Repeat | None]) -> Repeat | None:
@@ -120,26 +128,3 @@ def joint_repeat(found: Iterable[Repeat | None]) -> Repeat | None:
         source="; ".join(dict.fromkeys(one.source for one in known)),
         assumed=any(one.assumed for one in known),
     )
-
-
-def repeat_intervals(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return for each benchmark of a run what its JSON holds of repeats, by section of `extra_info`.
-
-    Where there is no interval its ends are null and `repeat95_reason` says why.
-    """
-    found = repeats(run)
-    by_name: dict[str, dict[str, dict[str, Any]]] = {}
-    for item in filter(is_own, run.benchmarks):
-        case, sections = case_of(item), {}
-        for section, unit, figure in (("latency", "ms", "median_ms"), ("energy", "mj", "energy_per_sample_mj")):
-            one, value = found[section].get(case), item["extra_info"].get(section, {}).get(figure)
-            low, high = (None, None) if one is None or value is None else one.ends(section)
-            sections[section] = {
-                f"repeat95_low_{unit}": low,
-                f"repeat95_high_{unit}": high,
-                "repeat95_source": None if low is None or one is None else one.source,
-                "repeat95_assumed": None if low is None or one is None else one.assumed,
-                "repeat95_reason": None if low is not None else "there is no figure" if value is None else ONE_VISIT,
-            }
-        by_name[case.id] = sections
-    return by_name

@@ -4,10 +4,9 @@ from core.metrics.catalogue import CATALOGUE_KEY, Catalogue
 from core.metrics.columns import (
     CASE_COLUMNS,
     DERIVED,
-    HEADLINE,
+    ENERGY_AT_REFERENCE,
     INTERVAL_ASSUMED,
     LAUNCH_BOUND,
-    LEADING_COLUMNS,
     NAME,
     PAIRED_VALIDITY,
     RATIOS,
@@ -15,6 +14,7 @@ from core.metrics.columns import (
     ROWS_SCORED,
     SAME,
     SAME_REL,
+    SECOND_FIGURES,
     VALIDITY,
     Column,
     Direction,
@@ -22,12 +22,13 @@ from core.metrics.columns import (
     Ratio,
     lookup,
 )
-from core.metrics.known import READ_BY_NAME
+from core.metrics.known import HEADLINE, LEADING_COLUMNS, READ_BY_NAME
 
 __all__ = [
     "CASE_COLUMNS",
     "CATALOGUE_KEY",
     "DERIVED",
+    "ENERGY_AT_REFERENCE",
     "HEADLINE",
     "INTERVAL_ASSUMED",
     "LAUNCH_BOUND",
@@ -40,6 +41,7 @@ __all__ = [
     "ROWS_SCORED",
     "SAME",
     "SAME_REL",
+    "SECOND_FIGURES",
     "VALIDITY",
     "Catalogue",
     "Column",

@@ -10,10 +10,13 @@ from core.errors import InputError
 from core.guards import LIMITS
 from core.metrics.columns import (
     DERIVED,
+    ENERGY_AT_REFERENCE,
     INTERVAL_ASSUMED,
     LAUNCH_BOUND,
     PAIRED_VALIDITY,
     RATIOS,
+    REPEAT_COLUMNS,
+    SAME,
     VALIDITY,
     Column,
     ColumnType,
@@ -77,6 +80,15 @@ class Catalogue:
             if column not in described
         )
 
+    @property
+    def empty_columns(self) -> list[str]:
+        """The names of columns of a table that are empty, because no run describes the figure that they are made of."""
+        undescribed = {column.column: column.repeat for column in self.undescribed}
+        ratios = [ratio for ratio in RATIOS if ratio.of in undescribed]
+        repeats = {*undescribed.values(), *(ratio.repeat for ratio in ratios)} - {SAME, None}
+        ends = (name for repeat in REPEAT_COLUMNS if repeat in repeats for name in REPEAT_COLUMNS[repeat])
+        return [*undescribed, *(ratio.column for ratio in ratios), *ends]
+
     def __iter__(self) -> Iterator[Column]:
         """Give metrics and derived figures; a ratio follows the figure that it is of."""
         ratios = {ratio.of: ratio for ratio in RATIOS}
@@ -84,7 +96,7 @@ class Catalogue:
             yield metric
             if metric.column in ratios:
                 yield ratios[metric.column]
-        yield from (INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
+        yield from (ENERGY_AT_REFERENCE, INTERVAL_ASSUMED, VALIDITY, PAIRED_VALIDITY, LAUNCH_BOUND)
 
     def __getitem__(self, column: str) -> Column:
         """Return a column by its name. Raises `KeyError`."""

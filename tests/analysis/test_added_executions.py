@@ -16,7 +16,9 @@ from analysis.report.table import tables
 from analysis.report.words import words_of
 from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import find_floors
-from analysis.uncertainty.noise_floor import add_series, conditions_of
+from analysis.uncertainty.conditions import conditions_of
+from analysis.uncertainty.floor_files import add_series
+from core.case import case_of
 from core.errors import InputError
 from core.executions import EXECUTIONS_KEY, UNKNOWN, USUAL, Executions, ExecutionTraits
 from reference.series import COMPILED
@@ -78,20 +80,21 @@ def test_its_floor_is_its_own_once_it_has_been_measured(tmp_path):
     executions = Executions({"autotuned": AUTOTUNED})
     runs = [renamed(path, tmp_path, executions) for path in RUNS]
     conditions = conditions_of(runs[0])
-    before = find_floors(conditions, "another host", "cuda", executions, [tmp_path / "floors"])
-    assert before.of("autotuned", "latency").assumed
-    assert "H100" in before.of("autotuned", "latency").source  # like what is replayed, not like eager execution
+    case = next(case_of(item) for item in runs[0].benchmarks)
+    before = find_floors(conditions, "another host", "cuda", [case], executions, [tmp_path / "floors"])
+    assert before.of(case, "latency").assumed
+    assert "H100" in before.of(case, "latency").source  # like what is replayed, not like eager execution
     (tmp_path / "floors").mkdir()
     add_series(tmp_path / "floors", runs)
-    after = find_floors(conditions, "another host", "cuda", executions, [tmp_path / "floors"]).of(
-        "autotuned", "latency"
+    after = find_floors(conditions, "another host", "cuda", [case], executions, [tmp_path / "floors"]).of(
+        case, "latency"
     )
     assert not after.assumed
     assert after.source == f"{len(runs)} sessions of {conditions.device}"
     assert after.session == pytest.approx(add_up(runs), rel=0.5)
     on_its_host_alone = Executions({"autotuned": ExecutionTraits(words="Called.", rank=1)})
-    elsewhere = find_floors(conditions, "another host", "cuda", on_its_host_alone, [tmp_path / "floors"])
-    assert elsewhere.of("autotuned", "latency").assumed
+    elsewhere = find_floors(conditions, "another host", "cuda", [case], on_its_host_alone, [tmp_path / "floors"])
+    assert elsewhere.of(case, "latency").assumed
 
 
 def add_up(runs: list[Run]) -> float:

@@ -14,28 +14,22 @@ from analysis.comparison.latest import last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.runs.saved import load
 from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
-from analysis.uncertainty.noise_floor import (
-    Conditions,
-    Floor,
-    NoiseFloor,
-    Series,
-    add_series,
-    conditions_of,
-    host_of,
-    read_floor,
-)
-from analysis.uncertainty.variance import FIGURES
+from analysis.uncertainty.conditions import Conditions, conditions_of
+from analysis.uncertainty.floor_files import add_series, read_floor
+from analysis.uncertainty.noise_floor import Floor, Key, NoiseFloor, Series, series_of
 from benchmarks.__main__ import write_floor
+from core.case import Case
 from core.errors import InputError
 from core.executions import USUAL, Executions
+from reference.floors import SERIES, of_their_code
 from reference.runs import saved
-from reference.series import AGAIN, COMPILED, COMPILED_ELSEWHERE, DEFAULTS
+from reference.series import AGAIN, COMPILED_ELSEWHERE
 from tests.support.json_values import json_values
 from tests.support.saved_runs import benchmark, in_visits, save
 
 HERE = {"device_name": "a CPU", "driver": None, "torch": "2.11.0", "cpu_model": "a CPU"}
-SERIES = (*DEFAULTS.values(), *COMPILED_ELSEWHERE, COMPILED)
 CONDITIONS = Conditions("a CPU", None, "2.11.0", 1)
+FP16, FP32 = Case("fp16", "eager"), Case("fp32", "eager")
 
 
 def executions(*names: str) -> Executions:
@@ -54,26 +48,27 @@ def sessions(folder: Path, *medians_ms: float) -> list[Path]:
 
 
 def floors_in(folder: Path, conditions: Conditions = CONDITIONS, host: str = "a CPU") -> Floors:
-    return find_floors(conditions, host, "cpu", executions("eager"), [folder])
+    return find_floors(conditions, host, "cpu", [FP16, FP32], executions("eager"), [folder])
 
 
 def test_a_floor_is_written_found_again_and_grows_by_each_series(tmp_path):
     paths = sessions(tmp_path / "runs", 1.0, math.exp(0.01), math.exp(0.02))
     path = add_series(tmp_path / "floors", [load(one) for one in paths])
-    found = floors_in(tmp_path / "floors").of("eager", "latency")
+    found = floors_in(tmp_path / "floors").of(FP16, "latency")
     assert found.session == pytest.approx(0.01)  # of 0, 0.01 and 0.02
-    assert (found.degrees_of_freedom, found.source, found.assumed) == (2, "3 sessions of a CPU", False)
+    # Two of its own sessions, and two of those of the other case.
+    assert (found.degrees_of_freedom, found.source, found.assumed) == (4, "3 sessions of a CPU", False)
     add_series(tmp_path / "floors", [load(one) for one in paths])
-    assert floors_in(tmp_path / "floors").of("eager", "latency").degrees_of_freedom == 4
+    assert floors_in(tmp_path / "floors").of(FP16, "latency").degrees_of_freedom == 4
     assert [item.name for item in (tmp_path / "floors").iterdir()] == [path.name]
-    assert floors_in(tmp_path / "floors", host="another").of("eager", "latency").assumed
+    assert floors_in(tmp_path / "floors", host="another").of(FP16, "latency").assumed
 
 
 def test_a_floor_of_other_conditions_is_named_and_not_used(tmp_path):
     path = add_series(tmp_path, [load(one) for one in sessions(tmp_path / "runs", 1.0, 1.1, 1.2)])
     for changes, words in (({"torch": "2.12.0"}, "torch 2.11.0, not 2.12.0"), ({"procedure": 2}, "procedure 1, not 2")):
         found = floors_in(tmp_path, replace(CONDITIONS, **changes))
-        assert found.of("eager", "latency").source == "assumed, ± 40%"
+        assert found.of(FP16, "latency").source == "assumed, ± 40%"
         assert found.notes == (f"{path} is of {words}: not used.",)
 
 
@@ -81,7 +76,7 @@ def test_a_floor_of_other_conditions_is_named_and_not_used(tmp_path):
 def test_a_file_that_is_no_floor_is_named_and_not_used(tmp_path, content):
     (tmp_path / "bad.json").write_text(content)
     found = floors_in(tmp_path)
-    assert found.of("eager", "latency").assumed
+    assert found.of(FP16, "latency").assumed
     (note,) = found.notes
     assert note.startswith(f"{tmp_path / 'bad.json'} is no noise floor (")
     assert note.endswith("`python -m benchmarks --repeats 10` measures one.")
@@ -95,17 +90,18 @@ def test_any_json_is_a_floor_or_one_error(tmp_path_factory, value):
         floor = read_floor(path)
     except InputError:
         return
-    assert floor.of("eager", "latency", "", USUAL) is None
+    assert floor.of(FP16, "latency", "", USUAL) is None
     assert Floors.from_json(value) is None or isinstance(value, dict)
 
 
 def test_floors_survive_the_saved_run():
-    found = find_floors(CONDITIONS, None, "cuda", executions("eager", "graph"))
+    graph = FP16.partner(execution="graph")
+    found = find_floors(CONDITIONS, None, "cuda", [FP16, graph], executions("eager", "graph"))
     assert Floors.from_json(json.loads(json.dumps(found.as_json()))) == replace(found, notes=())
-    assert found.of("graph", "latency").source.startswith("assumed, 40 sessions of NVIDIA H100")
-    half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of("eager", "latency").session)
+    assert found.of(graph, "latency").source.startswith("assumed, 40 sessions of NVIDIA H100")
+    half_width = math.expm1(math.sqrt(2) * 1.959964 * found.of(FP16, "latency").session)
     assert half_width == pytest.approx(0.40, rel=1e-5)
-    assert Floors({}).of("eager", "latency") == found.of("eager", "latency")  # none is named
+    assert Floors({}).of(FP16, "latency") == found.of(FP16, "latency")  # none is named
 
 
 def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):
@@ -125,22 +121,22 @@ def test_two_sessions_make_no_floor_and_say_how_many_do(tmp_path, capsys):
 def test_the_shipped_floors_are_those_of_the_committed_sessions(series):
     runs = saved(series)
     (floor,) = [one for one in map(read_floor, SHIPPED.glob("*.json")) if one.conditions == conditions_of(runs[0])]
-    (own,) = [one for one in floor.series if (one.host, one.sessions) == (host_of(runs[0]), len(runs))]
-    assert {figure for _, figure in own.spreads} == set(FIGURES)
+    assert series_of([of_their_code(run) for run in runs]) in floor.series
 
 
 def test_a_compiled_forward_on_a_gpu_has_the_floor_of_other_hosts_too():
     runs = saved(COMPILED_ELSEWHERE[0])
-    floor = find_floors(conditions_of(runs[0]), "another host", "cuda", executions("compiled")).spreads[
-        "compiled", "latency"
-    ]
+    case = Case("fp16", "compiled")
+    floor = find_floors(conditions_of(runs[0]), "another host", "cuda", [case], executions("compiled")).of(
+        case, "latency"
+    )
     assert not floor.assumed
     assert floor.source == f"{len(runs) + 2 * 3} sessions of NVIDIA H100 80GB HBM3 on 3 hosts"
     on_a_cpu = Conditions("CPU", None, "2.11", 2)
     spread = Floor(0.01, 0.01, 5, "")
-    file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {("compiled", "latency"): spread}),))
-    assert file.of("compiled", "latency", "host", USUAL).session == pytest.approx(0.01)
-    assert file.of("compiled", "latency", "another host", USUAL) is None
+    file = NoiseFloor(on_a_cpu, (Series("host", 6, "", {Key("compiled", "latency", case.id): spread}),))
+    assert file.of(case, "latency", "host", USUAL).session == pytest.approx(0.01)
+    assert file.of(case, "latency", "another host", USUAL) is None
 
 
 def test_what_is_deterministic_is_the_same_in_every_session_of_a_board():

@@ -13,10 +13,13 @@ from analysis.comparison.changes import changes
 from analysis.comparison.gates import Gate, judge
 from analysis.runs.saved import Run, load
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
+from analysis.uncertainty.conditions import Conditions
 from analysis.uncertainty.coverage import IDEAL, coverage
-from analysis.uncertainty.noise_floor import Conditions, Floor, NoiseFloor, Series
-from analysis.uncertainty.repeat import ONE_VISIT, joint_repeat, repeat, repeat_intervals, repeats
-from analysis.uncertainty.variance import FIGURES, components
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.noise_floor import PRIOR_FREEDOM, Floor, Key, NoiseFloor, Pooled, Series
+from analysis.uncertainty.repeat import joint_repeat, repeat, repeats, spread_of_visits
+from analysis.uncertainty.saved_repeats import NO_FIGURE, ONE_VISIT, repeat_intervals
+from analysis.uncertainty.variance import components
 from core.case import Case
 from core.executions import USUAL
 from tests.support.described import table
@@ -28,7 +31,7 @@ FLOOR = Floor(0.01, 0.02, 9, "10 sessions")
 
 
 def test_the_half_width_is_of_the_floor_where_visits_explain_less():
-    found = repeat([0.0, 0.02, -0.02], (0.0002, 8), FLOOR)  # visits: 0.0002 / 3 < 0.01^2
+    found = repeat([0.0, 0.02, -0.02], Pooled(0.0002, 8, None), FLOOR)  # visits: 0.0002 / 3 < 0.01^2
     assert found.centre == pytest.approx(0)
     assert found.half_width() == pytest.approx(math.sqrt(2) * T_9 * 0.01, rel=1e-4)
     assert found.half_width(5, 5) == pytest.approx(math.sqrt(2 / 5) * T_9 * 0.01, rel=1e-4)
@@ -36,7 +39,7 @@ def test_the_half_width_is_of_the_floor_where_visits_explain_less():
 
 
 def test_the_half_width_is_of_the_visits_where_they_scatter_more():
-    found = repeat([0.0, 0.1, -0.1], (0.01, 8), FLOOR)
+    found = repeat([0.0, 0.1, -0.1], Pooled(0.01, 8, None), FLOOR)
     assert found.u == pytest.approx(0.1 / math.sqrt(3))
     assert found.half_width() == pytest.approx(math.sqrt(2) * T_8 * 0.1 / math.sqrt(3), rel=1e-4)
     assert found.source == "this session's visits"
@@ -50,7 +53,7 @@ def test_one_visit_has_the_floors_interval_and_none_by_an_assumption():
 
 
 def test_the_ends_of_a_saving_are_those_of_its_gain():
-    found = repeat([math.log(4.0)] * 5, (0.0, 8), Floor(0.01, None, math.inf, "x"))
+    found = repeat([math.log(4.0)] * 5, Pooled(0.0, 8, None), Floor(0.01, None, math.inf, "x"))
     half = math.sqrt(2) * 1.959964 * 0.01
     assert found.value("energy saving") == pytest.approx(0.75)
     assert found.ends("energy saving") == pytest.approx((1 - 0.25 * math.exp(half), 1 - 0.25 * math.exp(-half)))
@@ -58,16 +61,16 @@ def test_the_ends_of_a_saving_are_those_of_its_gain():
 
 
 def test_sessions_are_joined_by_their_variances():
-    one, other = (repeat([0.0] * 5, (0.0, 8), Floor(s, None, 9, "x")) for s in (0.03, 0.01))
+    one, other = (repeat([0.0] * 5, Pooled(0.0, 8, None), Floor(s, None, 9, "x")) for s in (0.03, 0.01))
     assert joint_repeat([one, other]).u == pytest.approx(math.sqrt((0.0009 + 0.0001) / 2))
     assert joint_repeat([one, None]) is None  # nothing says how far that session's repeat may differ
     assert joint_repeat([]) is None
 
 
 def test_a_p_value_and_the_interval_agree():
-    found = repeat([0.0] * 5, (0.0, 8), FLOOR)
+    found = repeat([0.0] * 5, Pooled(0.0, 8, None), FLOOR)
     assert found.p_value(found.half_width(3, 2), 3, 2) == pytest.approx(0.05)
-    exact = repeat([0.0] * 5, (0.0, 8), Floor(0.0, None, 9, "x"))
+    exact = repeat([0.0] * 5, Pooled(0.0, 8, None), Floor(0.0, None, 9, "x"))
     assert (exact.p_value(0.0, 1, 1), exact.p_value(1e-9, 1, 1)) == (1, 0)
 
 
@@ -89,7 +92,7 @@ def floor_of(generator: random.Random, s_visits: float, s_session: float) -> Flo
 def found_in(session: dict[Case, dict], floor: Floor):
     """The repeat of FP16 in a simulated session."""
     squares = [statistics.variance(of.values()) for of in session.values()]
-    return repeat(list(session[Case("fp16", "graph")].values()), (statistics.fmean(squares), 12), floor)
+    return repeat(list(session[Case("fp16", "graph")].values()), Pooled(statistics.fmean(squares), 12, None), floor)
 
 
 @pytest.mark.parametrize("spreads", [(0.007, 0.0), (0.007, 0.005), (0.003, 0.008)])
@@ -113,7 +116,7 @@ def session(tmp_path, name: str, latencies: dict[Case, dict], floor: Floor):
         items.append(item)
     path = save(tmp_path / name, 1, *items)
     document = json.loads(path.read_text())
-    document["machine_info"][FLOORS_KEY] = Floors({("graph", figure): floor for figure in FIGURES}).as_json()
+    document["machine_info"][FLOORS_KEY] = Floors({Key("graph", figure, ""): floor for figure in FIGURES}).as_json()
     path.write_text(json.dumps(document))
     return load(path)
 
@@ -144,7 +147,7 @@ def test_ten_percent_slower_fails_a_limit_of_five(tmp_path):
 
 
 def test_more_sessions_find_smaller_changes():
-    found = repeat([0.0] * 5, (0.0, 8), FLOOR)
+    found = repeat([0.0] * 5, Pooled(0.0, 8, None), FLOOR)
     widths = [found.half_width(count, count) for count in (1, 2, 5, 10)]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] / widths[3] == pytest.approx(math.sqrt(10))
@@ -158,7 +161,7 @@ def test_coverage_by_hand(tmp_path):
         session(tmp_path, str(number), {Case("fp16", "graph"): dict.fromkeys(range(1, 6), log)}, floor)
         for number, log in enumerate((0.0, 0.01, 0.03))
     ]
-    floors = Floors({("graph", figure): floor for figure in FIGURES})
+    floors = Floors({Key("graph", figure, ""): floor for figure in FIGURES})
     found = coverage(sessions, lambda *_: floors)["graph", "latency"]
     assert (found.held, found.pairs) == (2, 6)
     assert found.half_width == pytest.approx(0.015, rel=1e-6)
@@ -171,12 +174,10 @@ def test_a_run_without_visits_has_no_interval_and_one_with_a_single_visit_says_w
     single = benchmark("fp32", 2.0)
     single["extra_info"]["visits"] = [{"number": 1, "median_ms": 2.0, "energy_mj": None, "error": None}]
     latency = repeat_intervals(load(save(tmp_path, 2, single)))["fp32-eager"]["latency"]
+    ends = dict.fromkeys(("repeat95_low_ms", "repeat95_high_ms", "repeat95_source", "repeat95_assumed"))
     assert latency == {
-        "repeat95_low_ms": None,
-        "repeat95_high_ms": None,
-        "repeat95_source": None,
-        "repeat95_assumed": None,
-        "repeat95_reason": ONE_VISIT,
+        **(ends | {"repeat95_reason": ONE_VISIT}),
+        **{f"fast_{name}": value for name, value in (ends | {"repeat95_reason": NO_FIGURE}).items()},
     }
 
 
@@ -200,21 +201,83 @@ def test_an_assumed_interval_is_marked_and_a_measured_one_is_not():
     assert table(rows, with_floor(0.01))["interval_assumed"].tolist() == [False, False]
 
 
-def test_series_are_pooled_by_their_degrees_of_freedom_and_eager_stays_on_its_host():
-    def series(host: str, session: float, freedom: int) -> Series:
-        floor = Floor(session, session, freedom, "")
-        return Series(host, freedom + 1, "", {("graph", "latency"): floor, ("eager", "latency"): floor})
+FP16, FP32 = Case("fp16", "graph"), Case("fp32", "graph")
+A_GPU = Conditions("a GPU", "580.1", "2.11", 2)
 
-    conditions = Conditions("a GPU", "580.1", "2.11", 2)
-    found = NoiseFloor(conditions, (series("a", 0.01, 9), series("b", 0.02, 4)))
-    pooled = found.of("graph", "latency", "c", USUAL)
-    assert pooled.session == pytest.approx(math.sqrt((9 * 0.0001 + 4 * 0.0004) / 13))
-    assert pooled.degrees_of_freedom == 13
-    assert pooled.visits == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
-    assert pooled.source.endswith("15 sessions of a GPU on 2 hosts")
-    assert found.of("eager", "latency", "a", USUAL).session == 0.01
-    assert found.of("eager", "latency", "c", USUAL) is None
-    assert found.of("graph", "energy", "a", USUAL) is None
+
+def series(host: str, spreads: dict[Case, tuple[float, int]], figure: str = "latency") -> Series:
+    """A series with the standard deviation and the degrees of freedom of each case."""
+    floors = {
+        Key(case.execution, figure, case.id): Floor(session, session, freedom, "")
+        for case, (session, freedom) in spreads.items()
+    }
+    return Series(host, max(freedom for _, freedom in spreads.values()) + 1, "", floors)
+
+
+def test_a_case_that_its_host_measured_is_drawn_to_what_other_hosts_and_other_cases_say():
+    here, there = series("a", {FP16: (0.01, 9)}), series("b", {FP16: (0.02, 5), FP32: (0.03, 5)})
+    found = NoiseFloor(A_GPU, (here, there)).of(FP16, "latency", "a", USUAL)
+    elsewhere = (4 * 0.03**2 + 5 * 0.02**2) / 9
+    assert found.session == pytest.approx(math.sqrt((4 * elsewhere + 9 * 0.01**2) / 13))
+    assert found.degrees_of_freedom == 13
+    assert found.source == "10 sessions of a GPU and 6 on other hosts"
+
+
+def test_a_case_that_other_hosts_measured_has_the_freedom_that_hosts_leave():
+    floor = NoiseFloor(A_GPU, (series("a", {FP16: (0.01, 9)}), series("b", {FP16: (0.02, 4)})))
+    found = floor.of(FP16, "latency", "c", USUAL)
+    assert found.session == pytest.approx(math.sqrt((9 * 0.01**2 + 4 * 0.02**2) / 13))
+    assert found.degrees_of_freedom == PRIOR_FREEDOM == 4
+    assert found.visits == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
+    assert found.source == "15 sessions of a GPU on 2 hosts"
+
+
+def test_a_case_that_nobody_measured_has_that_of_its_execution_and_says_so():
+    floor = NoiseFloor(A_GPU, (series("a", {FP16: (0.01, 2), FP32: (0.02, 2)}),))
+    found = floor.of(Case("bf16", "graph"), "latency", "a", USUAL)
+    assert found.session == pytest.approx(math.sqrt((0.0001 + 0.0004) / 2))
+    assert found.degrees_of_freedom == 2  # of three sessions, which all cases share
+    assert found.source == "3 sessions of a GPU, of other cases of graph"
+    assert floor.of(FP16, "energy", "a", USUAL) is None
+
+
+def test_what_is_not_replayed_stays_on_its_host():
+    case = Case("fp16", "eager")
+    floor = NoiseFloor(A_GPU, (series("a", {case: (0.01, 9)}), series("b", {case: (0.02, 9)})))
+    assert floor.of(case, "latency", "a", USUAL).session == 0.01
+    assert floor.of(case, "latency", "c", USUAL) is None
+
+
+def test_visits_of_a_case_are_drawn_to_those_of_the_other_cases():
+    by_case = {FP16: {1: 0.0, 2: 0.02}, FP32: {1: 0.0, 2: 0.04}, Case("fp32", "eager"): {1: 0.0, 2: 9.0}}
+    found = spread_of_visits(by_case, FP16)
+    assert found == Pooled(pytest.approx((1 * 0.0008 + 1 * 0.0002) / 2), 2, None)
+    assert spread_of_visits({FP16: {1: 0.0}}, FP16) is None
+    alone = spread_of_visits({FP16: {1: 0.0, 2: 0.02}}, FP16)
+    assert alone == Pooled(pytest.approx(0.0002), 1, None)  # nothing to be drawn to
+
+
+@pytest.mark.parametrize("sessions", [0, 3, 10])
+def test_floors_hold_cases_whose_spreads_differ_from_host_to_host(sessions):
+    """Spreads of hosts and cases are drawn from what the rule supposes; other hosts, and sessions of one's own."""
+    generator, held, times = random.Random(4), 0, 1500
+
+    def sd(case: Case) -> float:
+        scale = {FP16: 0.004, FP32: 0.002}[case]
+        return scale * math.sqrt(4 / (2 * generator.gammavariate(2, 1)))  # scaled inverse chi-square of 4
+
+    def measured(deviations: dict[Case, float], count: int) -> dict[Case, tuple[float, int]]:
+        values = {case: [generator.gauss(0, value) for _ in range(count)] for case, value in deviations.items()}
+        return {case: (statistics.stdev(of_case), count - 1) for case, of_case in values.items()}
+
+    for _ in range(times):
+        hosts = [series(str(number), measured({case: sd(case) for case in (FP16, FP32)}, 8)) for number in range(4)]
+        here = {case: sd(case) for case in (FP16, FP32)}
+        hosts += [series("here", measured(here, sessions))] if sessions else []
+        floor = NoiseFloor(A_GPU, tuple(hosts)).of(FP16, "latency", "here", USUAL)
+        one, other = (repeat([generator.gauss(0, here[FP16])], Pooled(0.0, 8, None), floor) for _ in range(2))
+        held += abs(one.centre - other.centre) <= one.half_width()
+    assert 0.93 <= held / times <= 0.99
 
 
 def test_a_session_writes_what_a_repeat_will_find(run_suite, saved_run):

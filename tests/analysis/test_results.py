@@ -83,7 +83,7 @@ def test_a_figure_that_is_missing_has_no_interval_either():
     refused["extra_info"]["energy"]["energy_per_sample_mj"] = None  # the visits scattered, and keep what they found
     frame = table([in_visits(benchmark("fp32", 6.0, 400.0)), refused], with_floor(math.log(1.1))).set_index("name")
     energies = [column for column in frame.columns if column.startswith("energy") and "repeat95" in column]
-    assert len(energies) == 4
+    assert len(energies) == 6
     assert frame.loc["fp16-eager", energies].isna().all()
     assert frame.loc["fp16-eager", ["latency_repeat95_low_ms", "speedup_repeat95_low"]].notna().all()
 

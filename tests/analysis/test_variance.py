@@ -10,7 +10,8 @@ import pytest
 
 from analysis.comparison.variance import variance_markdown
 from analysis.runs.saved import load
-from analysis.uncertainty.variance import FIGURES, Spread, components, energy_of, gains, latency_of, visits_of
+from analysis.uncertainty.figures import FIGURES, energy_of, gains, latency_of, visits_of
+from analysis.uncertainty.variance import Spread, components
 from core.case import Case
 from core.errors import InputError
 from tests.support.saved_runs import benchmark, save
@@ -91,7 +92,7 @@ def test_a_runs_visits_are_read_and_one_that_failed_is_left_out(tmp_path):
     run = session_of(tmp_path, "a", [1.0, math.e])
     assert visits_of(run, latency_of) == {Case("fp16", "graph"): {1: 0.0, 2: pytest.approx(1.0)}}
     assert visits_of(run, energy_of) == {}
-    assert list(FIGURES) == ["latency", "speedup", "energy", "energy saving"]
+    assert list(FIGURES) == ["latency", "fast latency", "speedup", "fast speedup", "energy", "energy saving"]
 
 
 def test_one_session_is_too_few_and_says_so(tmp_path):

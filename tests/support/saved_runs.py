@@ -8,8 +8,8 @@ from pathlib import Path
 
 from analysis.report.summary import RunSummary
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors
-from analysis.uncertainty.noise_floor import Floor
-from analysis.uncertainty.variance import FIGURES
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.noise_floor import Floor, Key
 from core.case import Case
 from tests.support.described import described
 
@@ -61,7 +61,7 @@ def with_floor(half_width: float, execution: str = "eager") -> dict:
     """The environment of a run whose repeats differ by so much at most, in logarithms, 19 times in 20."""
     session = half_width / math.sqrt(2) / 1.959963984540054
     floor = Floor(session, None, 1e9, "a floor of the test")
-    return {FLOORS_KEY: Floors({(execution, figure): floor for figure in FIGURES}).as_json()}
+    return {FLOORS_KEY: Floors({Key(execution, figure, ""): floor for figure in FIGURES}).as_json()}
 
 
 def floors_of_both(eager: float, graph: float) -> dict:

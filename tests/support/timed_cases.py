@@ -62,7 +62,7 @@ def visited(
 ) -> Visit:
     """A visit whose rounds took known times, after a warm-up of 3 rounds."""
     timed = TimedRounds([seconds for seconds, _ in rounds], [variant for _, variant in rounds], disturbed)
-    latency = VisitLatency.of(timed, WarmUp(3, steady), shares)
+    latency = VisitLatency.of(timed, WarmUp(3, steady), shares, is_replayed=True)
     return Visit(number=number, position=number, started_s=float(number), timed=timed, latency=latency)
 
 
