@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from analysis.runs.saved import Run
-from analysis.uncertainty.repeat import repeat_intervals
+from analysis.uncertainty.saved_repeats import repeat_intervals
 from core.case import is_own
 from core.errors import DeclarationError
 from core.metrics import lookup

@@ -158,9 +158,10 @@ class MeasuredCase:
     def loop(self, number: int = 1) -> Iterator[ForwardLoop]:
         """Give the closed loop that is timed in visit `number`, in fresh buffers; they are dropped at the end.
 
-        Each variant has been run once. Where memory runs out, the session's other models are dropped and it is tried
-        once more. Call it inside the precision's context. Raises `CompilationError`, `CaptureError`, and
-        `PrecisionError` where the model does not compute in what the precision says.
+        Each variant has been run once, one of them in a later visit where nothing is captured or compiled.
+        Where memory runs out, the session's other models are dropped and it is tried once more. Call it inside the
+        precision's context. Raises `CompilationError`, `CaptureError`, and `PrecisionError` where the model does not
+        compute in what the precision says.
         """
         loop = self._loop_in_memory(number)
         try:
@@ -190,7 +191,10 @@ class MeasuredCase:
         if self.workload.keeps_batch:
             batches = [batches[self.first_batch(number)]]
         loop = ForwardLoop(forward, batches, device)
-        for example in self.data.examples:
+        traits, examples = self.execution.traits, self.data.examples
+        if number > 1 and not traits.is_replayed and not traits.is_compiled:
+            examples = examples[-1:]  # nothing was captured anew; what it computes in is looked at each time
+        for example in examples:
             logits = loop.run_on(example)
             if not isinstance(logits, torch.Tensor):
                 raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")

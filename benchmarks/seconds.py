@@ -22,5 +22,6 @@ class SecondsRecord(Record):
     warm_up: float | None = None
     rounds: float | None = None
     closing: float | None = None
+    numerics: float | None = None
     quality: float | None = None
     limits: float | None = None

@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis.comparison.comparability import COMMAND_KEY
+from analysis.runs.estimator import ESTIMATOR, ESTIMATOR_KEY
 from analysis.runs.journal import CASES_KEY
-from analysis.runs.saved import Run
+from analysis.runs.saved import SECONDS_KEY, Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
-from analysis.uncertainty.noise_floor import FOLDER as FLOORS_FOLDER
-from analysis.uncertainty.noise_floor import Conditions, host_name
+from analysis.uncertainty.conditions import Conditions, host_name
+from analysis.uncertainty.floor_files import FOLDER as FLOORS_FOLDER
 from benchmarks.cases import cases_of
 from benchmarks.extra_info import INCOMPLETE, VISITS, joined
 from benchmarks.instruments import INSTRUMENTS, in_measuring_order, require_consistent
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument, InVisit, require_record
 from benchmarks.loop import ForwardLoop
 from benchmarks.machine.environment import environment, essentials
+from benchmarks.machine.process import started_s
 from benchmarks.machine.readings import snapshot
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.seconds import SecondsRecord
+from benchmarks.session_time import SessionTime
 from benchmarks.timed_rounds import VisitLatency
 from benchmarks.visit import DeviceReads, FailedVisit, Visit
 from benchmarks.visiting import TimedVisit, measure_rounds, settle
@@ -67,6 +70,8 @@ class Session:
     outcomes: dict[str, str] = field(default_factory=dict)
     #: When the session began, by `time.perf_counter`.
     start_s: float = field(default_factory=time.perf_counter)
+    #: Where its time goes, from the start of the process.
+    spent: SessionTime = field(default_factory=lambda: SessionTime(started_s() or time.perf_counter()))
     #: The file with all rounds, once it has been written.
     rounds_file: Path | None = None
     #: Called with a case's id, the number of its visit and the phase, as a phase begins.
@@ -108,10 +113,12 @@ class Session:
         return {
             **environment(self.settings.device),
             "procedure": PROCEDURE,
+            ESTIMATOR_KEY: ESTIMATOR,
             COMMAND_KEY: self.command_line,
             CASES_KEY: list(self.cases),
             "order_seed": self.settings.order_seed,
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
+            SECONDS_KEY: self.spent.as_json(case.seconds for case in self.measured.values()),
             FLOORS_KEY: self.floors.as_json(),
             CATALOGUE_KEY: self.catalogue,
             EXECUTIONS_KEY: self.executions.as_json(),
@@ -131,6 +138,7 @@ class Session:
             Conditions.of(facts, PROCEDURE),
             host_name(platform.node(), facts),
             device.type,
+            self.cases.values(),
             self.executions,
             [self.settings.results_dir / FLOORS_FOLDER],
         )
@@ -169,7 +177,9 @@ class Session:
                 rounds, timed_rounds, readings = measure_rounds(case, loop, number, beside)
             after = snapshot(device)
             case.keep_peak_memory()
-        latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares)
+        latency = VisitLatency.of(
+            timed_rounds, warm_up, case.data.variant_shares, is_replayed=case.execution.traits.is_replayed
+        )
         visit = TimedVisit(case, rounds, timed_rounds, latency, before, after)
         records = [
             require_record(instrument, instrument.visited(visit, readings[instrument.name])) for instrument in in_visit

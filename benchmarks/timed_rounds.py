@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.steady_state import WarmUp
 from core.metrics.records import Record
+from core.statistics.rounds import fast_ms, weighted
 from fixtures.dataset.batches import FULL, PADDED
 
 
@@ -40,8 +41,12 @@ class TimedRounds:
     @property
     def means_ms(self) -> dict[str, float | None]:
         """The mean of the rounds of each variant, None where there are none."""
-        grouped = {variant: self.of_variant(variant) for variant in (FULL, PADDED)}
-        return {variant: 1000 * statistics.fmean(values) if values else None for variant, values in grouped.items()}
+        return {name: 1000 * statistics.fmean(values) if values else None for name, values in self.by_variant.items()}
+
+    @property
+    def by_variant(self) -> dict[str, list[float]]:
+        """The seconds of the rounds of each variant."""
+        return {variant: self.of_variant(variant) for variant in (FULL, PADDED)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ class VisitLatency(Record):
     full_ms: float | None
     padded_ms: float | None
     median_ms: float
+    #: The 5% quantiles, weighted as the medians are; null unless the execution is replayed and has rounds enough.
+    fast_ms: float | None
     mean_ms: float
     rounds: int
     full_rounds: int
@@ -60,13 +67,14 @@ class VisitLatency(Record):
     warmup_steady: bool
 
     @classmethod
-    def of(cls, timed: TimedRounds, warm_up: WarmUp, shares: Mapping[str, float]) -> VisitLatency:
+    def of(cls, timed: TimedRounds, warm_up: WarmUp, shares: Mapping[str, float], *, is_replayed: bool) -> VisitLatency:
         """Return the medians of a visit's rounds; `shares` are the variants' shares of the dataset's batches."""
         full_ms, padded_ms = timed.median_ms(FULL), timed.median_ms(PADDED)
         return cls(
             full_ms=full_ms,
             padded_ms=padded_ms,
             median_ms=weighted({FULL: full_ms, PADDED: padded_ms}, shares),
+            fast_ms=fast_ms(timed.by_variant, shares) if is_replayed else None,
             mean_ms=weighted(timed.means_ms, shares),
             rounds=len(timed.durations_s),
             full_rounds=timed.variants.count(FULL),
@@ -74,14 +82,3 @@ class VisitLatency(Record):
             warmup_rounds=warm_up.rounds,
             warmup_steady=warm_up.steady,
         )
-
-
-def weighted(by_variant: Mapping[str, float | None], shares: Mapping[str, float]) -> float:
-    """Return the mean of one value a variant, weighted by the share of the dataset's batches that are of it.
-
-    Not by the share of the rounds: that differs from case to case, and with it the mean of the same latencies. A
-    variant of which no round was timed has no weight.
-    """
-    known = {variant: value for variant, value in by_variant.items() if value is not None}
-    total = sum(shares[variant] for variant in known)
-    return sum(shares[variant] / total * value for variant, value in known.items())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from benchmarks.kernels import Kernels, profiled_kernels
 from core.errors import DeclarationError
 from core.metrics.records import Record
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.visit import DeviceReads
     from benchmarks.visiting import TimedVisit
     from core.case import Case
+    from fixtures.dataset.batches import Batch
     from fixtures.tasks import Task
 
 
@@ -77,6 +80,15 @@ class AfterLastVisit:
     loop: ForwardLoop
     #: The session's cases that have been measured, this one among them.
     cases: tuple[Case, ...]
+    #: What the profiler saw, by variant.
+    _kernels: dict[str, Kernels | None] = field(default_factory=dict)
+
+    def kernels(self, example: Batch) -> Kernels | None:
+        """Return the kernels of a forward of a variant's example, which are profiled once; None where none is seen."""
+        if example.variant not in self._kernels:
+            forward = partial(self.loop.run_on, example)
+            self._kernels[example.variant] = profiled_kernels(forward, example.input_ids.device)
+        return self._kernels[example.variant]
 
 
 class AfterVisits(Instrument):

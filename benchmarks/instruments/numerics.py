@@ -13,7 +13,6 @@ import torch
 import transformers
 
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
-from benchmarks.kernels import profiled_kernels
 from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
 from core.metrics.figures import Figure, Reason
@@ -81,10 +80,13 @@ class Numerics(AfterVisits):
         Raises `CaptureError` where the timed execution computes something else, and `PrecisionError` where it
         multiplies in another format or does not read the weights as they are stored.
         """
+        with case.phase("numerics"):
+            return self._measure(case, after)
+
+    def _measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         observed = numerics(case.model, case.eager, case.data.batches[0])
         if case.settings.device.type == "cuda":
-            forward = partial(after.loop.run_on, case.data.examples[-1])
-            kernels = profiled_kernels(forward, case.settings.device, forwards=1)
+            kernels = after.kernels(case.data.examples[-1])
             missing: Figure[Any] = Figure(None, reason="the profiler saw no kernel (CUPTI)")
             observed["products"] = Figure(product_kernels(kernels.names)) if kernels else missing
         products = observed["products"].value

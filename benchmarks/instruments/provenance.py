@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from analysis.runs.estimator import ESTIMATOR
 from benchmarks.instruments.base import InVisit
 from benchmarks.machine.environment import essentials
 from benchmarks.measured_case import MeasuredCase
@@ -47,6 +48,7 @@ class ProvenanceRecord(Record):
 
     case: Mapping[str, Any]
     procedure: int
+    estimator: int
     precision: str
     execution: str
     batch_size: int
@@ -90,6 +92,7 @@ class Provenance(InVisit):
         return ProvenanceRecord(
             case=named.as_json(),
             procedure=PROCEDURE,
+            estimator=ESTIMATOR,
             precision=named.precision,
             execution=named.execution,
             batch_size=named.batch_size,

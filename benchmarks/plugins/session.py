@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -14,6 +15,7 @@ from analysis.runs.journal import in_order_of_cases
 from benchmarks.extra_info import with_repeats
 from benchmarks.policies import Policies
 from benchmarks.session import Session
+from benchmarks.session_time import COLLECTION, IMPORTS, INTEGRITY, LOADING
 from fixtures.plugin import SETTINGS
 
 SESSION = pytest.StashKey[Session]()
@@ -57,11 +59,16 @@ class SessionPlugin:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        #: When the phase began that is not over.
+        self._phase_s = time.perf_counter()
+        session.spent.add(IMPORTS, self._phase_s - session.spent.begun_s)
         #: The tests that measure, by their id.
         self._items: dict[str, pytest.Item] = {}
 
+    @pytest.hookimpl(tryfirst=True)  # the data and the weights are found in the same hook
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run; where tests are only collected, nothing is."""
+        self._enter(COLLECTION)
         if session.config.option.collectonly:
             return
         self._items = {item.nodeid: item for item in session.items if name_of(item) is not None}
@@ -70,10 +77,25 @@ class SessionPlugin:
         visits = [name_of(item) for item in self._items.values() if visit_of(item) is not None]
         self._session.planned_visits = {name: visits.count(name) for name in self._session.outcomes}
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Note how long it took to find the data and the weights."""
+        self._enter(LOADING)
+
+    def _enter(self, phase: str) -> None:
+        """Note that a phase is over."""
+        now_s = time.perf_counter()
+        self._session.spent.add(phase, now_s - self._phase_s)
+        self._phase_s = now_s
+
     @pytest.hookimpl(wrapper=True)  # before any other plugin reads what is noted
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Note why a case was not measured, or what it lacks."""
         item = self._items.get(report.nodeid)
+        if item is None:
+            self._session.spent.add(INTEGRITY, report.duration)
+        elif report.when == "setup":
+            self._session.spent.add(LOADING, report.duration)
         name = name_of(item) if item is not None else None
         if item is not None and name is not None:
             self._note(item, name, report)

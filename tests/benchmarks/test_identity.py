@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from analysis.uncertainty.noise_floor import host_name
+from analysis.uncertainty.conditions import host_name
 from benchmarks.machine.identity import machine_key
 
 NUMBER = "4c4c4544-0042-3510-8051-b7c04f4d5932"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from analysis.runs.validity import judgements
 from benchmarks import session
 from benchmarks.extra_info import with_repeats
 from benchmarks.plugins import header, reports  # noqa: F401
+from benchmarks.time_left import REPORT_S
 from data_prep.layout import write_dataset
 from tests.support.described import described
 from tests.support.saved_runs import benchmark, in_visits, with_floor
@@ -157,10 +159,47 @@ def test_disabled_benchmarks_run_once(run_suite, tmp_path):
     assert not (tmp_path / "results" / SUMMARY).exists()
 
 
-def test_a_log_has_a_line_for_each_visit(run_suite):
-    lines = run_suite("--precisions=fp32", "--visits=3").stdout
-    lines.fnmatch_lines(["visit 1 of 3: fp32-eager-b1x16 v1 * ms, about * s of visits left", "visit 3 of 3: *v3 * ms"])
+def test_a_log_has_a_line_for_each_step_and_each_says_how_long_the_session_still_takes(run_suite):
+    lines = run_suite("--precisions=fp32,fp16", "--visits=3").outlines
+    begin = ("visit ", "the visits are over", "after the visits: ")
+    steps = [line for line in lines if line.startswith(begin)]
+    visits, over, closings = steps[:6], steps[6], steps[7:]
+    for number, line in enumerate(visits, start=1):
+        assert re.fullmatch(
+            rf"visit {number} of 6: fp(32|16)-eager-b1x16 v[123] \d+\.\d{{3}} ms, about \d+ s left", line
+        )
+    assert re.fullmatch(
+        r"the visits are over; quality, numerics and limits of every case follow, about \d+ s left", over
+    )
+    assert len(closings) == 2
+    for line in closings:
+        assert re.fullmatch(r"after the visits: fp(32|16)-eager-b1x16, \d+\.\d s, about \d+ s left", line)
+    assert closings[-1].endswith(f"about {REPORT_S:.0f} s left")
+    assert sum("benchmarks/test_forward.py" in line for line in lines) == 1  # and not before each of them
     assert "visit 1 of" not in run_suite("--precisions=fp32", "-q").stdout.str()
+
+
+def test_a_saved_run_says_where_the_time_of_the_session_went_and_the_page_shows_it(run_suite, saved_run, tmp_path):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
+    saved = saved_run()
+    seconds = saved["machine_info"]["seconds"]
+    of_session, of_cases = ("imports", "collection", "loading", "integrity"), ("preparation", "warm_up", "rounds")
+    assert {*of_session, *of_cases, "quality", "numerics", "limits", "other", "total"} <= seconds.keys()
+    assert min(seconds.values()) >= 0
+    parts = [spent for phase, spent in seconds.items() if phase != "total"]
+    assert sum(parts) == pytest.approx(seconds["total"], abs=0.005 * len(seconds) + 1e-9)
+    own = by_case(saved)["fp32"]["seconds"]
+    assert {phase: seconds[phase] for phase in of_cases} == pytest.approx(
+        {phase: own[phase] for phase in of_cases}, abs=0.0051
+    )
+    assert "Where the time of the session went" in (tmp_path / "results" / "report.html").read_text()
+
+
+def test_a_saved_run_says_by_which_estimator_its_figures_were_made(run_suite, saved_run):
+    assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
+    saved = saved_run()
+    assert saved["machine_info"]["estimator"] == 2
+    assert [item["extra_info"]["estimator"] for item in saved["benchmarks"]] == [2, 2]
 
 
 def test_a_run_is_saved_while_no_other_session_saves_to_the_same_folder(run_suite, tmp_path):

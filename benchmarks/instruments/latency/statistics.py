@@ -13,10 +13,12 @@ import numpy as np
 from benchmarks.instruments.base import InVisit
 from benchmarks.instruments.latency.noise import outlier_share
 from benchmarks.measured_case import MeasuredCase
-from benchmarks.timed_rounds import VisitLatency, weighted
+from benchmarks.timed_rounds import VisitLatency
 from core.metrics.figures import NOT_IN_TABLES, Figure, Interval, Reason
+from core.metrics.known import FAST_LATENCY
 from core.metrics.records import Record, metric
 from core.statistics.intervals import block_medians, mean_interval, quantile_interval
+from core.statistics.rounds import ROUNDS_FOR_FAST, weighted
 from fixtures.dataset.batches import FULL
 
 #: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.
@@ -26,8 +28,8 @@ BLOCKS_OF_SERIES = 200
 #: A median has converged when its 95% interval is within this of it.
 TARGET_RATIO = 0.01
 NO_SPREAD = "one visit has no spread"
-
-
+NOT_REPLAYED = "of replayed executions alone: the rounds of others wait for the host"
+TOO_FEW_ROUNDS = f"a visit has fewer than {ROUNDS_FOR_FAST} rounds of a variant; more with --rounds"
 NO_SUCH_BATCH = Reason("variant_reason", after="full_share")
 
 
@@ -58,6 +60,7 @@ class LatencyRecord(Record):
         form=".3f",
         place=100,
     )
+    fast_ms: Figure[float] = metric(**FAST_LATENCY, interval=NOT_IN_TABLES, reason=Reason("fast_reason"))
     full_median_ms: Figure[float] = metric(
         "ms",
         "lower",
@@ -131,6 +134,7 @@ class Latency(InVisit):
         shares = case.data.variant_shares
         return LatencyRecord(
             **medians(visits, shares),
+            fast_ms=fast(visits, is_replayed=case.execution.traits.is_replayed),
             **rounds_statistics(everything.durations_s),
             **throughput(everything.means_ms, shares, case.case.batch_size, case.tokens_per_round),
             outlier_share=outlier_share(everything.durations_s, everything.variants),
@@ -165,6 +169,17 @@ def medians(visits: Sequence[VisitLatency], shares: Mapping[str, float]) -> dict
         "converged": half_width is not None and math.expm1(half_width) <= TARGET_RATIO,
         "noise_rel": noise,
     }
+
+
+def fast(visits: Sequence[VisitLatency], *, is_replayed: bool) -> Figure[float]:
+    """Return the geometric mean of the visits' 5% quantiles, with Student's interval over their logarithms."""
+    known = [visit.fast_ms for visit in visits if visit.fast_ms is not None]
+    if len(known) < len(visits):
+        return Figure(None, reason=TOO_FEW_ROUNDS if is_replayed else NOT_REPLAYED)
+    centre, half_width = mean_interval([math.log(value) for value in known])
+    if half_width is None:
+        return Figure(math.exp(centre))
+    return Figure(math.exp(centre), math.exp(centre - half_width), math.exp(centre + half_width))
 
 
 def throughput(

@@ -6,12 +6,14 @@ import io
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from traceback import clear_frames
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.quality.timed import require_same_predictions, timed_answers
@@ -51,6 +53,8 @@ class Quality(AfterVisits):
         #: Whether memory has sufficed to score all precisions in one pass.
         self._together = True
         self._extras: dict[tuple[str, str], Mapping[str, Any]] = {}
+        #: What tasks keep of the rows that go through the timed executions, by task, precision and sequence length.
+        self._kept: dict[tuple[str, str, int], dict[Any, torch.Tensor]] = {}
 
     def records(self, tasks: Sequence[Task]) -> Sequence[type[Record]]:
         """Return the tasks' records."""
@@ -69,7 +73,7 @@ class Quality(AfterVisits):
                 self._extras[once] = scoring.extras(case.model, case.settings, case.dataset)
             figures = self._scored[key]
             no_logits_reason = missing_reason(figures, case.task.words.headline)
-            timed = timed_answers(case, after, partial(models_to_compare, case), no_logits_reason)
+            timed = timed_answers(case, after, partial(self._models_to_compare, case), no_logits_reason)
             require_same_predictions(timed.against_scored, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
         own_tokens = case.dataset.has_tokens_of(case.checkpoint.config, case.checkpoint.name)
@@ -81,6 +85,13 @@ class Quality(AfterVisits):
             timed_vs_fp32=timed.against_fp32,
             meaningful=own_tokens if meaningless is None else Figure(False, reason=meaningless),
         )
+
+    def _models_to_compare(self, case: MeasuredCase) -> list[Scored]:
+        """Return the case's own model as it is scored, and FP32's behind it where that is another."""
+        precisions = [case.precision] if case.precision.is_baseline else [case.precision, baseline()]
+        keys = [scored_key(case.case.partner(precision=precision.name)) for precision in precisions]
+        kept = [self._kept.setdefault(key, {}) for key in keys]
+        return [replace(as_scored(case, one), kept=of) for one, of in zip(precisions, kept, strict=True)]
 
     def _score_all(self, case: MeasuredCase, cases: Sequence[Case]) -> None:
         """Score the precisions of all cases with this sequence length; in turn where memory does not hold them all."""
@@ -155,12 +166,6 @@ def scored_rows(case: MeasuredCase) -> ScoredRows:
         None if text_bytes is None else text_bytes[rows, : data.sequence_length],
         dataset.text_bytes_reason,
     )
-
-
-def models_to_compare(case: MeasuredCase) -> list[Scored]:
-    """Return the case's own model as it is scored, and FP32's behind it where that is another."""
-    own = as_scored(case, case.precision)
-    return [own] if case.precision.is_baseline else [own, as_scored(case, baseline())]
 
 
 def as_scored(case: MeasuredCase, precision: Precision) -> Scored:

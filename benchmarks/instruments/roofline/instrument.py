@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +12,7 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.roofline.flops import count_flops
-from benchmarks.kernels import Kernels, profiled_kernels
-from benchmarks.loop import ForwardLoop
+from benchmarks.kernels import Kernels
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import CeilingPolicy, Policies
 from core.metrics.figures import Figure, Reason
@@ -75,7 +73,7 @@ class Roofline(AfterVisits):
         key = (compute, precision.float32_products)
         with case.phase("limits"):
             # First: after the large products of a ceiling the clock is lower for a while.
-            kernels = kernel_figures(case, after.loop)
+            kernels = kernel_figures(case, after)
             if key not in self._peak_flops:
                 self._peak_flops[key] = peak_flops(compute, device, policy)
             if self._peak_bytes_per_s is None:
@@ -86,7 +84,7 @@ class Roofline(AfterVisits):
             return RooflineRecord(**kernels, **limits)
 
 
-def kernel_figures(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]:
+def kernel_figures(case: MeasuredCase, after: AfterLastVisit) -> dict[str, Any]:
     """Return time and number of the kernels of a forward by variant; null with a reason on a CPU and without CUPTI."""
     figures: dict[str, Any] = dict.fromkeys(
         ("kernels", "full_kernel_time_ms", "padded_kernel_time_ms", "full_kernels", "padded_kernels")
@@ -95,7 +93,7 @@ def kernel_figures(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]:
         return {**figures, "kernel_time_ms": Figure(None, reason="no CUDA kernels on a CPU")}
     by_variant: dict[str, Kernels] = {}
     for example in case.data.examples:
-        kernels = profiled_kernels(partial(loop.run_on, example), case.settings.device)
+        kernels = after.kernels(example)
         if kernels is None:
             return {**figures, "kernel_time_ms": Figure(None, reason="the profiler saw no kernel (CUPTI)")}
         by_variant[example.variant] = kernels
