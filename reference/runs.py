@@ -10,6 +10,7 @@ from functools import cache
 import pandas as pd
 
 from analysis.report.table import tables
+from analysis.runs.estimator import derived
 from analysis.runs.saved import Run, of_bytes
 from analysis.runs.validity import other_code_reason
 from core.case import case_of
@@ -20,18 +21,24 @@ from reference.archives.reading import ARCHIVES, files
 
 @cache
 def saved(series: str) -> tuple[Run, ...]:
-    """Return the sessions of a series, as `h100_99080df7/default`, in their order. Raises `InputError` without one."""
+    """Return the sessions of a series, as `h100_99080df7/default`, in their order. Raises `InputError` without one.
+
+    Those of an earlier estimator are as this one makes them of their single rounds, where the archive has them.
+    """
     found = contents(series, ".json")
     if not found:
         raise InputError(
             f"{ARCHIVES} has no saved run of {series}; expected one at least: `python -m reference.measure`."
         )
-    return tuple(of_bytes(ARCHIVES / series / name, content) for name, content in found.items())
+    runs = {name.removesuffix(".json"): of_bytes(ARCHIVES / series / name, content) for name, content in found.items()}
+    files = rounds(series)
+    return tuple(derived(run, files[name]) if name in files else run for name, run in runs.items())
 
 
-def rounds(series: str) -> list[io.BytesIO]:
-    """Return the files with the single rounds of a series' sessions, in their order."""
-    return [io.BytesIO(content) for content in contents(f"{series}/rounds", ".npz").values()]
+def rounds(series: str) -> dict[str, io.BytesIO]:
+    """Return the files with the single rounds of a series' sessions by the sessions' names, in their order."""
+    found = contents(f"{series}/rounds", ".npz")
+    return {name.removesuffix(".npz"): io.BytesIO(content) for name, content in found.items()}
 
 
 def text(path: str) -> str:

@@ -7,13 +7,12 @@ import statistics
 
 from analysis.report.text_tables import markdown_table
 from analysis.uncertainty.coverage import coverage, without
-from analysis.uncertainty.variance import FIGURES
 from reference import series
 from reference.figures.pages import Figures
 from reference.figures.variance import session_spread
 from reference.runs import saved, values
 from reference.texts import COUNTS, Count, span
-from reference.variance.cases import longest_minutes, rows_by_case, rows_of_cpus
+from reference.variance.cases import longest_minutes, of_case, rows_by_case, rows_of_cpus
 from reference.variance.coverage import (
     Found,
     across_hosts,
@@ -25,6 +24,10 @@ from reference.variance.coverage import (
     rows_of,
     sessions_of_hosts,
 )
+from reference.variance.power import ENERGY, LATENCY, found_changes
+
+#: Those that are called latency, speedup, energy and saving in sentences.
+FIRST_FIGURES = ("latency", "speedup", "energy", "energy saving")
 
 
 def coverage_of_measured() -> Figures:
@@ -81,7 +84,12 @@ def worst(figure: str) -> float:
 
 def coverage_by_case() -> Figures:
     """What each case in a graph holds, on its worst host, and over hosts."""
-    return {"table": markdown_table(rows_by_case())}
+    return {"table": markdown_table(rows_by_case(by_measured_floors(of_case)))}
+
+
+def coverage_by_case_elsewhere() -> Figures:
+    """The same by floors of other hosts alone."""
+    return {"table": markdown_table(rows_by_case(by_shipped_floors(of_case)))}
 
 
 def coverage_of_cpus() -> Figures:
@@ -96,7 +104,7 @@ def how_near() -> Figures:
 
 def worst_case() -> dict[str, str]:
     """Return what the latency of the case that is held least often is held in, in all and on its worst host."""
-    rows = rows_by_case()
+    rows = rows_by_case(by_measured_floors(of_case))
     latencies = rows[rows["figure"] == "latency"]
     row = latencies.loc[latencies["worst host"].map(lambda text: float(text.split("%")[0])).idxmin()]
     share = row["held"].rpartition("(")[2].rstrip(")")
@@ -117,6 +125,19 @@ def the_same_again() -> Figures:
     """How often a comparison finds a change where nothing was changed."""
     found = one_after_another()
     return {"cases": found.cases, "share": f"{found.cases.share:.1%}", "comparisons": found.comparisons}
+
+
+def changes_found() -> Figures:
+    """How often a change that was made is found, of one session against another."""
+    found = found_changes()
+    return {
+        "latency": f"{LATENCY - 1:.1%}",
+        "energy": f"{ENERGY - 1:.0%}",
+        "comparisons": found["fp32"].median.of,
+        "either": ", ".join(f"{one.either.share:.0%}" for one in found.values()),
+        "median": ", ".join(f"{one.median.share:.0%}" for one in found.values()),
+        "energies": ", ".join(f"{one.energy.share:.0%}" for one in found.values()),
+    }
 
 
 def fp32_again() -> Figures:
@@ -188,7 +209,7 @@ def sessions_and_boards() -> dict[str, str | int]:
 
 def shares(found: Found, form: str) -> str:
     """Return the share of pairs held in graphs, of each figure in order."""
-    *first, last = (f"{in_all(found, ('graph', figure)).share:{form}}" for figure in FIGURES)
+    *first, last = (f"{in_all(found, ('graph', figure)).share:{form}}" for figure in FIRST_FIGURES)
     return f"{', '.join(text.removesuffix('%') for text in first)} and {last}"
 
 

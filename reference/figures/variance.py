@@ -9,13 +9,15 @@ import pandas as pd
 from analysis.comparison.variance import component_rows
 from analysis.report.text_tables import markdown_table
 from analysis.runs.saved import Run
-from analysis.uncertainty.variance import FIGURES, components
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.variance import components
 from core.errors import InputError
 from reference import series
 from reference.figures.pages import Figures
 from reference.runs import details, rounds, saved, text, values
 from reference.series import DEFAULTS, H100_DEFAULT
 from reference.texts import COUNTS, DEFAULT, Count, span
+from reference.variance import estimators as measured
 from reference.variance.checks import (
     interval_rows,
     order_bias,
@@ -72,6 +74,21 @@ def session_spread(sessions: Sequence[Run], figure: str, execution: str) -> floa
     if found is None:
         raise InputError(f"{len(sessions)} session(s) have no spread in {execution} {figure}; expected two or more.")
     return found.session.value
+
+
+def estimators() -> Figures:
+    """How far sessions differ in the median of a visit's rounds, and in their 5% quantile."""
+    return {"table": markdown_table(measured.estimators())}
+
+
+def freedoms() -> Figures:
+    """How much the variances of hosts and cases differ, in degrees of freedom."""
+    return {"figures": [{"figure": name, "freedom": f"{freedom:.1f}"} for name, freedom in measured.freedoms().items()]}
+
+
+def slopes() -> Figures:
+    """How energy changes with temperature and gaps, on every host."""
+    return {"table": markdown_table(measured.slopes())}
 
 
 def temperatures() -> Figures:
@@ -145,7 +162,7 @@ def old_intervals() -> Figures:
     """How often intervals that leave out other sessions held another session's figure."""
     columns = {}
     for host, of_host in DEFAULTS.items():
-        rows = interval_rows(saved(of_host), rounds(of_host))
+        rows = interval_rows(saved(of_host), list(rounds(of_host).values()))
         columns[named(host)] = {
             (row["interval"], execution): row[execution] for execution in ("graph", "eager") for row in rows
         }

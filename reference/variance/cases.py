@@ -12,18 +12,17 @@ import pandas as pd
 
 from analysis.runs.saved import measured_at
 from analysis.uncertainty.chosen_floors import Floors
-from analysis.uncertainty.coverage import Coverage, coverage
-from analysis.uncertainty.variance import FIGURES
+from analysis.uncertainty.coverage import RATIOS, Coverage, coverage
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.noise_floor import AT_REFERENCE
 from core.case import BASELINE, Case
 from reference.runs import saved
 from reference.series import CPU_DEFAULT, CPU_PRECISIONS
 from reference.texts import DEFAULT, Count
-from reference.variance.coverage import by_measured_floors, of_execution, sessions_of_hosts
+from reference.variance.coverage import Found, of_execution, sessions_of_hosts
 
 #: Draws of as many hosts as there are, with a fixed seed, and the ends of a 95% interval of what they hold.
 DRAWS, SEED, ENDS = 10_000, 0, (0.025, 0.975)
-#: Those of a case with itself are 1.
-RATIOS = ("speedup", "energy saving")
 
 
 def of_case(case: Case) -> str:
@@ -31,11 +30,10 @@ def of_case(case: Case) -> str:
     return f"{case.precision}-{case.execution}"
 
 
-def rows_by_case() -> pd.DataFrame:
+def rows_by_case(found: Found) -> pd.DataFrame:
     """Return a row for each figure of each case in a graph: coverage in all, over hosts, and on the worst of them."""
-    found = by_measured_floors(of_case)
     rows = []
-    for figure, precision in product(FIGURES, DEFAULT):
+    for figure, precision in product((*FIGURES, AT_REFERENCE), DEFAULT):
         if figure in RATIOS and precision == BASELINE:
             continue
         key = (f"{precision}-graph", figure)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from analysis.report.text_tables import markdown_table
 from analysis.runs.saved import Run
-from analysis.uncertainty.variance import FIGURES
+from analysis.uncertainty.figures import FIGURES
 from core.case import case_of
 from core.errors import InputError
 from core.statistics.intervals import quantile_interval, student_t
@@ -237,7 +237,7 @@ def print_checks(host: str) -> None:
     for series in series_of_other_options(host):
         table = other_options(runs, saved(series)).round({"errors": 1})
         print(f"{series}, {len(saved(series))} sessions:\n\n{markdown_table(table)}\n")
-    print(markdown_table(pd.DataFrame(interval_rows(runs, rounds(f"{host}/default")))))
+    print(markdown_table(pd.DataFrame(interval_rows(runs, list(rounds(f"{host}/default").values())))))
 
 
 if __name__ == "__main__":

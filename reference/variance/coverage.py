@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise, product
 from typing import NamedTuple
@@ -20,10 +19,11 @@ from analysis.report.recommendation import recommendations
 from analysis.report.table import table
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
-from analysis.uncertainty.chosen_floors import Floors
+from analysis.uncertainty.chosen_floors import Floors, floors_from
+from analysis.uncertainty.conditions import conditions_of
 from analysis.uncertainty.coverage import Coverage, coverage, ratios_of_the_same, without
-from analysis.uncertainty.noise_floor import NoiseFloor, conditions_of, series_of
-from analysis.uncertainty.variance import FIGURES
+from analysis.uncertainty.figures import FIGURES
+from analysis.uncertainty.noise_floor import AT_REFERENCE, NoiseFloor, series_of
 from core.case import Case
 from core.tasks import tasks_of
 from reference.runs import saved
@@ -37,11 +37,9 @@ Found = dict[str, dict[tuple[str, str], Coverage]]
 
 
 def by_other_hosts(run: Run, others: Iterable[Sequence[Run]]) -> Floors:
-    """Return the floors that sessions of other hosts make, for eager execution too."""
-    series = [replace(series_of(of_host), host="") for of_host in others]
-    floor = NoiseFloor(conditions_of(run), tuple(series))
-    found = {key: floor.of(*key, "", run.executions) for key in product(EXECUTIONS, FIGURES)}
-    return Floors({key: one for key, one in found.items() if one is not None})
+    """Return the floors that sessions of other hosts make; those of eager execution are assumed, as on any new host."""
+    floor = NoiseFloor(conditions_of(run), tuple(map(series_of, others)))
+    return floors_from(floor, run, None)
 
 
 def sessions_of_hosts() -> dict[str, tuple[Run, ...]]:
@@ -67,11 +65,11 @@ def by_measured_floors(group: Callable[[Case], str] = of_execution) -> Found:
 
 
 @cache
-def by_shipped_floors() -> Found:
+def by_shipped_floors(group: Callable[[Case], str] = of_execution) -> Found:
     """Judge each pair by other hosts with such a board alone, as a floor that is shipped does."""
     runs = sessions_of_hosts()
     floors = {host: by_other_hosts(of[0], [runs[other] for other in others(host)]) for host, of in runs.items()}
-    return {host: coverage(sessions, lambda *_, host=host: floors[host]) for host, sessions in runs.items()}
+    return {host: coverage(sessions, lambda *_, host=host: floors[host], group) for host, sessions in runs.items()}
 
 
 def in_all(found: Found, key: tuple[str, str]) -> Count:
@@ -84,7 +82,9 @@ def in_all(found: Found, key: tuple[str, str]) -> Count:
 def rows_of(found: Found) -> pd.DataFrame:
     """Return a row for each execution and figure: coverage in all and in each host, and widths."""
     rows = []
-    for key in product(EXECUTIONS, FIGURES):
+    for key in product(EXECUTIONS, (*FIGURES, AT_REFERENCE)):
+        if not all(key in of_host for of_host in found.values()):
+            continue  # of replayed executions alone
         hosts = {host: of_host[key] for host, of_host in found.items()}
         held = in_all(found, key)
         rows.append(
