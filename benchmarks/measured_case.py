@@ -85,6 +85,11 @@ class MeasuredCase:
         return EXECUTIONS[self.case.execution]
 
     @property
+    def is_replayed(self) -> bool:
+        """Whether the device replays what was captured, so that a round does not wait for the host: on a GPU alone."""
+        return self.execution.traits.is_replayed and self.settings.device.type == "cuda"
+
+    @property
     def tokens_per_round(self) -> float:
         """How many text tokens a round computes, on average."""
         return self.workload.unit.tokens_per_round(self.case.batch_size, self.data.text_tokens_per_batch)
@@ -142,8 +147,10 @@ class MeasuredCase:
         """Add the seconds of a block to `seconds`."""
         self.on_phase(name)
         start_s = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start_s
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start_s
 
     def compile(self) -> None:
         """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""

@@ -71,7 +71,7 @@ class Session:
     #: When the session began, by `time.perf_counter`.
     start_s: float = field(default_factory=time.perf_counter)
     #: Where its time goes, from the start of the process.
-    spent: SessionTime = field(default_factory=lambda: SessionTime(started_s() or time.perf_counter()))
+    spent: SessionTime = field(default_factory=lambda: SessionTime(started_s()))
     #: The file with all rounds, once it has been written.
     rounds_file: Path | None = None
     #: Called with a case's id, the number of its visit and the phase, as a phase begins.
@@ -177,9 +177,7 @@ class Session:
                 rounds, timed_rounds, readings = measure_rounds(case, loop, number, beside)
             after = snapshot(device)
             case.keep_peak_memory()
-        latency = VisitLatency.of(
-            timed_rounds, warm_up, case.data.variant_shares, is_replayed=case.execution.traits.is_replayed
-        )
+        latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares, is_replayed=case.is_replayed)
         visit = TimedVisit(case, rounds, timed_rounds, latency, before, after)
         records = [
             require_record(instrument, instrument.visited(visit, readings[instrument.name])) for instrument in in_visit

@@ -28,7 +28,7 @@ from analysis.comparison.families import both_the_same, holm
 from analysis.comparison.missing import missing_by_chance
 from analysis.comparison.other_tokens import OTHER_TOKENIZER, common_change, is_of_tokens, told_in_bits
 from analysis.report.table import tables
-from analysis.runs.estimator import is_current
+from analysis.runs.estimator import is_current, is_replayed
 from analysis.runs.saved import Run
 from analysis.uncertainty.repeat import SAVING, Repeat, joint_repeat, repeats
 from core.case import BASELINE, Case, case_of
@@ -44,7 +44,7 @@ OTHER_TEXT = "the runs are of different texts"
 OF_WEIGHTS = "size."
 OTHER_ESTIMATOR = (
     "one side was measured by an earlier version, without the 5% quantile of its rounds, and the file of its rounds is "
-    "not there"
+    "not there or not its own"
 )
 #: Figures of one session that a drift during it moves; it falls on both sides of a ratio.
 MOVED_BY_DRIFT = ("latency", "fast latency", "energy")
@@ -110,7 +110,7 @@ def have_other_estimators(runs: Iterable[Run], name: str) -> bool:
         is_current(item)
         for run in runs
         for item in run.benchmarks
-        if case_of(item).id == name and run.executions[case_of(item).execution].is_replayed
+        if case_of(item).id == name and is_replayed(run, item)
     }
     return len(found) > 1
 

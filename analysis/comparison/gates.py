@@ -12,7 +12,7 @@ from core.errors import InputError
 from core.metrics import Catalogue
 
 #: Words for a smaller and a larger figure, of metrics that have some of their own.
-WORDS = {"median_latency_ms": ("faster", "slower"), "mean_latency_ms": ("faster", "slower")}
+WORDS = dict.fromkeys(("median_latency_ms", "fast_latency_ms", "mean_latency_ms"), ("faster", "slower"))
 EXPRESSION = re.compile(r"\s*(?P<metric>[a-z0-9_]+)\s*:\s*(?P<percent>\d+(\.\d+)?)\s*%\s*", re.ASCII)
 
 

@@ -63,7 +63,9 @@ def coverage_markdown(runs: Sequence[Run]) -> list[str]:
         return [f"How well intervals of a repeat hold cannot be told: {error}"]
     rows = []
     for (name, figure), one in found.items():
-        floor = next(floor for key, floor in series.spreads.items() if (key.case, key.figure) == (name, figure))
+        floor = {(key.case, key.figure): floor for key, floor in series.spreads.items()}.get((name, figure))
+        if floor is None:
+            continue  # too few of these runs have it
         spread = Spread.of(floor.session**2 * floor.degrees_of_freedom, round(floor.degrees_of_freedom))
         rows.append(
             {

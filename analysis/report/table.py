@@ -33,6 +33,9 @@ from core.metrics import (
 )
 from core.tasks import tasks_of
 
+#: Figures whose intervals of a repeat the mark is of.
+MARKED = ("latency", "speedup", "energy", "energy saving")
+
 
 def table(benchmarks: Sequence[dict[str, Any]], environment: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Return a row for each benchmark of one run that is this suite's, in their order.
@@ -126,7 +129,9 @@ def repeat_columns(
             columns[paired[figure]] = repeat.value(figure)
         if figure == ENERGY_AT_REFERENCE.repeat:
             columns[ENERGY_AT_REFERENCE.column] = repeat.value(figure)
-    return columns | {INTERVAL_ASSUMED.column: any(repeat.assumed for repeat in of_case.values()) if of_case else None}
+    # What stands beside another figure has an interval of its own, and no mark.
+    first = [repeat.assumed for figure, repeat in of_case.items() if figure in MARKED]
+    return columns | {INTERVAL_ASSUMED.column: any(first) if first else None}
 
 
 def add_ratio(frame: pd.DataFrame, ratio: Ratio) -> None:

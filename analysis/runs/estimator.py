@@ -21,7 +21,8 @@ from core.case import case_of
 from core.guards import UNREADABLE_ARRAYS, finite_number
 from core.metrics import CATALOGUE_KEY, lookup
 from core.metrics.known import FAST_LATENCY
-from core.statistics.rounds import fast_ms, weighted
+from core.statistics.intervals import mean_interval
+from core.statistics.rounds import NOT_REPLAYED, TOO_FEW_ROUNDS, fast_ms, weighted
 
 ESTIMATOR = 2
 ESTIMATOR_KEY = "estimator"
@@ -40,6 +41,13 @@ def estimator_of(extra_info: Mapping[str, Any]) -> int:
 def read(path: Path) -> Run:
     """Read one saved run, as this estimator makes it where its rounds are there. Raises `InputError`."""
     return from_its_rounds(load(path))
+
+
+def is_replayed(run: Run, benchmark: Mapping[str, Any]) -> bool:
+    """Tell whether a device replayed what was captured, so that no round waited for the host: on a GPU alone."""
+    device = benchmark["extra_info"].get("device")
+    is_on_gpu = isinstance(device, str) and device.startswith("cuda")
+    return is_on_gpu and run.executions[case_of(benchmark).execution].is_replayed
 
 
 def from_its_rounds(run: Run) -> Run:
@@ -75,7 +83,7 @@ def derived(run: Run, rounds: IO[bytes]) -> Run:
     try:
         with np.load(rounds, allow_pickle=False) as archive:
             items = tuple(item if is_current(item) else _derived(run, item, archive) for item in run.benchmarks)
-    except UNREADABLE_ARRAYS:
+    except (*UNREADABLE_ARRAYS, ArithmeticError):
         return run
     if all(item is own for item, own in zip(items, run.benchmarks, strict=True)):
         return run
@@ -89,11 +97,13 @@ def derived(run: Run, rounds: IO[bytes]) -> Run:
 def _derived(run: Run, item: dict[str, Any], archive: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
     case, extra_info = case_of(item), item["extra_info"]
     parts = [archive.get(f"{case.id}/{name}") for name in ("seconds", "visit", "full")]
-    full_share = finite_number(lookup(extra_info, "latency.full_share"))
-    if full_share is None or any(part is None for part in parts) or not isinstance(extra_info.get("visits"), list):
+    full_share, saved = finite_number(lookup(extra_info, "latency.full_share")), extra_info.get("visits")
+    if full_share is None or not 0 <= full_share <= 1 or not isinstance(saved, list):
+        return item
+    if any(part is None for part in parts):
         return item
     visits, found = [], list[float | None]()
-    for visit in extra_info["visits"]:
+    for visit in saved:
         number = finite_number(visit.get("number")) if isinstance(visit, Mapping) else None
         median_ms = finite_number(visit.get("median_ms")) if isinstance(visit, Mapping) else None
         if number is None or median_ms is None:  # a visit that failed
@@ -104,11 +114,18 @@ def _derived(run: Run, item: dict[str, Any], archive: Mapping[str, npt.NDArray[A
         medians = {name: 1000 * statistics.median(one) if len(one) else None for name, one in of_visit.items()}
         if not any(medians.values()) or not math.isclose(weighted(medians, shares), median_ms, rel_tol=SAME_REL):
             return item  # the file is of another session
-        found.append(fast_ms(of_visit, shares) if run.executions[case.execution].is_replayed else None)
+        found.append(fast_ms(of_visit, shares) if is_replayed(run, item) else None)
         visits.append({**visit, "fast_ms": found[-1]})
     known = [value for value in found if value is not None]
-    of_case = statistics.geometric_mean(known) if known and len(known) == len(found) else None
-    latency = extra_info["latency"] | {"fast_ms": of_case}
+    fast: dict[str, Any] = dict.fromkeys(("fast_ms", "fast_ci95_low_ms", "fast_ci95_high_ms", "fast_reason"))
+    if known and len(known) == len(found):
+        centre, half_width = mean_interval([math.log(value) for value in known])
+        ends = (None, None) if half_width is None else (centre - half_width, centre + half_width)
+        low, high = (None if end is None else math.exp(end) for end in ends)
+        fast |= {"fast_ms": math.exp(centre), "fast_ci95_low_ms": low, "fast_ci95_high_ms": high}
+    else:
+        fast["fast_reason"] = TOO_FEW_ROUNDS if is_replayed(run, item) else NOT_REPLAYED
+    latency = extra_info["latency"] | fast
     return item | {"extra_info": extra_info | {"latency": latency, "visits": visits, ESTIMATOR_KEY: ESTIMATOR}}
 
 

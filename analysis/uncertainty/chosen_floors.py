@@ -96,7 +96,9 @@ def find_floors(
             others.append(f"{path} is of {conditions.differences(floor.conditions)}: not used.")
     found += [floor for floor in shipped_floors() if floor.conditions == conditions]
     # What is shipped may be of this very host; a folder's own comes first.
-    series = {(one.host, one.measured): one for floor in reversed(found) for one in floor.series}
+    series = {
+        (one.host, one.measured or number): one for floor in reversed(found) for number, one in enumerate(floor.series)
+    }
     joined = NoiseFloor(conditions, tuple(series.values()))
     spreads = {
         key: joined.of(case, key.figure, host, executions) or assumed_floor(device, case, key.figure, executions)

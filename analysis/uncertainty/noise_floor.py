@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.conditions import Conditions, host_of
 from analysis.uncertainty.figures import FIGURES, Visits
-from analysis.uncertainty.slopes import Slopes, at_reference, over_hosts, slopes_of
+from analysis.uncertainty.slopes import Slopes, at_reference, of_host, over_hosts, slopes_of
 from analysis.uncertainty.variance import components
 from core.case import Case, case_of, is_own
 from core.errors import InputError
@@ -75,15 +75,17 @@ class Series:
     slopes: Mapping[str, Slopes] = field(default_factory=dict)
 
     def of(self, case: Case, figure: str) -> list[Floor]:
-        """Return the spread of a case's figure; none where it was not measured."""
-        own = self.spreads.get(Key(case.execution, figure, case.id))
-        return [] if own is None else [own]
+        """Return the spread of a case's figure, in a floor of an earlier version of all cases; none without one."""
+        keys = (Key(case.execution, figure, name) for name in (case.id, ""))
+        return [self.spreads[key] for key in keys if key in self.spreads][:1]
 
     def beside(self, case: Case, figure: str) -> list[Floor]:
         """Return the spreads of the same figure of other cases of the execution."""
         same = (case.execution, figure)
         return [
-            floor for key, floor in self.spreads.items() if (key.execution, key.figure) == same and key.case != case.id
+            floor
+            for key, floor in self.spreads.items()
+            if (key.execution, key.figure) == same and key.case not in (case.id, "")
         ]
 
 
@@ -131,8 +133,11 @@ class NoiseFloor:
     def slopes(self, execution: str, host: str | None, executions: Executions) -> Slopes | None:
         """Return how energy changes with temperature and gaps, from the host itself and from others."""
         known = [one for one in self.series if execution in one.slopes and executions[execution].is_replayed]
-        own, others = ([one.slopes[execution] for one in known if (one.host == host) is here] for here in (True, False))
-        return over_hosts(own, others)
+        of_hosts: dict[str, list[Slopes]] = {}
+        for one in known:
+            of_hosts.setdefault(one.host, []).append(one.slopes[execution])
+        others = [of_host(slopes) for name, slopes in of_hosts.items() if name != host]
+        return over_hosts(of_hosts.get(host or "", []), others)
 
     def _source(self, series: Sequence[Series]) -> str:
         hosts, sessions = len({one.host for one in series}), sum(one.sessions for one in series)

@@ -27,6 +27,8 @@ from core.guards import finite_number
 #: The temperature in degrees Celsius that energy is told at: what a board has in a session on a cool day.
 REFERENCE_TEMPERATURE_C = 45.0
 FEWEST_SESSIONS = 3
+#: No board is so hot: a run that says so says nothing.
+HOTTEST_C = 150.0
 #: Temperatures or shares of gaps that differ by less are the same.
 SMALLEST_CHANGE = 1e-9
 #: A visit's logarithm of energy, temperature and share of gaps.
@@ -81,7 +83,9 @@ def rows_of(run: Run) -> dict[Case, dict[int, Row]]:
 def row_of(visit: SavedVisit) -> Row | None:
     """Return a visit's logarithm of energy, temperature and share of gaps; None where one is not known."""
     energy, temperature, gap = visit.energy_mj, visit.temperature_c, visit.gap_share
-    return None if energy is None or temperature is None or gap is None else (math.log(energy), temperature, gap)
+    if energy is None or temperature is None or gap is None:
+        return None
+    return (math.log(energy), temperature, gap) if temperature < HOTTEST_C and 0 <= gap <= 1 else None
 
 
 def at_reference(run: Run, slopes: Mapping[str, Slopes]) -> dict[Case, dict[int, float]]:
@@ -135,16 +139,21 @@ def least_squares(sessions: Iterable[Mapping[Case, Mapping[int, Row]]]) -> npt.N
     return found if rank == around.shape[1] - 1 else None
 
 
+def of_host(slopes: Sequence[Slopes]) -> Slopes:
+    """Return the slopes of one host from its series, one at least, each as sure as it is."""
+    temperature = weighed([(one.temperature, one.temperature_error) for one in slopes])
+    return Slopes(*temperature, *weighed([(one.gap, one.gap_error) for one in slopes]))
+
+
 def over_hosts(own: Sequence[Slopes], others: Sequence[Slopes]) -> Slopes | None:
-    """Return the slopes of a host from its own series and those of other hosts, each as sure as it is.
+    """Return the slopes of a host from its own series and those of other hosts, one each, each as sure as it is.
 
     One other host alone says nothing of how hosts differ. None where nothing is known.
     """
     parts = [*own, *([elsewhere(others)] if len(others) > 1 else [])]
     if not parts:
         return None
-    temperature = weighed([(one.temperature, one.temperature_error) for one in parts])
-    return Slopes(*temperature, *weighed([(one.gap, one.gap_error) for one in parts]))
+    return of_host(parts)
 
 
 def elsewhere(slopes: Sequence[Slopes]) -> Slopes:

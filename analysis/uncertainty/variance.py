@@ -62,8 +62,9 @@ def components(sessions: Sequence[Mapping[Case, Visits]]) -> Components | None:
     Cases of one session share what the session adds, so `session` has as many degrees of freedom as one case alone.
     """
     cases = {case for session in sessions for case in session}
-    by_case = {case: [list(session[case].values()) for session in sessions if case in session] for case in cases}
-    whole = {case: of_case for case, of_case in by_case.items() if len(of_case) > 1 and min(map(len, of_case)) > 1}
+    by_case = {case: [list(session.get(case, {}).values()) for session in sessions] for case in cases}
+    visited = {case: [visits for visits in of_case if len(visits) > 1] for case, of_case in by_case.items()}
+    whole = {case: of_case for case, of_case in visited.items() if len(of_case) > 1}
     if not whole:
         return None
     within = [(squares(values), len(values) - 1) for of_case in whole.values() for values in of_case]

@@ -5,6 +5,7 @@ Nothing is written while rounds run. What is not timed says every ten seconds th
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import IO, Any
 
@@ -21,7 +22,7 @@ from benchmarks.time_left import CLOSING, VISIT, TimeLeft
 from benchmarks.time_left import COMPILATION as COMPILING
 from benchmarks.visit import Visit
 
-#: Phases that are long and in which nothing is timed.
+#: Phases that are long and in which no round is timed; the profiler, which one of them uses, sees the device alone.
 UNTIMED = ("compilation", "quality", "numerics")
 
 
@@ -111,9 +112,10 @@ class ProgressPlugin:
         if self._is_terminal:
             self._show(text)
         elif self._stream is not None:
-            # Past pytest, which captures what is written during a test.
-            self._stream.write(f"\n{text}")
-            self._stream.flush()
+            with contextlib.suppress(OSError, ValueError):  # whoever reads may be gone
+                # Past pytest, which captures what is written during a test.
+                self._stream.write(f"\n{text}")
+                self._stream.flush()
             self._is_line_open = True
 
     def _show(self, text: str) -> None:

@@ -87,7 +87,9 @@ class Catalogue:
         ratios = [ratio for ratio in RATIOS if ratio.of in undescribed]
         repeats = {*undescribed.values(), *(ratio.repeat for ratio in ratios)} - {SAME, None}
         ends = (name for repeat in REPEAT_COLUMNS if repeat in repeats for name in REPEAT_COLUMNS[repeat])
-        return [*undescribed, *(ratio.column for ratio in ratios), *ends]
+        of_energy = [ENERGY_AT_REFERENCE.column, *REPEAT_COLUMNS[str(ENERGY_AT_REFERENCE.repeat)]]
+        without_energy = of_energy if "energy_per_sample_mj" in undescribed else []
+        return [*undescribed, *(ratio.column for ratio in ratios), *ends, *without_energy]
 
     def __iter__(self) -> Iterator[Column]:
         """Give metrics and derived figures; a ratio follows the figure that it is of."""

@@ -13,6 +13,9 @@ FAST_QUANTILE = 0.05
 #: A quantile of fewer rounds would be close to their minimum. Of 40 it lies between the second and the third smallest,
 #: and sessions differ by as much as with all of their rounds (docs/variance.md).
 ROUNDS_FOR_FAST = 40
+#: Why there is none.
+NOT_REPLAYED = "of executions that are replayed on a GPU alone: the rounds of others wait for the host"
+TOO_FEW_ROUNDS = f"a visit has fewer than {ROUNDS_FOR_FAST} rounds of a variant; more with --rounds"
 #: What tells the variants of a visit's rounds apart.
 Variant = TypeVar("Variant", str, bool)
 

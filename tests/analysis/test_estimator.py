@@ -17,6 +17,7 @@ from analysis.runs.estimator import ESTIMATOR, derived, estimator_of, is_current
 from analysis.runs.saved import Run
 from core.executions import EXECUTIONS_KEY
 from core.metrics import lookup
+from core.statistics.rounds import NOT_REPLAYED
 from tests.support.derived_runs import archive_of, arrays, as_derived, as_saved, of_case, rounds_of
 from tests.support.described import described
 from tests.support.saved_runs import floors_of_both, measured
@@ -35,7 +36,7 @@ def without_fast(item: dict) -> dict:
     """What a benchmark holds beside what the estimator adds."""
     info = {key: value for key, value in item["extra_info"].items() if key != "estimator"}
     parts = [info["latency"], *info["visits"]]
-    latency, *visits = [{key: value for key, value in part.items() if key != "fast_ms"} for part in parts]
+    latency, *visits = [{key: value for key, value in part.items() if not key.startswith("fast_")} for part in parts]
     return item | {"extra_info": info | {"latency": latency, "visits": visits}}
 
 
@@ -74,6 +75,13 @@ def test_what_is_not_replayed_is_derived_and_has_no_fast_latency_however_many_ro
     for info in (*of_execution(as_derived(), "eager"), *of_execution(found, "graph")):
         assert info["estimator"] == ESTIMATOR == 2
         assert {info["latency"]["fast_ms"], *(visit["fast_ms"] for visit in info["visits"])} == {None}
+
+
+def test_a_derived_run_says_why_it_has_no_fast_latency():
+    eager, graph = (of_case(as_derived(), name)["extra_info"]["latency"] for name in ("fp32-eager", "fp32-graph"))
+    assert (eager["fast_ms"], eager["fast_reason"]) == (None, NOT_REPLAYED)
+    assert graph["fast_reason"] is None
+    assert graph["fast_ci95_low_ms"] < graph["fast_ms"] < graph["fast_ci95_high_ms"]
 
 
 def test_everything_else_of_a_run_stays_as_it_was_saved():
@@ -159,7 +167,7 @@ def test_eager_figures_of_two_estimators_are_compared():
     def made(estimator: int, median_ms: float) -> Run:
         items = [measured("fp16", execution, median_ms) for execution in ("eager", "graph")]
         for item in items:
-            item["extra_info"]["estimator"] = estimator
+            item["extra_info"] |= {"estimator": estimator, "device": "cuda:0"}
         return Run(as_saved().path, tuple(items), described(floors_of_both(0.01, 0.01)))
 
     for execution, verdict in (("eager", "worse"), ("graph", NO_VERDICT)):

@@ -17,13 +17,14 @@ from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
 from analysis.uncertainty.conditions import Conditions, conditions_of
 from analysis.uncertainty.floor_files import add_series, read_floor
 from analysis.uncertainty.noise_floor import Floor, Key, NoiseFloor, Series, series_of
+from analysis.uncertainty.slopes import Slopes
 from benchmarks.__main__ import write_floor
-from core.case import Case
+from core.case import Case, case_of
 from core.errors import InputError
 from core.executions import USUAL, Executions
 from reference.floors import SERIES, of_their_code
 from reference.runs import saved
-from reference.series import AGAIN, COMPILED_ELSEWHERE
+from reference.series import AGAIN, COMPILED_ELSEWHERE, DEFAULTS
 from tests.support.json_values import json_values
 from tests.support.saved_runs import benchmark, in_visits, save
 
@@ -59,7 +60,7 @@ def test_a_floor_is_written_found_again_and_grows_by_each_series(tmp_path):
     # Two of its own sessions, and two of those of the other case.
     assert (found.degrees_of_freedom, found.source, found.assumed) == (4, "3 sessions of a CPU", False)
     add_series(tmp_path / "floors", [load(one) for one in paths])
-    assert floors_in(tmp_path / "floors").of(FP16, "latency").degrees_of_freedom == 4
+    assert floors_in(tmp_path / "floors").of(FP16, "latency").degrees_of_freedom == 8
     assert [item.name for item in (tmp_path / "floors").iterdir()] == [path.name]
     assert floors_in(tmp_path / "floors", host="another").of(FP16, "latency").assumed
 
@@ -194,3 +195,33 @@ def test_a_hidden_precision_runs_and_is_not_listed(run_suite):
         ["ERROR: --precisions names 'fp99'; expected some of auto, all, fp32, *, int8_weights, fp8*."]
     )
     result.stderr.no_fnmatch_line("*fp32_again*")
+
+
+def test_a_session_with_one_visit_of_a_case_takes_no_floor_from_the_others():
+    runs = list(saved(DEFAULTS["h200_8576b782"]))
+    items = []
+    for item in runs[0].benchmarks:
+        is_cut = case_of(item).id == "fp16-graph"
+        visits = item["extra_info"]["visits"][: 1 if is_cut else None]
+        items.append(item | {"extra_info": item["extra_info"] | {"visits": visits}})
+    runs[0] = replace(runs[0], benchmarks=tuple(items))
+    (key,) = [one for one in series_of(runs).spreads if (one.case, one.figure) == ("fp16-graph", "latency")]
+    assert series_of(runs).spreads[key].degrees_of_freedom == len(runs) - 2
+    assert "| fp16-graph " in noise_markdown(runs)
+
+
+def test_series_of_one_host_are_one_when_hosts_are_compared():
+    slopes = [Slopes(value, 0.001, 0.5, 0.1) for value in (0.003, 0.004, 0.005)]
+    series = [Series(host, 6, "", {}, {"graph": one}) for host, one in zip("aab", slopes, strict=True)]
+    gpu = Conditions("a GPU", "580.1", "2.11", 2)
+    assert NoiseFloor(gpu, tuple(series[:2])).slopes("graph", "c", USUAL) is None
+    found = NoiseFloor(gpu, tuple(series)).slopes("graph", "c", USUAL)
+    assert found.temperature == pytest.approx((0.0035 + 0.005) / 2)
+
+
+def test_a_floor_of_an_earlier_version_is_of_each_case_of_its_execution():
+    case = Case("fp16", "graph")
+    earlier = Series("a", 10, "", {Key("graph", "latency", ""): Floor(0.01, 0.01, 9, "")})
+    found = NoiseFloor(Conditions("a GPU", "580.1", "2.11", 2), (earlier,)).of(case, "latency", "a", USUAL)
+    assert (found.session, found.degrees_of_freedom) == (pytest.approx(0.01), 9)
+    assert found.source == "10 sessions of a GPU"

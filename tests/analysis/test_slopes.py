@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.runs.saved import Run
+from analysis.runs.visits import SavedVisit
 from analysis.uncertainty.slopes import (
     Slopes,
     at_reference,
@@ -20,6 +21,7 @@ from analysis.uncertainty.slopes import (
     fit,
     least_squares,
     over_hosts,
+    row_of,
     rows_of,
     slopes_of,
     weighed,
@@ -240,3 +242,10 @@ def test_slopes_survive_a_saved_run_and_lacking_ones_or_negative_errors_are_refu
         assert Slopes.from_json({key: value for key, value in asdict(HERE).items() if key != name}) is None
     for name in ("temperature_error", "gap_error"):
         assert Slopes.from_json(asdict(HERE) | {name: -1e-9}) is None
+
+
+@pytest.mark.parametrize("odd", [{"temperature_c": 1e6}, {"gap_share": -1e4}, {"gap_share": 1.5}, {"temperature_c": 0}])
+def test_a_visit_with_conditions_that_no_board_has_says_nothing(odd):
+    visit = {"number": 1, "energy_mj": 100.0, "temperature_c": 45, "gap_share": 0.01}
+    assert row_of(SavedVisit.from_json(visit)) == (math.log(100.0), 45, 0.01)
+    assert row_of(SavedVisit.from_json(visit | odd)) is None

@@ -18,7 +18,7 @@ from core.metrics.figures import NOT_IN_TABLES, Figure, Interval, Reason
 from core.metrics.known import FAST_LATENCY
 from core.metrics.records import Record, metric
 from core.statistics.intervals import block_medians, mean_interval, quantile_interval
-from core.statistics.rounds import ROUNDS_FOR_FAST, weighted
+from core.statistics.rounds import NOT_REPLAYED, TOO_FEW_ROUNDS, weighted
 from fixtures.dataset.batches import FULL
 
 #: The smallest sample whose largest value lies above the true 99th percentile with 95% confidence: 1 - 0.99^n >= 0.95.
@@ -28,8 +28,6 @@ BLOCKS_OF_SERIES = 200
 #: A median has converged when its 95% interval is within this of it.
 TARGET_RATIO = 0.01
 NO_SPREAD = "one visit has no spread"
-NOT_REPLAYED = "of replayed executions alone: the rounds of others wait for the host"
-TOO_FEW_ROUNDS = f"a visit has fewer than {ROUNDS_FOR_FAST} rounds of a variant; more with --rounds"
 NO_SUCH_BATCH = Reason("variant_reason", after="full_share")
 
 
@@ -134,7 +132,7 @@ class Latency(InVisit):
         shares = case.data.variant_shares
         return LatencyRecord(
             **medians(visits, shares),
-            fast_ms=fast(visits, is_replayed=case.execution.traits.is_replayed),
+            fast_ms=fast(visits, is_replayed=case.is_replayed),
             **rounds_statistics(everything.durations_s),
             **throughput(everything.means_ms, shares, case.case.batch_size, case.tokens_per_round),
             outlier_share=outlier_share(everything.durations_s, everything.variants),

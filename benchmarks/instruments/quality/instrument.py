@@ -107,6 +107,7 @@ class Quality(AfterVisits):
                     raise
                 clear_frames(error.__traceback__)  # which holds what had been allocated
         self._together = False
+        self._kept.clear()
         own = [] if case.precision.is_baseline else [case.precision]
         self._score(case, own, with_baseline=case.precision.is_baseline)
 
