@@ -1,7 +1,8 @@
 """The interval of a repeat: where the figure of another session of the same thing will lie, 19 times in 20.
 
 In logarithms, so relative to the figure. With V visits of a case, their standard deviation s_visits drawn to that of
-the session's other cases of the execution, and s_session of the noise floor of the case:
+the session's other cases of the execution (or pooled with them, by an assumed floor), and s_session of the noise floor
+of the case:
 
     u^2 = max(s_session^2, s_visits^2 / V)
     half-width = t(nu) u sqrt(1/N + 1/M)
@@ -73,10 +74,12 @@ def repeats(run: Run, floors: Floors | None = None) -> dict[str, dict[Case, Repe
     floors = floors or floors_of(run)
     found = {}
     for figure, by_case in visits_by_figure(run, floors.slopes).items():
-        known = {
-            case: repeat(list(visits.values()), spread_of_visits(by_case, case), floors.of(case, figure))
-            for case, visits in by_case.items()
-        }
+        known = {}
+        for case, visits in by_case.items():
+            floor = floors.of(case, figure)
+            # Where nobody measured how sessions differ, visits decide, and a case's own are too few to.
+            spread = pooled_visits(by_case, case) if floor.assumed else spread_of_visits(by_case, case)
+            known[case] = repeat(list(visits.values()), spread, floor)
         found[figure] = {case: one for case, one in known.items() if one is not None}
     rows = rows_of(run)
     found[AT_REFERENCE] = {
@@ -90,6 +93,11 @@ def spread_of_visits(by_case: Mapping[Case, Visits], case: Case) -> Pooled | Non
     """Return the variance of a case's visits around their mean, drawn to that of the execution's other cases."""
     others = [one for one in by_case if one.execution == case.execution and one != case]
     return shrunk(_of_visits([by_case[case]]), _of_visits([by_case[one] for one in others]))
+
+
+def pooled_visits(by_case: Mapping[Case, Visits], case: Case) -> Pooled | None:
+    """Return the variance of visits around their case's mean over all cases of an execution."""
+    return _of_visits([by_case[one] for one in by_case if one.execution == case.execution])
 
 
 def _of_visits(cases: Iterable[Visits]) -> Pooled | None:
