@@ -200,7 +200,7 @@ class MeasuredCase:
         loop = ForwardLoop(forward, batches, device)
         traits, examples = self.execution.traits, self.data.examples
         if number > 1 and not traits.is_replayed and not traits.is_compiled:
-            examples = examples[-1:]  # nothing was captured anew; what it computes in is looked at each time
+            examples = examples[-1:]  # nothing is captured again; one forward is enough to check the dtype
         for example in examples:
             logits = loop.run_on(example)
             if not isinstance(logits, torch.Tensor):

@@ -80,11 +80,8 @@ def derived(run: Run, rounds: IO[bytes]) -> Run:
     `rounds`: an archive of NumPy's, which has `CASE/seconds` (float64), `CASE/visit` (whole numbers from 1 on) and
     `CASE/full` (whether every mask was all ones), an entry a round.
     """
-    try:
-        with np.load(rounds, allow_pickle=False) as archive:
-            items = tuple(item if is_current(item) else _derived(run, item, archive) for item in run.benchmarks)
-    except (*UNREADABLE_ARRAYS, ArithmeticError):
-        return run
+    arrays = arrays_in(rounds)
+    items = tuple(item if is_current(item) else _derived(run, item, arrays) for item in run.benchmarks)
     if all(item is own for item, own in zip(items, run.benchmarks, strict=True)):
         return run
     catalogue = run.environment.get(CATALOGUE_KEY)
@@ -94,13 +91,29 @@ def derived(run: Run, rounds: IO[bytes]) -> Run:
     return replace(run, benchmarks=items, environment=run.environment | {CATALOGUE_KEY: [*listed, *added]})
 
 
+def arrays_in(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an archive by their names; none of a file that is no archive, or a damaged one."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except UNREADABLE_ARRAYS:
+        return {}
+
+
+def are_rounds(parts: Sequence[npt.NDArray[Any] | None]) -> bool:
+    """Tell whether arrays are the seconds, the visits and the variants of the same rounds."""
+    known = [part for part in parts if part is not None]
+    kinds = [part.dtype.kind for part in known]
+    return kinds in (["f", "i", "b"], ["f", "u", "b"]) and {part.shape for part in known} == {(known[0].size,)}
+
+
 def _derived(run: Run, item: dict[str, Any], archive: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
     case, extra_info = case_of(item), item["extra_info"]
     parts = [archive.get(f"{case.id}/{name}") for name in ("seconds", "visit", "full")]
     full_share, saved = finite_number(lookup(extra_info, "latency.full_share")), extra_info.get("visits")
     if full_share is None or not 0 <= full_share <= 1 or not isinstance(saved, list):
         return item
-    if any(part is None for part in parts):
+    if not are_rounds(parts):
         return item
     visits, found = [], list[float | None]()
     for visit in saved:
@@ -112,7 +125,8 @@ def _derived(run: Run, item: dict[str, Any], archive: Mapping[str, npt.NDArray[A
         of_visit = by_variant(parts, number)
         shares = {True: full_share, False: 1 - full_share}
         medians = {name: 1000 * statistics.median(one) if len(one) else None for name, one in of_visit.items()}
-        if not any(medians.values()) or not math.isclose(weighted(medians, shares), median_ms, rel_tol=SAME_REL):
+        has_weight = any(medians[name] and share > 0 for name, share in shares.items())
+        if not has_weight or not math.isclose(weighted(medians, shares), median_ms, rel_tol=SAME_REL):
             return item  # the file is of another session
         found.append(fast_ms(of_visit, shares) if is_replayed(run, item) else None)
         visits.append({**visit, "fast_ms": found[-1]})
