@@ -31,9 +31,8 @@ class TimingPolicy:
 class CounterPolicy:
     """Windows of the energy counter, in ticks of the counter and seconds."""
 
-    #: Length of a visit's window, up to `tick_jitter` more at random, so that windows keep no step with the sensor.
+    #: Length of a visit's window.
     ticks: int = 5
-    tick_jitter: int = 1
     #: Without a tick for this long, the counter stands still.
     patience_s: float = 1.0
     #: Polling starts this long before a tick is due.

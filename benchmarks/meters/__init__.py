@@ -19,7 +19,7 @@ METERS: Registry[MeterSource] = Registry("meter", __name__, of_type(MeterSource)
 
 #: What every meter has.
 MEMBERS = (
-    *("method", "scope", "tick_period_s", "read_cost_s", "needs_long_window"),
+    *("method", "scope", "tick_period_s", "begins_at_update", "read_cost_s", "needs_long_window"),
     *("visit_window_s", "measure", "second_meter"),
 )
 

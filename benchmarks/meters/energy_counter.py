@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import statistics
 import time
 
@@ -20,6 +19,7 @@ class EnergyCounter:
     method = "nvml_energy_counter"
     scope = "gpu"
     needs_long_window = False
+    begins_at_update = True
     TICKS_FOR_PERIOD = 4
 
     def __init__(self, gpu: Gpu, policy: EnergyPolicy) -> None:
@@ -41,10 +41,9 @@ class EnergyCounter:
         return instant_power(self._gpu, self._energy_policy)
 
     def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
-        """Return the seconds of some ticks, or one more at random: so many that the visits but one have enough."""
+        """Return the seconds of some ticks: so many that the visits but one have enough."""
         needed = math.ceil((self._energy_policy.fewest_ticks - ticks) / max(1, remaining_visits - 1))
-        jitter = random.SystemRandom().randint(0, self._policy.tick_jitter)
-        return (max(self._policy.ticks, needed) + jitter) * self._period_s(read)
+        return max(self._policy.ticks, needed) * self._period_s(read)
 
     def measure(self, duration_s: float, read: Reader = at_once) -> Reading:
         """Wait for a tick, then for the number of ticks nearest to `duration_s`.

@@ -67,6 +67,8 @@ class Meter(Protocol):
     method: str
     scope: str
     tick_period_s: float | None
+    #: Whether `measure` waits for an update of the meter and begins there.
+    begins_at_update: bool
 
     @property
     def read_cost_s(self) -> float | None:

@@ -19,6 +19,7 @@ class PowerSensor:
     """A power that NVML shows, integrated over time. Equal samples count: a constant power is a power."""
 
     scope = "gpu"
+    begins_at_update = False
 
     def __init__(self, method: str, read_power_w: Callable[[], float], policy: PowerPolicy) -> None:
         self.method = method

@@ -17,6 +17,7 @@ class Rapl:
     scope = "machine: all CPU packages, every program on them included"
     window_s = 0.5
     needs_long_window = False
+    begins_at_update = False
     tick_period_s: float | None = 0.001
     read_cost_s: float | None = None
 

@@ -57,7 +57,6 @@ def state(time_s: float, **gpu: object) -> Snapshot:
 
 
 TIMING, ENERGY, CEILINGS = TimingPolicy(), EnergyPolicy(), CeilingPolicy()
-MOST_TICKS = ENERGY.counter.ticks + ENERGY.counter.tick_jitter
 WORDS = {0.5: "half a second", 2: "two", 5: "five", 6: "six"}
 
 
@@ -70,12 +69,12 @@ WORDS = {0.5: "half a second", 2: "two", 5: "five", 6: "six"}
         ("latency", f"On a CPU {WORDS[WARMUP_ROUNDS['cpu']]} rounds."),
         ("latency", f"two {CEILINGS.matrix_side['cuda']:,} x {CEILINGS.matrix_side['cuda']:,} matrices in the dtype"),
         ("latency", f"a copy of {CEILINGS.copied_bytes // 2**20} MiB"),
-        ("energy", f"It lasts {WORDS[ENERGY.counter.ticks]} ticks or, at random, {WORDS[MOST_TICKS]}"),
+        ("energy", f"It lasts {WORDS[ENERGY.counter.ticks]} ticks"),
         ("energy", f"all visits but one together have at least {ENERGY.fewest_ticks} ticks"),
         ("energy", f"one window of {ENERGY.average.window_s:g} s a case after the last visit"),
         ("energy", f"the first {ENERGY.average.settling_s:g} s left out"),
         ("energy", f"mean of {ENERGY.idle_s} s before the first visit of the session and {ENERGY.idle_s} s after"),
-        ("energy", f"one after the other, {ENERGY.cross_check_s} s each"),
+        ("energy", f"in the same {ENERGY.cross_check_s} s"),
         ("energy", f"Beyond {ENERGY.largest_dispute:.0%} the `status` is `disputed`"),
         ("energy", f"where the visits scatter by more than {ENERGY.marked_u95:.0%}"),
         ("energy", f"to the last by more than {ENERGY.marked_drift:.0%} and its own interval"),

@@ -228,7 +228,7 @@ class KnownMeter:
     """A meter that always shows the same power; the second one shows another."""
 
     method, scope, read_cost_s, tick_period_s = "rapl_powercap", "all", None, 0.001
-    needs_long_window = False
+    needs_long_window = begins_at_update = False
 
     def __init__(self, power_w: float, second: KnownMeter | None = None) -> None:
         self._power_w, self._second = power_w, second

@@ -23,8 +23,10 @@ from benchmarks.policies import EnergyPolicy
 
 POLICY = EnergyPolicy()
 TICK_S, READ_S = 0.1, 0.003
-#: A round draws 300 W and in its last quarter 500; before the rounds, and between them, it draws 100.
-POWERS_W, IDLE_W = ((0.75, 300.0), (1.0, 500.0)), 100.0
+#: A round draws 300 W and in its last quarter 500; between rounds, and before the warm-up, it draws 100.
+POWERS_W, MEAN_W, IDLE_W = ((0.75, 300.0), (1.0, 500.0)), 350.0, 100.0
+#: The same rounds run before, until a moment before those that are timed; a visit follows another after a while.
+WARM_UP_S, PAUSE_S, BETWEEN_S = 0.12, 0.0015, 3.0
 VISITS, SESSIONS = 5, 40
 ROUNDS_S = (0.0005, 0.005, 0.02, 0.05, 0.098, 0.11, 0.205, 0.3, 1.0, 2.0)
 
@@ -32,9 +34,9 @@ ROUNDS_S = (0.0005, 0.005, 0.02, 0.05, 0.098, 0.11, 0.205, 0.3, 1.0, 2.0)
 class Course:
     """Rounds that go on by a clock which moves only where something sleeps or reads, and the energy that they take."""
 
-    def __init__(self, round_s: float, gap_share: float, seed: int) -> None:
+    def __init__(self, round_s: float, gap_share: float, seed: int, after_s: float = 1000.0) -> None:
         self.round_s, self.gap_s, self.random = round_s, gap_share * round_s, random.Random(seed)
-        self.now_s = self.begun_s = 1000 + self.random.random()
+        self.now_s = self.begun_s = after_s + BETWEEN_S + self.random.random()
         self.starts_s, self.ends_s, self.energies_j = [], [], []
         self.are_over = False
 
@@ -61,7 +63,9 @@ class Course:
 
     def energy_j(self, moment_s: float) -> float:
         """Return what was drawn up to a moment, since an hour before the rounds."""
-        joules = IDLE_W * (min(moment_s, self.begun_s) - self.begun_s + 3600)
+        before_s = min(moment_s, self.begun_s) - self.begun_s
+        warm_up_s = min(WARM_UP_S, max(0.0, before_s + WARM_UP_S + PAUSE_S))
+        joules = IDLE_W * (before_s + 3600) + (MEAN_W - IDLE_W) * warm_up_s
         if moment_s <= self.begun_s:
             return joules
         self._go_on(moment_s)
@@ -85,7 +89,7 @@ class Course:
     @property
     def truth_mj(self) -> float:
         """The energy of a mean round and of the gap behind it."""
-        return 1000 * (350.0 * self.round_s + IDLE_W * self.gap_s)
+        return 1000 * (MEAN_W * self.round_s + IDLE_W * self.gap_s)
 
     def rounds(self) -> Rounds:
         self._go_on(self.now_s)
@@ -112,17 +116,28 @@ def rapl_of(course: Course) -> Rapl:
     return made
 
 
-def visit(monkeypatch, course: Course, kind: str, rounds_a_visit: int = 20):
-    """Meter one visit as the instrument does."""
-    monkeypatch.setattr(time, "perf_counter", lambda: course.now_s)
-    monkeypatch.setattr(time, "sleep", course.sleep)
-    monkeypatch.setattr(random.SystemRandom, "random", lambda _: course.random.random())
-    device = torch.device("cpu" if kind == "rapl" else "cuda")
-    case = SimpleNamespace(settings=SimpleNamespace(device=device), rounds_a_visit=rounds_a_visit)
-    meter = rapl_of(course) if kind == "rapl" else EnergyCounter(CounterOf(course, TICK_S * (kind == "late")), POLICY)
-    window_s = meter.visit_window_s(VISITS, 0)
-    reading = meter.measure(window_of_rounds(case, meter, course, window_s, POLICY))
-    return metered_window(reading, course.rounds(), 1, POLICY.fewest_rounds)
+def visits(monkeypatch, kind: str, round_s: float, gap_share: float = 0.0, session: int = 0, count: int = VISITS):
+    """Meter visits one after the other as the instrument does: the counter is opened once."""
+    windows, now_s, board = [], 1000.0, None
+    for number in range(count):
+        course = Course(round_s, gap_share, 100 * session + number, now_s)
+        monkeypatch.setattr(time, "perf_counter", lambda course=course: course.now_s)
+        monkeypatch.setattr(time, "sleep", course.sleep)
+        monkeypatch.setattr(random.SystemRandom, "random", lambda _, course=course: course.random.random())
+        device = torch.device("cpu" if kind == "rapl" else "cuda")
+        case = SimpleNamespace(settings=SimpleNamespace(device=device), rounds_a_visit=20)
+        if kind == "rapl":
+            meter = rapl_of(course)
+        elif board is None:
+            board = CounterOf(course, TICK_S * (kind == "late"))
+            meter = EnergyCounter(board, POLICY)
+        else:
+            board.course = course
+        window_s = meter.visit_window_s(VISITS, 0)
+        reading = meter.measure(window_of_rounds(case, meter, course, window_s, POLICY))
+        windows.append(metered_window(reading, course.rounds(), 1, POLICY.fewest_rounds))
+        now_s = course.now_s
+    return windows, course
 
 
 @pytest.mark.parametrize("gap_share", [0.0, 0.03])
@@ -131,9 +146,9 @@ def visit(monkeypatch, course: Course, kind: str, rounds_a_visit: int = 20):
 def test_energy_is_right_and_its_uncertainty_holds_it_however_long_a_round_is(monkeypatch, round_s, kind, gap_share):
     ratios, held = [], 0
     for session in range(SESSIONS):
-        courses = [Course(round_s, gap_share, 100 * session + number) for number in range(VISITS)]
-        found = energy_figures([visit(monkeypatch, course, kind) for course in courses], [], 1, 1.0)
-        ratio = found["energy_per_sample_mj"].value / courses[0].truth_mj
+        windows, course = visits(monkeypatch, kind, round_s, gap_share, session)
+        found = energy_figures(windows, [], 1, 1.0)
+        ratio = found["energy_per_sample_mj"].value / course.truth_mj
         ratios.append(ratio)
         held += abs(ratio - 1) <= found["rel_u95"]
     assert statistics.fmean(ratios) == pytest.approx(1, abs=0.003)
@@ -144,7 +159,7 @@ def test_energy_is_right_and_its_uncertainty_holds_it_however_long_a_round_is(mo
     ("round_s", "kind", "seconds"), [(0.2, "rapl", 4.0), (0.005, "counter", 0.5), (1.0, "counter", 11)]
 )
 def test_a_window_has_ten_whole_rounds_and_on_a_cpu_all_of_the_visit(monkeypatch, round_s, kind, seconds):
-    window = visit(monkeypatch, Course(round_s, 0.0, 1), kind)
+    (window,), _ = visits(monkeypatch, kind, round_s, count=1)
     assert window.rounds >= 10
     assert window.window_s == pytest.approx(seconds, rel=0.21 if kind == "counter" else 0.05)
 

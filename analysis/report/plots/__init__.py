@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,26 +55,48 @@ def of_task(task: str, draw: Draw) -> Draw:
     return lambda run, title: draw(run.of_task(task), title)
 
 
-def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None) -> dict[str, bytes]:
+def write_plots(
+    folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None, helpers: Executor | None = None
+) -> dict[str, bytes]:
     """Write every picture as PNG and SVG; return the SVGs by the pictures' titles.
 
-    Where a run has nothing to draw, the files of an earlier run are removed.
+    Where a run has nothing to draw, the files of an earlier run are removed. `helpers` are processes that draw all that
+    there are; without them it is done here.
 
-    Raises `OSError` where the folder cannot be written.
+    Raises `OSError` where the folder cannot be written, and `BrokenExecutor` where a helper has been killed.
     """
-    drawn = {}
-    for plot in plots or (*PLOTS.values(), *plots_of(run.tasks)):
-        figure = plot.draw(run, plot.title)
+    every = plots or every_plot(run)
+    if helpers is None or plots:
+        files: Iterable[dict[str, bytes]] = (drawn(run, plot) for plot in every)
+    else:
+        files = helpers.map(partial(drawn_by, run), range(len(every)))
+    svgs = {}
+    for plot, content in zip(every, files, strict=True):
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"
-            if figure is None:
+            if form in content:
+                write(path, content[form])
+            else:
                 path.unlink(missing_ok=True)
-                continue
-            content = rendered(figure, form)
-            write(path, content)
-            if form == "svg":
-                drawn[plot.title] = content
-    return drawn
+        if "svg" in content:
+            svgs[plot.title] = content["svg"]
+    return svgs
+
+
+def every_plot(run: RunSummary) -> list[Plot]:
+    """Return the pictures that there are of a run, in an order that is always the same."""
+    return [*PLOTS.values(), *plots_of(run.tasks)]
+
+
+def drawn_by(run: RunSummary, number: int) -> dict[str, bytes]:
+    """Draw the picture of a number among `every_plot`: a process cannot be handed what draws it."""
+    return drawn(run, every_plot(run)[number])
+
+
+def drawn(run: RunSummary, plot: Plot) -> dict[str, bytes]:
+    """Return a picture's file of each format; empty where a run has nothing to draw."""
+    figure = plot.draw(run, plot.title)
+    return {} if figure is None else {form: rendered(figure, form) for form in FORMATS}
 
 
 def rendered(figure: Figure, form: str) -> bytes:

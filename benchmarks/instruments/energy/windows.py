@@ -21,14 +21,14 @@ def window_of_rounds(case: MeasuredCase, meter: Meter, rounds: Rounds, window_s:
     """Wait until a window may begin, beside the rounds; return its seconds: whole rounds that last `window_s` at least.
 
     - A meter that shows the energy of its last update shows that of the warm-up, or of a pause, until it has updated
-      once beside the rounds.
+      once beside the rounds. One whose windows begin at an update needs no wait before it.
     - A window of whole rounds cuts off as much at its beginning as it adds at its end, and begins anywhere in a round:
       what is cut has the mean power on average, whatever the meter's updates keep step with.
     - On a CPU it lasts as long as the rounds of the visit.
 
     Raises `MeterError` where no rounds end.
     """
-    round_s = wait_for_a_round(rounds, meter.tick_period_s or 0.0, policy.patience_s)
+    round_s = wait_for_a_round(rounds, 0.0 if meter.begins_at_update else meter.tick_period_s or 0.0, policy.patience_s)
     # The system's: pytest-randomly sets Python's own to the same beginning before each test, which is a visit.
     time.sleep(random.SystemRandom().uniform(0.0, round_s))
     # Two more than are needed: the first rounds, which tell how long one takes, may be faster than the others.
