@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Executor
 from pathlib import Path
 
 from analysis.report.summary import RunSummary
@@ -25,14 +24,12 @@ def summary_name(words: TaskWords) -> str:
     return f"{words.files}_benchmark_summary.md"
 
 
-def write_report(folder: Path, run: RunSummary, helpers: Executor | None = None) -> list[Path]:
+def write_report(folder: Path, run: RunSummary) -> list[Path]:
     """Write tables, pictures and page of one run and return the paths of tables and page.
 
     Each task has a table of its own; the summary, called after the first, and the page have all of them.
 
-    `helpers` are processes that draw the pictures; without them it is done here.
-
-    Raises `OSError` where the folder cannot be written, and `BrokenExecutor` where a helper has been killed.
+    Raises `OSError` where the folder cannot be written.
     """
     # Here, because templates and plots take their time to load, and most commands need neither.
     from analysis.report.page import page
@@ -47,7 +44,7 @@ def write_report(folder: Path, run: RunSummary, helpers: Executor | None = None)
         rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
         paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
     paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
-    plots = write_plots(folder, run, helpers=helpers)
+    plots = write_plots(folder, run)
     return [*paths, write(folder / PAGE_NAME, page(run, plots, time.perf_counter() - start_s))]
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
-from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
 
 import pytest
 
 from analysis.report.notices import real_data_hint
-from analysis.report.plots.helpers import start_helpers
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
 from analysis.report.writer import csv_name, write_report
-from benchmarks.plugins.session import AFTER_VISITS, SESSION, function_of
+from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.tasks import title
 from fixtures.tasks import TASKS
@@ -28,21 +25,6 @@ class ReportPlugin:
         self._lines: list[str] = []
         self._summary: RunSummary | None = None
         self._tasks = {task: TASKS[task].words for task in session.settings.tasks}
-        #: Processes that draw the pictures.
-        self._helpers: Executor | None = None
-
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """When the last visit to a GPU is over, start what draws: but for one, cores are idle from then on."""
-        if self._helpers is not None or function_of(item) != AFTER_VISITS:
-            return
-        cores = os.cpu_count() or 1
-        if self._session.settings.device.type == "cuda" and cores > 1:
-            self._helpers = start_helpers(cores - 1)
-
-    def pytest_unconfigure(self) -> None:
-        """End what draws."""
-        if self._helpers is not None:
-            self._helpers.shutdown(wait=False, cancel_futures=True)
 
     @pytest.hookimpl(wrapper=True)  # around pytest-benchmark's own, which saves the run
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -63,18 +45,11 @@ class ReportPlugin:
         session = self._session
         if session.extra_info:
             self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
-            self._lines += [f"wrote {path}" for path in self._report(folder, self._summary)]
+            self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
         elif session.missing:
             earlier = any((folder / csv_name(words)).exists() for words in self._tasks.values())
             tables = f": the tables in {folder} are those of an earlier run" if earlier else ""
             self._lines.append(f"error: no benchmark was measured{tables}.")
-
-    def _report(self, folder: Path, summary: RunSummary) -> list[Path]:
-        try:
-            return write_report(folder, summary, self._helpers)
-        except BrokenExecutor as error:  # memory may have run out: one process needs less of it
-            self._lines.append(f"warning: what draws the pictures was killed ({error}); they were drawn once more.")
-            return write_report(folder, summary)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the short table, and once more whether it is real."""

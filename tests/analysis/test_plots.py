@@ -17,7 +17,6 @@ from analysis.comparison.history import table_of_runs, values_over_runs, write_h
 from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.bars import bars
 from analysis.report.plots.frontier import frontier, undominated
-from analysis.report.plots.helpers import start_helpers
 from analysis.report.plots.overview import overview
 from analysis.report.plots.plot import Plot
 from analysis.report.plots.time_series import axis_limits
@@ -69,16 +68,6 @@ def test_every_picture_of_a_whole_run_is_written_as_png_and_svg(pictures):
         assert (folder / f"{plot.name}.png").read_bytes().startswith(b"\x89PNG")
         assert plot.title in texts((folder / f"{plot.name}.svg").read_bytes())
     assert len(list(folder.iterdir())) == 2 * len(EVERY)  # nothing unfinished is left
-
-
-def test_helpers_draw_the_same_pictures(pictures, tmp_path):
-    helpers = start_helpers(2)
-    try:
-        assert write_plots(tmp_path, whole_run(), helpers=helpers) == pictures[1]
-    finally:
-        helpers.shutdown()
-    for path in pictures[0].iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_pictures_carry_figures_units_and_conditions(pictures):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,48 +54,26 @@ def of_task(task: str, draw: Draw) -> Draw:
     return lambda run, title: draw(run.of_task(task), title)
 
 
-def write_plots(
-    folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None, helpers: Executor | None = None
-) -> dict[str, bytes]:
+def write_plots(folder: Path, run: RunSummary, plots: Sequence[Plot] | None = None) -> dict[str, bytes]:
     """Write every picture as PNG and SVG; return the SVGs by the pictures' titles.
 
-    Where a run has nothing to draw, the files of an earlier run are removed. `helpers` are processes that draw all that
-    there are; without them it is done here.
+    Where a run has nothing to draw, the files of an earlier run are removed.
 
-    Raises `OSError` where the folder cannot be written, and `BrokenExecutor` where a helper has been killed.
+    Raises `OSError` where the folder cannot be written.
     """
-    every = plots or every_plot(run)
-    if helpers is None or plots:
-        files: Iterable[dict[str, bytes]] = (drawn(run, plot) for plot in every)
-    else:
-        files = helpers.map(partial(drawn_by, run), range(len(every)))
-    svgs = {}
-    for plot, content in zip(every, files, strict=True):
+    drawn = {}
+    for plot in plots or (*PLOTS.values(), *plots_of(run.tasks)):
+        figure = plot.draw(run, plot.title)
         for form in FORMATS:
             path = folder / f"{plot.name}.{form}"
-            if form in content:
-                write(path, content[form])
-            else:
+            if figure is None:
                 path.unlink(missing_ok=True)
-        if "svg" in content:
-            svgs[plot.title] = content["svg"]
-    return svgs
-
-
-def every_plot(run: RunSummary) -> list[Plot]:
-    """Return the pictures that there are of a run, in an order that is always the same."""
-    return [*PLOTS.values(), *plots_of(run.tasks)]
-
-
-def drawn_by(run: RunSummary, number: int) -> dict[str, bytes]:
-    """Draw the picture of a number among `every_plot`: a process cannot be handed what draws it."""
-    return drawn(run, every_plot(run)[number])
-
-
-def drawn(run: RunSummary, plot: Plot) -> dict[str, bytes]:
-    """Return a picture's file of each format; empty where a run has nothing to draw."""
-    figure = plot.draw(run, plot.title)
-    return {} if figure is None else {form: rendered(figure, form) for form in FORMATS}
+                continue
+            content = rendered(figure, form)
+            write(path, content)
+            if form == "svg":
+                drawn[plot.title] = content
+    return drawn
 
 
 def rendered(figure: Figure, form: str) -> bytes:
