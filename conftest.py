@@ -213,6 +213,8 @@ def pytest_configure(config: pytest.Config) -> None:
             require_endpoint()
             for name in PLUGINS:
                 config.pluginmanager.register(importlib.import_module(name), name)
+        if not gc.get_freeze_count():  # of one session in a process: what an earlier one has left must be collected
+            gc.freeze()  # a million objects of libraries, which every later collection would go through
     finally:
         if collecting:
             gc.enable()
