@@ -19,9 +19,9 @@ from analysis.report.deployment import Tariff, parse_price
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.runs.estimator import read
 from analysis.runs.journal import recover_all
-from analysis.runs.saved import STORAGE, select
+from analysis.runs.selection import STORAGE, storage_folder
+from analysis.runs.storage import Storage
 from core.errors import InputError
 from core.metrics import Catalogue
 from core.options import whole_number
@@ -33,7 +33,7 @@ UNDECIDED = 3
 NO_HISTORY = 4
 
 
-def report(options: argparse.Namespace) -> int:
+def report(options: argparse.Namespace, storage: Storage) -> int:
     """Write tables, pictures and page of one saved run, the newest without a name."""
     if len(options.runs) > 1:
         raise InputError(
@@ -41,7 +41,7 @@ def report(options: argparse.Namespace) -> int:
             "shows several."
         )
     tariff = None if options.tariff is None else Tariff(options.tariff, options.currency)
-    run = read(select(options.runs)[-1])
+    run = storage.newest(options.runs)
     try:
         length = ReplyLength(options.generate, options.prompt)
         paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff, length))
@@ -51,21 +51,21 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def noise(options: argparse.Namespace) -> int:
+def noise(options: argparse.Namespace, storage: Storage) -> int:
     """Print the run-to-run spread of every metric."""
-    print(noise_markdown([read(path) for path in select(options.runs)]))
+    print(noise_markdown(storage.runs(options.runs)))
     return 0
 
 
-def variance(options: argparse.Namespace) -> int:
+def variance(options: argparse.Namespace, storage: Storage) -> int:
     """Print how much visits and sessions of one board differ, from several runs of it."""
-    print(variance_markdown([read(path) for path in select(options.runs)]))
+    print(variance_markdown(storage.runs(options.runs)))
     return 0
 
 
-def compare(options: argparse.Namespace) -> int:
+def compare(options: argparse.Namespace, storage: Storage) -> int:
     """Compare saved runs: `compare EARLIER LATER`, or several a side with `compare EARLIER… --to LATER…`."""
-    before, after = sides_of(options.runs, options.to)
+    before, after = sides_of(options.runs, options.to, storage)
     catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
     gates = [gate.resolved(catalogue) for gate in options.fail]
     compared = changes(before, after)
@@ -84,9 +84,9 @@ def compare(options: argparse.Namespace) -> int:
     return UNDECIDED if outcome.undecided and options.undecided == "fail" else 0
 
 
-def history(options: argparse.Namespace) -> int:
+def history(options: argparse.Namespace, storage: Storage) -> int:
     """Plot every metric over saved runs, and list them with commit and versions."""
-    runs = [read(path) for path in select(options.runs)]
+    runs = storage.runs(options.runs)
     try:
         listed, paths = write_history(options.results_dir, runs)
     except OSError as error:
@@ -96,13 +96,13 @@ def history(options: argparse.Namespace) -> int:
     return 0
 
 
-def recover(options: argparse.Namespace) -> int:
+def recover(options: argparse.Namespace, storage: Storage) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
-        lines = recover_all(options.results_dir, options.runs)
+        lines = recover_all(options.results_dir, options.runs, storage.folder)
     except OSError as error:  # one that a full disk causes names no file
         raise InputError(
-            f"{error.filename or STORAGE} cannot be written ({error.strerror}); the journal is untouched."
+            f"{error.filename or storage.folder} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
     print("\n".join(lines))
     return 0
@@ -126,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     command_line = argparse.ArgumentParser(
         prog="python -m analysis", description="Tables and comparisons of saved runs."
     )
+    add_storage(command_line, STORAGE)
     commands = command_line.add_subparsers(required=True)
     for command in (report, noise, variance, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
@@ -134,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             added.add_argument("runs", nargs="*", help=runs_help)
         added.set_defaults(run=command)
+        add_storage(added, argparse.SUPPRESS)  # what stands before the command is not put back to the default
         if command in (report, history, recover):
             added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
         if command is report:
@@ -141,6 +143,17 @@ def parser() -> argparse.ArgumentParser:
         if command is compare:
             add_compare_options(added, runs_help)
     return command_line
+
+
+def add_storage(command: argparse.ArgumentParser, default: object) -> None:
+    """Add the option that says where saved runs are, before a command and after it."""
+    command.add_argument(
+        "--storage",
+        type=argument(storage_folder),
+        default=default,
+        metavar="DIR",
+        help=f"the folder of saved runs, as --benchmark-storage names it (default: {STORAGE})",
+    )
 
 
 def add_report_options(command: argparse.ArgumentParser) -> None:
@@ -191,8 +204,9 @@ def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> Non
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong or each limit that was passed."""
     options = parser().parse_args()
+    storage = Storage(options.storage, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
     try:
-        code: int = options.run(options)
+        code: int = options.run(options, storage)
     except NoHistoryError as error:
         print(f"no history yet: {error}", file=sys.stderr)
         return NO_HISTORY

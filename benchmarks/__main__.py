@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from analysis.runs.estimator import read
-from analysis.runs.saved import STORAGE
+from analysis.runs.selection import STORAGE
 from analysis.uncertainty.floor_files import FOLDER, add_series
 from analysis.uncertainty.noise_floor import FEWEST_SESSIONS
 from core.errors import InputError
@@ -50,7 +50,7 @@ def write_floor(saved: list[Path], folder: Path) -> int:
         print(f"{len(saved)} run(s) make no noise floor; expected --repeats {FEWEST_SESSIONS} or more.")
         return 0
     try:
-        path = add_series(folder, [read(path) for path in saved])
+        path = add_series(folder, sorted(map(read, saved), key=lambda run: run.dated.place))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

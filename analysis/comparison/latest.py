@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.comparison.comparability import differences
-from analysis.runs.estimator import read
-from analysis.runs.saved import STORAGE, Run, select
+from analysis.runs.saved import Run, measured_at
+from analysis.runs.storage import Storage
 from analysis.runs.validity import judgements
 from core.case import case_of
 from core.errors import InputError
@@ -20,11 +20,11 @@ class NoHistoryError(InputError):
     """No earlier run of the same conditions is there yet."""
 
 
-def sides_of(first: Sequence[str], second: Sequence[str] | None) -> tuple[list[Run], list[Run]]:
-    """Return the runs of the earlier side and of the later one, in the order in which they were named.
+def sides_of(first: Sequence[str], second: Sequence[str] | None, storage: Storage) -> tuple[list[Run], list[Run]]:
+    """Return the runs of the earlier side and of the later one, each in the order in which they were measured.
 
-    Raises `InputError` where they cannot be told, `NoHistoryError` where the earlier are to be the last ones and there
-    are none.
+    What stands on both counts on the later. Raises `InputError` where they cannot be told or one has no run left,
+    `NoHistoryError` where the earlier are to be the last ones and there are none.
     """
     if second is None and len(first) != 2:
         raise InputError(
@@ -38,41 +38,34 @@ def sides_of(first: Sequence[str], second: Sequence[str] | None) -> tuple[list[R
             f"{next(one for one in later if one.startswith(LAST))} stands last; expected the earlier side first: "
             f"`python -m analysis compare {later[0]} --to {names}`."
         )
-    after = [read(path) for path in select(later)]
+    after = storage.runs(later)
     if len(earlier) == 1 and earlier[0].startswith(LAST):
-        return last_comparable(after, earlier[0].removeprefix(LAST)), after
-    return [read(path) for path in select(earlier)], after
+        return last_comparable(after, earlier[0].removeprefix(LAST), storage), after
+    return storage.runs(earlier, besides=after), after
 
 
-def last_comparable(runs: Sequence[Run], count: str) -> list[Run]:
-    """Return the last `count` other saved runs made in the same conditions as `runs`, in their order.
+def last_comparable(runs: Sequence[Run], count: str, storage: Storage) -> list[Run]:
+    """Return the last `count` other saved runs made in the same conditions as `runs`, in the order of their times.
 
     Of each the benchmarks that `runs` have too and that are not invalid; runs without one do not count. Fewer where
     there are fewer. Raises `NoHistoryError` where there are none, and `InputError` unless `count` is a number above 0.
     """
     if not (count.isascii() and count.isdecimal() and int(count) > 0):
         raise InputError(f"The runs named are {LAST + count!r}; expected a number of runs such as {LAST}5.")
-    given = {run.path.resolve() for run in runs}
     names = {case_of(item).id for run in runs for item in run.benchmarks}
-    found: list[Run] = []
-    for path in reversed(select([])):
-        if len(found) == int(count):
-            break
-        if path.resolve() in given:
-            continue
-        try:
-            run = usable(read(path), names)
-        except InputError:  # of another suite, or half a run: not one of the same conditions
-            continue
-        if run.benchmarks and not differences(
-            (str(one.path), item["extra_info"]) for one in (run, *runs) for item in one.benchmarks
-        ):
-            found.append(run)
+
+    def comparable(saved: Run) -> Run | None:
+        run = usable(saved, names)
+        named = ((str(one.path), item["extra_info"]) for one in (run, *runs) for item in one.benchmarks)
+        return run if run.benchmarks and not differences(named) else None
+
+    found = storage.last(int(count), besides=runs, usable=comparable)
     if not found:
         raise NoHistoryError(
-            f"No other saved run in {STORAGE} was made in the same conditions as {runs[0].path} and is not invalid."
+            f"No other saved run in {storage.folder} was made in the same conditions as {runs[0].path} and is "
+            "not invalid."
         )
-    return found[::-1]
+    return found
 
 
 def usable(run: Run, names: set[str]) -> Run:
@@ -84,14 +77,12 @@ def usable(run: Run, names: set[str]) -> Run:
 
 def clock_note(before: Sequence[Run], after: Sequence[Run]) -> str | None:
     """Return a sentence where a run of the side that stands first was measured after one that stands last."""
-    moments = [
-        sorted((str(run.environment.get("measured_utc") or ""), run.path.name) for run in side if side)
-        for side in (before, after)
-    ]
-    latest, earliest = moments[0][-1], moments[1][0]
-    if not latest[0] or not earliest[0] or latest[0] <= earliest[0]:
+    dated = [[run for run in side if run.dated.moment] for side in (before, after)]
+    latest = max(dated[0], key=lambda run: run.dated.place, default=None)
+    earliest = min(dated[1], key=lambda run: run.dated.place, default=None)
+    if latest is None or earliest is None or latest.dated.place[0] <= earliest.dated.place[0]:
         return None
     return (
-        f"{latest[1]} was measured at {latest[0]}, after {earliest[1]} at {earliest[0]}; what stands first is the "
-        "earlier side all the same."
+        f"{latest.path.name} was measured at {measured_at(latest.environment)}, after {earliest.path.name} at "
+        f"{measured_at(earliest.environment)}; what stands first is the earlier side all the same."
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from analysis.runs.saved import STORAGE
+from analysis.runs.selection import STORAGE
 from core.errors import InputError
 from core.metrics import lookup
 

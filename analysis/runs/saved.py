@@ -1,15 +1,19 @@
-"""Finding and reading saved runs: pytest-benchmark's JSON files."""
+"""Reading saved runs: pytest-benchmark's JSON files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.runs.time_order import Dated, moment_of
 from analysis.runs.validity import judgements
+from analysis.runs.visits import identities
 from core.case import case_of, is_own
 from core.errors import InputError
 from core.executions import Executions
@@ -17,14 +21,12 @@ from core.guards import require_encodable, sanitized
 from core.metrics import Catalogue
 from core.tasks import tasks_of
 
-STORAGE = Path(".benchmarks")
 #: The key of `machine_info` with the seconds of a session by phase.
 SECONDS_KEY = "seconds"
 #: What pytest-benchmark calls the commit of a folder that has none.
 UNVERSIONED = "unversioned"
-#: Characters of an ISO 8601 time to its seconds.
-SECONDS_OF_ISO_TIME = 19
-SELECTORS = "a path, a number such as 0001 or a glob"
+#: How a file begins that has `machine_info` first, as pytest-benchmark writes it.
+MACHINE_INFO_FIRST = re.compile(r'\s*\{\s*"machine_info"\s*:\s*')
 
 
 @dataclass(frozen=True)
@@ -46,38 +48,15 @@ class Run:
         """The metrics that the run describes."""
         return Catalogue.of(self.environment)
 
+    @property
+    def dated(self) -> Dated:
+        """The run's file, and when the session began; older runs have no more than when it was saved."""
+        return Dated(self.path, moment_of(self.environment.get("measured_utc")))
 
-def select(selectors: Sequence[str], storage: Path = STORAGE) -> list[Path]:
-    """Return the files that paths, run numbers (0001) and globs name, in order and without repetition.
-
-    Without selectors these are all saved runs. Raises `InputError` where a selector matches nothing, or cannot be a
-    name.
-    """
-    paths: dict[Path, None] = {}
-    for selector in selectors or ["*"]:
-        try:
-            matches = matching(selector, storage)
-        except (OSError, ValueError) as error:  # a name that is too long, a malformed pattern
-            raise InputError(f"{selector!r} names no saved run: {error}; expected {SELECTORS}.") from error
-        if not matches:
-            raise InputError(
-                f"No saved run matches {selector!r} in {storage}; expected {SELECTORS}. "
-                "`pytest-benchmark list` shows the saved runs, `pytest benchmarks --benchmark-autosave` makes one."
-            )
-        paths.update(dict.fromkeys(matches))
-    return list(paths)
-
-
-def matching(selector: str, storage: Path) -> list[Path]:
-    """Return the files that one path, run number or glob names, in order."""
-    path = Path(selector)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return sorted(path.glob("*.json"))
-    if len(path.parts) > 1:
-        return sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
-    return sorted(storage.glob(f"*/{selector.rstrip('*')}*.json"))
+    @cached_property
+    def visits(self) -> frozenset[Hashable]:
+        """What tells the session from every other: the values of its visits, with their cases and devices."""
+        return frozenset(one for item in self.benchmarks for one in identities(item))
 
 
 def load(path: Path) -> Run:
@@ -171,13 +150,35 @@ def environment_of(document: dict[str, Any]) -> dict[str, Any]:
     if not environment.get("git_commit") and isinstance(commit, dict) and commit.get("id") != UNVERSIONED:
         environment["git_commit"] = commit.get("id")
     if not environment.get("measured_utc"):
-        environment["measured_utc"] = str(document.get("datetime") or "")[:SECONDS_OF_ISO_TIME]
+        moment = moment_of(document.get("datetime"))
+        environment["measured_utc"] = (
+            "" if moment is None else moment.replace(tzinfo=None).isoformat(timespec="seconds")
+        )
     return environment
 
 
 def measured_at(environment: Mapping[str, Any]) -> str | None:
     """Return when a run was measured, from its environment; None where that was not recorded."""
     return _text(environment.get("measured_utc"))
+
+
+def moment_in_file(path: Path) -> datetime | None:
+    """Return when a file says that its run was measured, None where it does not, or cannot be read.
+
+    No more of it is parsed than `machine_info` where that comes first and says it.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+        beginning, moment = MACHINE_INFO_FIRST.match(text), None
+        if beginning is not None:
+            machine, _ = json.JSONDecoder().raw_decode(text, beginning.end())
+            moment = moment_of(machine.get("measured_utc")) if isinstance(machine, dict) else None
+        if moment is None:
+            document = json.loads(text)
+            moment = moment_of(environment_of(document)["measured_utc"]) if isinstance(document, dict) else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return moment
 
 
 def short_commit(environment: Mapping[str, Any], digits: int) -> str:

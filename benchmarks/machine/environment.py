@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 
+from analysis.runs.time_order import FORM
 from benchmarks.machine.identity import machine_key
 from fixtures import CACHE_VARIABLE
 from fixtures.device.nvml import NvmlError, gpu_uuid, open_gpu
@@ -135,8 +136,8 @@ def flags() -> dict[str, Any]:
 
 @cache  # called when the session begins
 def session_start_utc() -> str:
-    """Return the time of the first call, such as 2026-11-24 05:12 UTC."""
-    return f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M UTC}"
+    """Return the time of the first call, such as 2026-11-24 05:12:09 UTC."""
+    return f"{datetime.now(timezone.utc):{FORM}}"
 
 
 @cache  # the code that was imported stays what it was

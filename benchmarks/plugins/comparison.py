@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.utils import get_machine_id
 
 from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
+from analysis.runs.copies import without_copies
 from analysis.runs.saved import Run, environment_of, from_pytest_benchmark, own_benchmarks, require_readable
+from analysis.runs.selection import numbered, storage_folder
+from analysis.runs.storage import NoRunError, Storage
+from analysis.runs.time_order import as_number
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.errors import InputError
@@ -23,11 +31,13 @@ THIS_RUN = "this run"
 class ComparisonPlugin:
     """Keeps the saved runs that pytest-benchmark compares this session with."""
 
-    def __init__(self, session: Session, gates: list[Gate]) -> None:
+    def __init__(self, session: Session, gates: list[Gate], notes: list[str]) -> None:
         self._session = session
         self._gates = gates
         self._saved: list[Run] = []
-        self._unreadable: list[str] = []
+        #: What there is to say of the saved runs, those among them that cannot be read.
+        self._notes = notes
+        self._has_unreadable = False
         self._outcome = Outcome((), ())
 
     @pytest.hookimpl(tryfirst=True)  # pytest-benchmark's own comes after it
@@ -41,15 +51,18 @@ class ComparisonPlugin:
             run = Run(Path(name), own, environment_of(compared_benchmark))
             require_readable(run)
         except InputError as error:
-            self._unreadable.append(f"{name} is not compared: {error}")
+            self._notes.append(f"{name} is not compared: {error}")
+            self._has_unreadable = True
         else:
             self._saved.append(run)
         compared_benchmark["machine_info"] = machine_info
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Refuse, before anything is measured, the name of a saved run that pytest-benchmark has not found."""
+        """Count copies once; refuse the name of a saved run that pytest-benchmark has not found, before measuring."""
+        self._saved, copies = without_copies(self._saved)
+        self._notes += copies
         named = session.config.option.benchmark_compare
-        if isinstance(named, str) and not self._saved and not self._unreadable:
+        if isinstance(named, str) and not self._saved and not self._has_unreadable:
             storage = session.config.option.benchmark_storage
             raise pytest.UsageError(
                 f"--benchmark-compare found no saved run {named!r} in {storage}; expected the number or the beginning "
@@ -77,7 +90,7 @@ class ComparisonPlugin:
             own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
-        for line in self._unreadable:
+        for line in self._notes:
             terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._outcome.undecided:
             terminalreporter.write_line(f"undecided: {line}", yellow=True)
@@ -85,6 +98,28 @@ class ComparisonPlugin:
             terminalreporter.write_line(f"failed: {line}", red=True)
         if self._gates:
             terminalreporter.write_line(self._outcome.closing_line)
+
+
+def choose_saved_run(option: argparse.Namespace) -> list[str]:
+    """Have `--benchmark-compare` without a name compare with the run that was measured last, not the last by name.
+
+    Return what there is to say of the runs. A number names one run: raises `InputError` where several of this kind of
+    machine have it, and where all are dated ahead of this clock. A storage that is not on this machine
+    is left to pytest-benchmark.
+    """
+    named, notes = option.benchmark_compare, list[str]()
+    try:
+        storage = Storage(storage_folder(str(option.benchmark_storage)), notes.append)
+    except InputError:
+        return []
+    folders = [folder for folder in (storage.folder, storage.folder / get_machine_id()) if any(folder.glob("*.json"))]
+    if named is True and folders:
+        with suppress(NoRunError):  # what pytest-benchmark chooses then is said not to be compared
+            option.benchmark_compare = str(storage.newest([str(folder) for folder in folders]).path.resolve())
+    elif isinstance(named, str) and (number := as_number(named)) is not None:
+        for path in numbered(number, chain.from_iterable(folder.glob("*.json") for folder in folders)):
+            option.benchmark_compare = str(path.resolve())
+    return notes
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,4 +131,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
     if gates and not config.option.benchmark_compare:
         raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
-    config.pluginmanager.register(ComparisonPlugin(config.stash[SESSION], gates), "precision-comparison")
+    try:
+        notes = choose_saved_run(config.option)
+    except InputError as error:
+        raise pytest.UsageError(f"--benchmark-compare: {error}") from error
+    config.pluginmanager.register(ComparisonPlugin(config.stash[SESSION], gates, notes), "precision-comparison")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from analysis.runs.saved import measured_at
 from analysis.uncertainty.chosen_floors import Floors
 from analysis.uncertainty.coverage import RATIOS, Coverage, coverage
 from analysis.uncertainty.figures import FIGURES
@@ -96,6 +94,6 @@ def longest_minutes() -> int:
     """Return within how many minutes the first and the last session of a host began, on the host where it is most."""
     spans = []
     for sessions in sessions_of_hosts().values():
-        begun = [datetime.strptime(str(measured_at(run.environment)), "%Y-%m-%d %H:%M UTC") for run in sessions]
+        begun = [moment for run in sessions if (moment := run.dated.moment) is not None]
         spans.append((max(begun) - min(begun)).total_seconds() / 60)
     return math.ceil(max(spans))

@@ -18,6 +18,8 @@ from analysis.comparison.changes import changes
 from analysis.comparison.gates import Outcome, judge, parse_gate
 from analysis.comparison.latest import last_comparable, sides_of
 from analysis.runs.saved import Run, load
+from analysis.runs.selection import STORAGE
+from analysis.runs.storage import Storage
 from reference.runs import saved
 from reference.series import CPU_DEFAULT, CPU_PRECISIONS, DEFAULTS
 from tests.support.described import CATALOGUE, described
@@ -145,7 +147,7 @@ def storage(tmp_path, monkeypatch):
 
 
 def test_the_last_runs_stand_first_and_none_of_them_is_invalid(storage, capsys):
-    earlier, later = sides_of(["last:3"], ["0005"])
+    earlier, later = sides_of(["last:3"], ["0005"], Storage(STORAGE, pytest.fail))
     assert [one.path.name[:4] for one in earlier] == ["0001", "0002", "0004"]
     assert [one.path.name[:4] for one in later] == ["0005"]
     assert storage("last:3", "--to", "0005", "--fail", f"{LATENCY}:3%") == 1
@@ -166,7 +168,7 @@ def test_the_form_of_earlier_versions_is_answered_with_the_new_one(storage, caps
 def test_other_cases_of_earlier_runs_are_left_out(storage, tmp_path):
     (path,) = (tmp_path / ".benchmarks").rglob("0005*.json")
     save(path.parent, 6, measured("fp16", "graph", 1.0), measured("fp32", "graph", 3.0))
-    (found,) = last_comparable([load(path)], "1")
+    (found,) = last_comparable([load(path)], "1", Storage(STORAGE, pytest.fail))
     assert [item["name"] for item in found.benchmarks] == ["fp16-graph"]
 
 

@@ -13,6 +13,8 @@ from hypothesis import given
 from analysis.comparison.latest import last_comparable
 from analysis.comparison.noise import noise_markdown
 from analysis.runs.saved import load
+from analysis.runs.selection import STORAGE
+from analysis.runs.storage import Storage
 from analysis.uncertainty.chosen_floors import SHIPPED, Floors, find_floors
 from analysis.uncertainty.conditions import Conditions, conditions_of
 from analysis.uncertainty.floor_files import add_series, read_floor
@@ -170,13 +172,14 @@ def test_the_last_runs_of_the_same_conditions_are_the_earlier_side(tmp_path, mon
         item["extra_info"]["environment"] = HERE | {"driver": "600"}
     paths[1].write_text(json.dumps(other))
     given = [load(paths[3])]
-    assert [run.path.name for run in last_comparable(given, "5")] == ["0001_run.json", "0003_run.json"]
-    assert [run.path.name for run in last_comparable(given, "1")] == ["0003_run.json"]
+    storage = Storage(STORAGE, pytest.fail)
+    assert [run.path.name for run in last_comparable(given, "5", storage)] == ["0001_run.json", "0003_run.json"]
+    assert [run.path.name for run in last_comparable(given, "1", storage)] == ["0003_run.json"]
     for count in ("0", "x", ""):
         with pytest.raises(InputError, match="expected a number of runs such as last:5"):
-            last_comparable(given, count)
+            last_comparable(given, count, storage)
     with pytest.raises(InputError, match="No other saved run"):
-        last_comparable([load(paths[1])], "2")
+        last_comparable([load(paths[1])], "2", storage)
 
 
 def test_a_session_names_the_floor_that_it_finds(run_suite, tmp_path):

@@ -16,7 +16,8 @@ from analysis.comparison.history import table_of_runs
 from analysis.comparison.noise import noise_floor, noise_markdown
 from analysis.report.diagnosis import caveats, explanations
 from analysis.report.summary import RunSummary
-from analysis.runs.saved import load, select
+from analysis.runs.saved import load
+from analysis.runs.selection import select
 from analysis.runs.validity import judgements
 from core.errors import InputError
 from core.executions import USUAL
@@ -34,11 +35,11 @@ def storage(tmp_path: Path) -> Path:
 
 def test_runs_are_named_by_path_number_glob_or_not_at_all(storage):
     files = sorted((storage / "Linux").iterdir())
-    assert select([], storage) == files
-    assert select(["0002"], storage) == [files[1]]
-    assert select([str(files[2]), "0001", "0003"], storage) == [files[2], files[0]]
-    assert select([f"{storage}/*/000[12]*"], storage) == files[:2]
-    assert select([str(storage / "Linux")], storage) == files
+    assert list(select([], storage)) == files
+    assert list(select(["0002"], storage)) == [files[1]]
+    assert list(select([str(files[2]), "0001", "0003"], storage)) == [files[2], files[0]]
+    assert list(select([f"{storage}/*/000[12]*"], storage)) == files[:2]
+    assert list(select([str(storage / "Linux")], storage)) == files
 
 
 @given(st.text(max_size=300).map(lambda name: name.replace("/", "")), st.text("*?[]/~0 x\0\ud800", max_size=8))
@@ -139,7 +140,7 @@ def test_the_noise_floor_counts_a_run_as_one_observation(storage):
 
 
 def test_one_run_has_no_noise_floor_and_says_so(storage):
-    text = noise_markdown([load(select(["0001"], storage)[0])])
+    text = noise_markdown([load(*select(["0001"], storage))])
     assert "One run has no run-to-run spread" in text
     assert "| -" in text
 

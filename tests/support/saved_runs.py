@@ -87,11 +87,11 @@ def measured(
     return made
 
 
-def save(folder: Path, number: int, *benchmarks: dict) -> Path:
-    """Save a run in a folder as pytest-benchmark does, under its number."""
+def save(folder: Path, number: int, *benchmarks: dict, **machine: object) -> Path:
+    """Save a run in a folder as pytest-benchmark does, under its number; `machine` is added to its `machine_info`."""
     path = folder / f"{number:04}_run.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": described({"torch": "2"})}))
+    path.write_text(json.dumps({"machine_info": described({"torch": "2"}) | machine, "benchmarks": benchmarks}))
     return path
 
 
