@@ -268,6 +268,9 @@ def test_a_run_is_not_compared_with_itself(storage, command, capsys):
     for again in (path, "0003"):
         assert command("compare", again, path, "--fail", f"{LATENCY}:3%") == 1
         assert capsys.readouterr().err.startswith("error: No run is left to compare with: ")
+    untimed = save(storage / NEW, 4, benchmark("fp16", 1.0))  # nothing tells it from others but its file
+    assert command("compare", untimed, untimed) == 1
+    assert f"{untimed} is given on both sides; it counts on the later. Name another." in capsys.readouterr().err
     assert command("compare", path, other, "--to", path, "--format", "json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["before"], document["after"]) == ([str(other)], [str(path)])

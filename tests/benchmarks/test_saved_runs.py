@@ -43,6 +43,7 @@ def test_a_session_is_compared_with_the_run_that_began_last(run_suite, folder):
     for number, minutes in ((1, 0), (2, -1), (9999, -60), (10000, 1)):
         saved(folder, number, float(number), minutes * MINUTE)
     save(folder, 10001)
+    save(folder, 10002, measured_utc=f"{NOW + 2 * MINUTE:{FORM}}")  # all of its benchmarks failed
     saved(folder.with_name("Another-System"), 5, 5.0, 2 * MINUTE)  # another kind of machine, as for pytest-benchmark
     result = run_suite("--benchmark-compare", "--collect-only")
     assert result.ret == 0
@@ -51,6 +52,7 @@ def test_a_session_is_compared_with_the_run_that_began_last(run_suite, folder):
         [
             "warning: in * numbers and times disagree: 9999_run.json (*) was measured before 0002_run.json (*",
             "warning: 1 file(s) do not say when they were measured *10001_run.json.",
+            "warning: left out: *10002_run.json holds 0 benchmark(s), but none of this suite; *",
         ]
     )
 
