@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reader, Reading, at_once
-
-POWERCAP = Path("/sys/class/powercap")
+from benchmarks.meters.powercap import POWERCAP, package_domains
 
 
 class Rapl:
@@ -22,12 +21,12 @@ class Rapl:
     read_cost_s: float | None = None
 
     def __init__(self, folder: Path = POWERCAP) -> None:
-        self._domains = [path for path in sorted(folder.glob("*-rapl:*")) if is_package(path)]
+        self._domains = package_domains(folder)
         if not self._domains:
             raise MeterError(
                 "NO_RAPL", f"no CPU package under {folder} (virtual machines and most non-x86 machines have none)"
             )
-        self._ranges_uj = self._read("max_energy_range_uj")
+        self._ranges_uj = [domain.range_uj for domain in self._domains]
         self._read_uj()
 
     def second_meter(self) -> Meter | None:
@@ -53,27 +52,8 @@ class Rapl:
         return Reading(start_s, end_s, energy_uj / 1000, round(elapsed_s / 0.001), 0.001 / 6**0.5 / elapsed_s)
 
     def _read_uj(self) -> list[int]:
-        return self._read("energy_uj")
-
-    def _read(self, name: str) -> list[int]:
-        """Return what a file of each package holds. Raises `MeterError`."""
-        try:
-            return [int((path / name).read_text()) for path in self._domains]
-        except PermissionError as error:
-            raise MeterError(
-                "NO_PERMISSION",
-                f"{error.filename} may be read by root alone; grant it with `sudo chmod a+r {POWERCAP}/*/energy_uj`",
-            ) from error
-        except (OSError, ValueError) as error:
-            raise MeterError("NO_RAPL", f"a CPU package has no readable {name} ({error})") from error
-
-
-def is_package(domain: Path) -> bool:
-    """Tell whether a powercap domain is a CPU package; its parts (core, uncore, dram) are counted in other ones."""
-    try:
-        return (domain / "name").read_text().startswith("package")
-    except OSError:
-        return False  # gone or unreadable: not a domain that can be metered
+        """Return what the counter of each package holds. Raises `MeterError` where one of them cannot be read."""
+        return [domain.energy_uj() for domain in self._domains]
 
 
 RAPL = MeterSource(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -371,6 +374,70 @@ def test_a_cpu_is_metered_by_its_packages(bench, tmp_path, monkeypatch):
     assert found["mean_power_w"] == pytest.approx(40, rel=0.05)
     assert found["energy_per_sample_mj"] == pytest.approx(40 * found["loop_ms"] / BATCH_SIZE, rel=0.05)
     assert "no second meter" in found["cross_check_reason"]
+
+
+class FilePackage:
+    """A package of 40 W in a powercap folder, whose counter gives an error in chosen visits."""
+
+    def __init__(self, folder, monkeypatch) -> None:
+        domain = folder / "intel-rapl:0"
+        domain.mkdir()
+        (domain / "name").write_text("package-0")
+        (domain / "max_energy_range_uj").write_text(str(10**15))
+        self.fails, self.begun_s, self.read_text = False, time.perf_counter(), Path.read_text
+        monkeypatch.setattr(Path, "read_text", lambda path, *how, **more: self.read(path, *how, **more))
+        meter_of_the_machine(monkeypatch, lambda: ShortRapl(folder))
+
+    def read(self, path, *how, **more) -> str:
+        if path.name != "energy_uj":
+            return self.read_text(path, *how, **more)
+        if self.fails:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA), str(path))
+        return str(int(40e6 * (time.perf_counter() - self.begun_s)))
+
+
+class ShortRapl(Rapl):
+    """The meter, with windows of 50 ticks."""
+
+    window_s = 0.05
+
+
+def test_a_cpu_counter_that_fails_in_one_visit_costs_that_visits_energy_alone(bench, tmp_path, monkeypatch):
+    package = FilePackage(tmp_path, monkeypatch)
+    made = bench(Board(), visits=4, device=CPU, energy="require")
+    for number in range(1, 5):
+        package.fails = number == 2
+        made.visit()
+    package.fails = False
+    found = made.close()
+    assert [visit["energy_code"] for visit in made.visits_made] == [None, "COUNTER_UNREADABLE", None, None]
+    assert "No data available" in made.visits_made[1]["energy_reason"]
+    assert all(made.visits_made[1][name] is None for name in OF_A_VISIT)
+    assert (found["status"], found["windows"]) == ("marked", 3)
+    assert "1 of 4 visits have no energy: " in found["marks"]
+    assert found["mean_power_w"] == pytest.approx(40, rel=0.05)
+
+
+@pytest.mark.parametrize(("lost", "code"), [((), None), ((3,), "TOO_FEW_TICKS")])
+def test_the_other_visits_of_a_cpu_need_the_usual_ticks_or_energy_that_is_required_fails(
+    bench, tmp_path, monkeypatch, lost, code
+):
+    """Five windows of 50 ticks have the 220 that are asked for here, four have not."""
+    package = FilePackage(tmp_path, monkeypatch)
+    made = bench(Board(), visits=5, device=CPU, energy="require", fewest_ticks=220)
+    for number in range(1, 6):
+        package.fails = number in lost
+        made.visit()
+    assert made.energy()["code"] == code
+    with nullcontext() if code is None else pytest.raises(EnergyRequiredError):
+        made.close()
+
+
+def test_a_cpu_counter_that_fails_when_it_is_opened_fails_where_energy_is_required(bench, tmp_path, monkeypatch):
+    package = FilePackage(tmp_path, monkeypatch)
+    package.fails = True
+    with pytest.raises(EnergyRequiredError, match="energy_uj cannot be read \\(No data available\\)"):
+        bench(Board(), visits=2, device=CPU, energy="require").visit()
 
 
 def test_an_error_of_the_meters_own_is_not_swallowed_by_its_thread(bench, monkeypatch):

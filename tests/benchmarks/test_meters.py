@@ -13,7 +13,6 @@ from benchmarks.loop import Rounds
 from benchmarks.meters import MEMBERS, METERS, MeterError, MeterSource, open_meter, require_ranks, sources_for
 from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.power_sensor import average_power, instant_power
-from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import EnergyPolicy
 from benchmarks.visit import DeviceReads
 from core.errors import DeclarationError
@@ -329,64 +328,6 @@ def test_the_period_becomes_exact_over_a_long_time(clock):
         clock.now_s += 10
         assert meter.measure(0.5).ticks == 5
     assert meter.tick_period_s == pytest.approx(0.1, rel=1e-4)
-
-
-def rapl_package(folder, number: int, energy_uj: int) -> None:
-    domain = folder / f"intel-rapl:{number}"
-    domain.mkdir(parents=True)
-    (domain / "name").write_text(f"package-{number}\n")
-    (domain / "max_energy_range_uj").write_text("1000000\n")
-    (domain / "energy_uj").write_text(f"{energy_uj}\n")
-
-
-def test_cpu_packages_add_up_and_wrap_around(tmp_path, monkeypatch):
-    rapl_package(tmp_path, 0, 900_000)
-    rapl_package(tmp_path, 1, 100_000)
-    part = tmp_path / "intel-rapl:0:0"
-    part.mkdir()
-    (part / "name").write_text("core")
-    meter = Rapl(tmp_path)
-
-    moments_s = iter([10.0, 10.5])
-
-    def pass_time(seconds: float) -> None:
-        (tmp_path / "intel-rapl:0" / "energy_uj").write_text("50000")  # 150,000 on, past its end at 1,000,000
-        (tmp_path / "intel-rapl:1" / "energy_uj").write_text("120000")
-
-    monkeypatch.setattr("time.sleep", pass_time)
-    monkeypatch.setattr("time.perf_counter", lambda: next(moments_s))
-    reading = meter.measure(1.0)
-    assert reading.energy_mj == pytest.approx(170)
-    assert (reading.start_s, reading.end_s, reading.ticks) == (10.0, 10.5, 500)
-    assert reading.rel_u == pytest.approx(0.001 / 6**0.5 / 0.5)  # both ends lie anywhere within a millisecond
-    assert reading.power_w == pytest.approx(0.34)
-    assert "machine" in meter.scope
-    assert meter.visit_window_s(1, 0) == meter.visit_window_s(9, 30) == 0.5
-
-
-def test_cpu_packages_that_stand_still_are_no_energy_of_zero(tmp_path):
-    rapl_package(tmp_path, 0, 5)
-    with pytest.raises(MeterError, match="stood still"):
-        Rapl(tmp_path).measure(0.001)
-
-
-def test_a_machine_without_rapl_says_so(tmp_path):
-    with pytest.raises(MeterError, match="no CPU package"):
-        Rapl(tmp_path)
-
-
-def test_a_counter_that_only_root_may_read_says_how_to_grant_it(tmp_path, monkeypatch):
-    rapl_package(tmp_path, 0, 5)
-    read_text = type(tmp_path).read_text
-
-    def guarded(path, *arguments, **options):
-        if path.name == "energy_uj":
-            raise PermissionError(13, "Permission denied", str(path))
-        return read_text(path, *arguments, **options)
-
-    monkeypatch.setattr(type(tmp_path), "read_text", guarded)
-    with pytest.raises(MeterError, match=r"sudo chmod a\+r"):
-        Rapl(tmp_path)
 
 
 def test_the_gpu_is_found_by_its_uuid_with_nvmls_prefix(monkeypatch):
