@@ -14,29 +14,30 @@ import psutil
 from core.errors import InputError
 
 UNFINISHED, PREVIOUS = "unfinished", "previous"
+#: What helps where a folder has a fixed place below the current one.
+RUN_ELSEWHERE = "run in another folder"
 
 
 @contextmanager
-def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[Path]:
+def replaced_folder(folder: Path, expected_names: tuple[str, ...], elsewhere: str = RUN_ELSEWHERE) -> Iterator[Path]:
     """Give an empty folder to fill; on success it takes the place of `folder`, on any failure it disappears.
 
     A link is followed. What killed runs have left is cleared away first. Of two processes that make a new folder at the
     same time the first wins, for it may be reading the folder already. Raises `InputError` where `folder` holds files
-    whose names are not among `expected_names`, which belong to somebody else, or cannot be written.
+    whose names are not among `expected_names`, which belong to somebody else, or cannot be written; `elsewhere` is the
+    end of its sentence: how another place is chosen.
     """
-    refuse_foreign_files(folder, expected_names)
+    refuse_foreign_files(folder, expected_names, elsewhere)
     try:
         folder = folder.resolve()
         if folder == Path.cwd():
-            raise InputError(f"{folder} is the folder that this runs in; choose another place with --output.")
+            raise InputError(f"{folder} is the folder that this runs in; {elsewhere}.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_after_killed_runs(folder)
         unfinished, is_new = beside(folder, UNFINISHED), not folder.exists()
         unfinished.mkdir()
     except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror}); choose another place with --output."
-        ) from error
+        raise InputError(f"{folder} cannot be written ({error.strerror}); {elsewhere}.") from error
     try:
         yield unfinished
         for path in unfinished.iterdir():
@@ -49,7 +50,7 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...]) -> Iterator[P
             return  # it was made between the last look and the renaming
         raise InputError(
             f"{folder} could not be written ({error.strerror or error}); what was there before is untouched. "
-            "Free some space or choose another place with --output."
+            f"Free some space or {elsewhere}."
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -63,21 +64,21 @@ def is_folder(path: str) -> bool:
         return False
 
 
-def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...]) -> None:
-    """Raise `InputError` when `folder` is a file, cannot be read, or holds anything but `expected_names`."""
+def refuse_foreign_files(folder: Path, expected_names: tuple[str, ...], elsewhere: str = RUN_ELSEWHERE) -> None:
+    """Raise `InputError` when `folder` is a file, cannot be read, or holds anything but `expected_names`.
+
+    `elsewhere` is the end of its sentence: how another place is chosen.
+    """
     try:
         names = sorted(path.name for path in folder.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
-        raise InputError(
-            f"{folder} cannot be used as a folder ({error.strerror}); choose another place with --output."
-        ) from error
+        raise InputError(f"{folder} cannot be used as a folder ({error.strerror}); {elsewhere}.") from error
     foreign = [name for name in names if name not in expected_names]
     if foreign:
         raise InputError(
-            f"{folder} holds {foreign[0]!r}, which is not part of a dataset and would be lost; "
-            "choose another place with --output."
+            f"{folder} holds {foreign[0]!r}, which is not part of what is written there and would be lost; {elsewhere}."
         )
 
 

@@ -53,15 +53,25 @@ def rows_sha256(texts: Iterable[str], seed: int) -> str:
     return digest.hexdigest()
 
 
-def write_dataset(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
+def elsewhere(command: str = "python -m data_prep") -> str:
+    """Return how another folder is chosen for what a command prepares, as the end of a sentence."""
+    return (
+        f"choose another place with --output: `{command} --output FOLDER`, and measure it with `pytest benchmarks "
+        "--dataset-dir=FOLDER`"
+    )
+
+
+def write_dataset(
+    folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any], command: str = "python -m data_prep"
+) -> None:
     """Write the files of a dataset so that a killed run leaves the old dataset or none, never a mixture.
 
     `tensors` maps each of `TENSOR_NAMES`, and `TEXT_BYTES` where it is known, to an int64 tensor [samples, tokens], or
-    labels to one of [samples].
+    labels to one of [samples]. `command` is the one that prepares it.
 
     Raises `InputError` when the folder holds files that are not a dataset's, or cannot be written.
     """
-    with replaced_folder(folder, ALL_FILE_NAMES) as unfinished:
+    with replaced_folder(folder, ALL_FILE_NAMES, elsewhere(command)) as unfinished:
         for name in tensors:
             serialized = io.BytesIO()
             torch.save(tensors[name].contiguous(), serialized)

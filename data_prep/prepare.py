@@ -29,6 +29,7 @@ from data_prep.layout import (
     METADATA_DIGEST,
     METADATA_FILE,
     TENSOR_NAMES,
+    elsewhere,
     metadata_sha256,
     rows_sha256,
     tensor_sha256,
@@ -51,9 +52,9 @@ def prepare(
     and nothing is cached. Without `output`, real data goes to the folder of its tokenizer and generated data to
     another, so that generated data never stands where real data is looked for. Raises `InputError`.
     """
-    if output is not None:
-        refuse_foreign_files(output, ALL_FILE_NAMES)
     protocol = protocol or spec.protocol
+    if output is not None:
+        refuse_foreign_files(output, ALL_FILE_NAMES, elsewhere(command_of(spec, protocol)))
     source = None if stand_in_mode == "always" else real_source(spec, protocol, stand_in_mode)
     if source is None:
         return write(spec, protocol, output or spec.stand_in_folder, *spec.stand_in(protocol.seed), is_stand_in=True)
@@ -125,12 +126,19 @@ def write(
     }
     description |= {METADATA_DIGEST: metadata_sha256(description)}
     require_names(spec, description)
-    refuse_another_dataset(folder, description)
-    write_dataset(folder, tokens.tensors, description)
+    command = command_of(spec, protocol)
+    refuse_another_dataset(folder, description, command)
+    write_dataset(folder, tokens.tensors, description, command)
     return folder
 
 
-def refuse_another_dataset(folder: Path, description: Mapping[str, Any]) -> None:
+def command_of(spec: DatasetSpec, protocol: Protocol) -> str:
+    """Return the command that prepares a dataset in the protocol's tokens."""
+    is_published = protocol.tokenizer == spec.protocol.tokenizer
+    return spec.command if is_published else f"{spec.command} --tokenizer {protocol.tokenizer}"
+
+
+def refuse_another_dataset(folder: Path, description: Mapping[str, Any], command: str) -> None:
     """Raise `InputError` where a folder holds a dataset that `description` is no version of.
 
     Generated data may be replaced by anything and replaces nothing else; what cannot be read may be replaced too.
@@ -152,7 +160,7 @@ def refuse_another_dataset(folder: Path, description: Mapping[str, Any]) -> None
         new = "generated data" if description["stand_in"] else real
         raise InputError(
             f"{folder} holds the dataset {ascii(earlier.get('dataset_name'))[:80]}, and {new} would take its place; "
-            f"expected no dataset or a version of the same. Choose another place with --output, or delete {folder}."
+            f"expected no dataset or a version of the same. Delete {folder}, or {elsewhere(command)}."
         )
 
 

@@ -32,7 +32,7 @@ def write_twin(folder: Path, output: Path) -> None:
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     earlier = tuple(path.name for path in output.iterdir()) if output.is_dir() else ()
-    with replaced_folder(output, earlier) as unfinished:
+    with replaced_folder(output, earlier, "name another OUTPUT") as unfinished:
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
 

@@ -168,6 +168,17 @@ def test_a_place_where_no_folder_can_be_is_one_sentence(tmp_path, monkeypatch, n
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+def test_a_folder_of_a_fixed_place_is_answered_with_another_to_run_in(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(
+            InputError, match=r"file cannot be used as a folder \(Not a directory\); run in another folder\.$"
+        ),
+        replaced_folder(tmp_path / "file", ()),
+    ):
+        raise AssertionError
+
+
 @pytest.mark.slow
 def test_seeded_weights_that_do_not_fit_on_the_disk_are_one_sentence_and_leave_nothing(tmp_path):
     script = """
