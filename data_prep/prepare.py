@@ -24,6 +24,7 @@ from data_prep.datasets import DatasetSpec
 from data_prep.datasets.spec import STAND_IN_TOKENIZER, Text
 from data_prep.folders import folder_of
 from data_prep.hub import unreachable_reason
+from data_prep.hub_cache import missing_from_cache
 from data_prep.layout import (
     ALL_FILE_NAMES,
     METADATA_DIGEST,
@@ -97,16 +98,18 @@ def real_source(
     except InputError as error:
         if reason is None:
             raise
-        if stand_in_mode == "auto" and not spec.named_sources(protocol):
+        missing = missing_from_cache(protocol, error)
+        if missing is not None and stand_in_mode == "auto" and not spec.named_sources(protocol):
             print(
-                f"The model hub cannot be reached ({reason}) and nothing is cached: another text takes the place of "
+                f"The model hub cannot be reached ({reason}) and {missing}: another text takes the place of "
                 f"{spec.name}.",
                 file=sys.stderr,
             )
             return None
         raise InputError(
-            f"The model hub cannot be reached ({reason}) and this machine has no copy of what is needed: {error} "
-            f"Prepare from files with `{spec.command} --text-file {spec.text_file} --tokenizer FOLDER`."
+            f"The model hub cannot be reached ({reason}) and {missing or 'what is cached cannot be used'}: {error} "
+            f"Prepare from files with `{spec.command} --text-file {spec.text_file} --tokenizer FOLDER`, or name "
+            "another cache in HF_HOME."
         ) from error
 
 

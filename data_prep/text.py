@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import datasets
@@ -12,6 +13,7 @@ from yaml import YAMLError
 from core.errors import InputError, first_line
 from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.hub import HUB_ERRORS
+from data_prep.hub_cache import is_unwritable, load_rows, rows_folder
 from data_prep.protocol import Protocol
 
 #: What the columns of a text may hold: text, or the numbers of classes.
@@ -25,13 +27,16 @@ def from_hub(spec: DatasetSpec, protocol: Protocol) -> Text:
     """
     dataset, config, split = protocol.dataset, protocol.config, protocol.split
     try:
-        rows = datasets.load_dataset(dataset, config, split=split)
+        rows = load_rows(dataset, config, split)
         revision = None if is_offline_mode() else HfApi().dataset_info(dataset, timeout=10).sha
+    except (*HUB_ERRORS, datasets.exceptions.DatasetsError, YAMLError, RuntimeError, json.JSONDecodeError) as error:
+        # YAMLError: a damaged dataset card, or one that asks for code; RuntimeError: a dataset that is a script;
+        # JSONDecodeError: damaged facts in the cache.
+        remedy = f" Name a cache that can be written in place of {rows_folder()} with HF_HOME." * is_unwritable(error)
+        sentence = f"The text {dataset} ({config}, {split}) could not be loaded: {first_line(error).removesuffix('.')}."
+        raise InputError(sentence + remedy) from error
     except ValueError as error:  # what `datasets` raises for an unknown config or split
         raise InputError(f"{dataset} has no config {config!r} with split {split!r}: {error}") from error
-    except (*HUB_ERRORS, datasets.exceptions.DatasetsError, YAMLError, RuntimeError) as error:
-        # YAMLError: a damaged dataset card, or one that asks for code; RuntimeError: a dataset that is a script.
-        raise InputError(f"The text {dataset} ({config}, {split}) could not be loaded: {first_line(error)}") from error
     for column, kind in zip(spec.columns, COLUMN_DTYPES, strict=False):
         if column not in rows.column_names:
             raise InputError(f"{dataset} has the columns {rows.column_names}; expected one named {column!r}.")

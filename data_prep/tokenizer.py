@@ -29,10 +29,9 @@ UNLOADABLE: tuple[type[BaseException], ...] = (
     RecursionError,
     ImportError,  # a tokenizer that needs a library which is not installed
 )
-#: Files of which a folder with a tokenizer has one at least: of config.json alone transformers makes an empty one.
-TOKENIZER_FILES = (
+#: Files that hold a tokenizer's vocabulary.
+VOCABULARY_FILES = (
     "tokenizer.json",
-    "tokenizer_config.json",
     "vocab.json",
     "vocab.txt",
     "tokenizer.model",
@@ -40,6 +39,8 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
     "tekken.json",
 )
+#: Files of which a folder with a tokenizer has one at least: of config.json alone transformers makes an empty one.
+TOKENIZER_FILES = ("tokenizer_config.json", *VOCABULARY_FILES)
 #: What tokenizers have been seen to treat differently: texts that begin with a letter, a space and a digit, runs of
 #: spaces and of digits, ends of lines, quotes, case, composed and decomposed accents, scripts, characters of two to
 #: four bytes, code, and the line of a heading as WikiText-2 has it.
@@ -214,8 +215,8 @@ def load_tokenizer(name_or_folder: str) -> Tokenizer:
         if type(error) is not Exception and not isinstance(error, UNLOADABLE):
             raise
         raise TokenizerError(
-            f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: {first_line(error)}. Name "
-            "another with --tokenizer ID_OR_DIR."
+            f"The tokenizer {name_or_folder} could not be loaded: {type(error).__name__}: "
+            f"{first_line(error).removesuffix('.')}. Name another with --tokenizer ID_OR_DIR."
         ) from error
 
 
