@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tabulate import tabulate
 
@@ -158,12 +158,19 @@ def table(folder: Path, measured_with: str) -> str:
         ("tokens without padding", f"{facts['tokens_without_padding']:,}"),
         ("padding ratio", f"{facts['padding_ratio']:.1%}"),
         ("utilization", f"{1 - facts['padding_ratio']:.1%}"),
+        ("tokens cut off", truncation(facts)),
         ("bytes on disk", f"{bytes_on_disk:,}"),
         *(("tokenizer", note) for note in facts["notes"]),
         *((f"sha256 of {name}", digest) for name, digest in facts["sha256"].items()),
         ("measured with", measured_with),
     ]
     return str(tabulate(rows, tablefmt="plain", disable_numparse=True))
+
+
+def truncation(facts: Mapping[str, Any]) -> str:
+    """Return how many tokens of the text are in no row, and their share."""
+    left_out, kept = facts["tokens_truncated"], facts["tokens_without_padding"]
+    return "not counted" if left_out is None else f"{left_out:,} ({left_out / (left_out + kept):.1%} of the text)"
 
 
 def measured_with(spec: DatasetSpec, folder: Path, tokenizer: str, *, is_named: bool) -> str:

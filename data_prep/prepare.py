@@ -38,7 +38,7 @@ from data_prep.layout import (
 )
 from data_prep.protocol import Protocol
 from data_prep.tokenizer import Tokenizer, load_tokenizer, require_long_enough
-from data_prep.tokens import TokenRows
+from data_prep.tokens import TokenRows, require_long_rows
 
 
 def prepare(
@@ -120,6 +120,8 @@ def write(
     require_long_enough(tokenizer, protocol.max_length, spec.protocol.max_length)
     rows = spec.select(protocol, source.rows)
     tokens = spec.tokenize(protocol, rows, tokenizer)
+    remedy = f"raise --min-chars, which is {protocol.min_chars}" if "min_chars" in spec.options else "leave these out"
+    require_long_rows(tokens, spec.labels, remedy)
     description = {
         **metadata(spec, protocol, source, tokens, is_stand_in=is_stand_in),
         **metadata_of_tokens(spec, tokenizer, tokens, is_stand_in=is_stand_in),
@@ -195,6 +197,7 @@ def metadata(
         "tokens_with_padding": with_padding,
         "tokens_without_padding": without_padding,
         "padding_ratio": round(1 - without_padding / with_padding, 6),
+        "tokens_truncated": tokens.tokens_truncated,
         "sha256": {name: tensor_sha256(tokens.tensors[name]) for name in TENSOR_NAMES},
         "versions": {
             "python": platform.python_version(),

@@ -14,6 +14,7 @@ from core.errors import InputError, first_line
 from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.hub import HUB_ERRORS
 from data_prep.hub_cache import is_unwritable, load_rows, rows_folder
+from data_prep.plain_text import require_plain_text
 from data_prep.protocol import Protocol
 
 #: What the columns of a text may hold: text, or the numbers of classes.
@@ -51,9 +52,13 @@ def from_hub(spec: DatasetSpec, protocol: Protocol) -> Text:
 
 
 def from_file(spec: DatasetSpec, path: Path) -> Text:
-    """Read a text file as its specification does. Raises `InputError` when it is missing, not UTF-8 or malformed."""
+    """Read a text file as its specification does.
+
+    Raises `InputError` when it is missing, not UTF-8, no plain text (JSON, a page of HTML) or malformed.
+    """
     try:
         content = path.read_bytes()
+        require_plain_text(content, path)
         rows = spec.read_file(content, path)
     except OSError as error:
         raise InputError(f"The text file {path} cannot be read ({error.strerror}).") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,6 +34,9 @@ class TokenRows:
     #: The ids at the beginning of every row that stand for no text, and those that were left out behind it.
     prefix_ids: tuple[int, ...] = ()
     removed_ids: tuple[int, ...] = ()
+    #: Tokens of the text that are in no row: cut off behind one or, of packed rows, left over behind the last. None
+    #: where nobody counted them.
+    tokens_truncated: int | None = None
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -80,7 +84,7 @@ def padded(
     room = max(max_length - len(tokenizer.prefix) - len(suffix), 0)
     input_ids = np.full((len(texts), max_length), tokenizer.padding_id, dtype=np.int64)
     attention_mask, text_bytes = np.zeros_like(input_ids), np.zeros_like(input_ids)
-    losses, begin = Losses(tokenizer), len(tokenizer.prefix)
+    losses, begin, truncated = Losses(tokenizer), len(tokenizer.prefix), 0
     for row, encoded in enumerate(encoded_texts(texts, tokenizer, rows_at_once)):
         own = encoded.ids[:room]
         ids = [*tokenizer.prefix, *own, *suffix][:max_length]
@@ -88,6 +92,7 @@ def padded(
         attention_mask[row, : len(ids)] = 1
         text_bytes[row, begin : begin + len(own)] = encoded.text_bytes.completed[: len(own)]
         losses.add(encoded, len(own))
+        truncated += len(encoded.ids) - len(own)
     ids_tensor = torch.from_numpy(input_ids)
     return TokenRows(
         ids_tensor,
@@ -97,6 +102,7 @@ def padded(
         losses.reason,
         tokenizer.prefix,
         () if keeps_suffix else tokenizer.suffix,
+        truncated,
     )
 
 
@@ -131,7 +137,23 @@ def packed(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, seed: in
         cut(np.concatenate(text_bytes)) if losses.reason is None else None,
         losses.reason,
         removed_ids=(*tokenizer.prefix, *tokenizer.suffix),
+        tokens_truncated=len(ids) - count * max_length,
     )
+
+
+def require_long_rows(rows: TokenRows, labels: Literal["tokens", "samples"], remedy: str) -> None:
+    """Raise `InputError` where a row holds nothing to predict: no token of text, or none before it where it is a label.
+
+    `remedy` is the end of the sentence.
+    """
+    shortest = max(1, len(rows.prefix_ids)) + 1 if labels == "tokens" else 1
+    lengths = rows.attention_mask.sum(dim=1)
+    short = int((lengths < shortest).sum())
+    if short:
+        raise InputError(
+            f"{short:,} of {len(lengths):,} rows have fewer than {shortest} tokens and nothing to predict; expected no "
+            f"such row: {remedy}."
+        )
 
 
 def encoded_texts(texts: Sequence[str], tokenizer: Tokenizer, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Encoded]:

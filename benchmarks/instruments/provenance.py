@@ -11,7 +11,8 @@ from benchmarks.instruments.base import InVisit
 from benchmarks.machine.environment import essentials
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE
-from core.metrics.records import Record, metric
+from core.metrics.figures import Figure, Reason
+from core.metrics.records import Record, figure, metric
 from fixtures.precisions.storage import parameter_count
 
 
@@ -26,6 +27,9 @@ class Sources(Record):
     dataset: str
     dataset_sha256: str
     num_samples: int
+    #: Tokens of text in the rows, and those of the text that are in none, null where the dataset does not say it.
+    text_tokens: int
+    tokens_truncated: Figure[int] = figure(reason=Reason("tokens_truncated_reason"))
     packed: bool
     #: The tokenizer that made the tokens, and its digest; the digest of the rows' text, whatever their tokens; None
     #: where the dataset does not say them. What a reader must know of the tokens.
@@ -79,6 +83,8 @@ class Provenance(InVisit):
             dataset=dataset.name,
             dataset_sha256=dataset.sha256,
             num_samples=dataset.num_samples,
+            text_tokens=dataset.text_tokens,
+            tokens_truncated=dataset.tokens_truncated,
             packed=dataset.packed,
             tokenizer=dataset.tokenizer_name,
             tokenizer_sha256=dataset.tokenizer_sha256,

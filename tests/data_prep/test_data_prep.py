@@ -180,6 +180,17 @@ def test_an_address_with_which_the_hubs_clients_cannot_be_imported_is_one_senten
         (["--text-file", "short.txt"], "None of the 2 rows has more than 50 characters; lower --min-chars."),
         (["--text-file", "short.txt", "--tokenizer", "empty"], "The folder empty holds no tokenizer"),
         (["--text-file", "two\nlines.txt"], r"The dataset's dataset_name would be 'two\nlines'; expected one line"),
+        (
+            ["--text-file", "one.txt", "--min-chars", "0"],
+            "1 of 2 rows have fewer than 2 tokens and nothing to predict; expected no such row: raise --min-chars",
+        ),
+        (["--text-file", "rows.jsonl"], """The text file rows.jsonl is JSON (it begins with '{"text": "a"}');"""),
+        (["--text-file", "rows.json"], "The text file rows.json is JSON (it begins with '[');"),
+        (["--text-file", "object.json"], "The text file object.json is JSON (it begins with '{');"),
+        (["--text-file", "page.txt"], "The text file page.txt is a page of HTML (it begins with '<!DOCTYPE html>');"),
+        (["--text-file", "old.txt"], "The text file old.txt is a page of HTML (it begins with '<HTML><HEAD>');"),
+        (["--text-file", "denied.txt"], "The text file denied.txt is XML (it begins with '<?xml version="),
+        (["--text-file", "lfs.txt"], "The text file lfs.txt is a pointer of Git LFS (it begins with 'version https://"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(
@@ -189,11 +200,50 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     (tmp_path / "latin.txt").write_bytes(b"h\xe9las")
     (tmp_path / "short.txt").write_text("a\nb\n")
     (tmp_path / "two\nlines.txt").write_text("one row that is long enough to be kept, with its 60 characters\n")
+    (tmp_path / "one.txt").write_text("more than one token\na")
+    (tmp_path / "rows.jsonl").write_text(f"\n{json.dumps({'text': 'a'})}\n{json.dumps({'text': 60 * 'b'})}\n")
+    (tmp_path / "rows.json").write_text("\ufeff" + json.dumps([{"text": 60 * "b"}], indent=1))
+    (tmp_path / "object.json").write_text(json.dumps({"rows": [60 * "b"]}, indent=1))
+    (tmp_path / "page.txt").write_text(f"\n <!DOCTYPE html>\n<p>{60 * 'b'}</p>\n")
+    (tmp_path / "old.txt").write_text(f"<HTML><HEAD>\n<P>{60 * 'b'}</P>\n")
+    (tmp_path / "denied.txt").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'
+    )
+    (tmp_path / "lfs.txt").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * '0'}\nsize 12345\n"
+    )
     (tmp_path / "empty").mkdir()
     with_tokenizer = arguments if "--tokenizer" in arguments else [*arguments, "--tokenizer", str(small_tokenizer)]
     assert run_main(monkeypatch, *with_tokenizer, "--output", "out") == 1
     assert f"error: {sentence}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("beginning", ["[1] A reference", "{a} brace", "<unk> tokens", "[]", "{}", "12", '"quoted"'])
+def test_a_text_that_only_begins_like_something_else_is_text(tmp_path, beginning):
+    content = f"{beginning}\nand a row behind it"
+    (tmp_path / "file.txt").write_text(content)
+    assert "".join(text.from_file(SPEC, tmp_path / "file.txt").rows["text"]) == content
+
+
+@pytest.mark.parametrize("end", ["\r", " ", "\x0b"])
+def test_tokens_behind_the_end_of_a_row_are_counted_in_metadata_and_table(
+    monkeypatch, tmp_path, capsys, small_tokenizer, end
+):
+    """Forty paragraphs that no newline separates are one row, of whose tokens 128 are used."""
+    (tmp_path / "one.txt").write_bytes(
+        end.join(f"Paragraph {number} of a text of forty" for number in range(40)).encode()
+    )
+    options = ("--tokenizer", str(small_tokenizer), "--output", str(tmp_path / "out"))
+    assert run_main(monkeypatch, "--text-file", str(tmp_path / "one.txt"), *options) == 0
+    (encoded,) = load_tokenizer(str(small_tokenizer)).encode([(tmp_path / "one.txt").read_bytes().decode()])
+    metadata = json.loads((tmp_path / "out" / "metadata.json").read_text())
+    cut_off = len(encoded.ids) - 128
+    assert cut_off > 100
+    assert (metadata["num_samples"], metadata["tokens_without_padding"]) == (1, 128)
+    assert metadata["tokens_truncated"] == cut_off
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"tokens cut off {cut_off:,} ({cut_off / len(encoded.ids):.1%} of the text)" in shown
 
 
 @pytest.mark.parametrize(

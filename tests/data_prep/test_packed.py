@@ -52,6 +52,11 @@ def test_rows_are_joined_in_their_order_cut_and_then_shuffled():
     assert any(rows != packed(["abc", "defg", "hij", "k"], length=2, seed=seed) for seed in (1, 2, 3))
 
 
+@pytest.mark.parametrize(("length", "left_over"), [(2, 1), (3, 2), (11, 0), (6, 5)])
+def test_tokens_behind_the_last_whole_row_are_counted(length, left_over):
+    assert tokens.packed(["abc", "defg", "hij", "k"], Letters(), length, 0).tokens_truncated == left_over
+
+
 def test_many_rows_are_tokenized_as_few_are():
     assert sorted(packed(["ab"] * 600, length=4)) == ["abab"] * 300
 

@@ -118,6 +118,19 @@ def test_an_end_that_is_left_out_makes_room_for_text_and_one_that_is_kept_takes_
     assert kept.input_ids.tolist() == [tokenizer.backend(LINES[0], truncation=True, max_length=6)["input_ids"]]
 
 
+@pytest.mark.parametrize(
+    ("name", "keeps_suffix", "room"),
+    [("gpt2", False, 8), ("opt", False, 7), ("word_piece", False, 7), ("word_piece", True, 6)],
+)
+def test_tokens_of_the_text_that_are_cut_off_are_counted(name, keeps_suffix, room):
+    """What the tokenizer puts around a text takes room, and is none of its tokens."""
+    tokenizer = made(name)
+    lengths = [len(encoded.ids) for encoded in tokenizer.encode([*LINES, "a"])]
+    rows = tokens.padded([*LINES, "a"], tokenizer, max_length=8, keeps_suffix=keeps_suffix)
+    assert rows.tokens_truncated == sum(max(0, length - room) for length in lengths) > 0
+    assert tokens.padded(LINES, tokenizer, max_length=500).tokens_truncated == 0
+
+
 def test_bytes_of_a_row_that_is_cut_are_those_of_its_own_tokens():
     tokenizer = made("gpt2")
     rows = tokens.padded(LINES, tokenizer, max_length=10)
