@@ -18,14 +18,15 @@ COPIES = ("Memcpy", "Memset", "memcpy32_post")
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels of one forward: their summed time, their number, and how often each name occurs.
+    """The kernels of one forward: their summed time, their number, how often each name occurs, and for how long.
 
-    Copies and fills of memory count in the time, for the device spends it, and not in the numbers.
+    Copies and fills of memory count in the times, for the device spends them, and not in the numbers.
     """
 
     time_ms: float
     count: int
     names: Mapping[str, float]
+    times_ms: Mapping[str, float]
 
 
 def profiled_kernels(forward: Callable[[], object], device: torch.device, forwards: int = FORWARDS) -> Kernels | None:
@@ -49,4 +50,14 @@ def profiled_kernels(forward: Callable[[], object], device: torch.device, forwar
     names = Counter(event.name for event in groups[-1] if not event.name.startswith(COPIES))
     shared = forwards if rest else 1
     of_one = {name: count / shared for name, count in names.items()}
-    return Kernels(statistics.median(times_ms) / shared, names.total() // shared, of_one)
+    spent_ms: Counter[str] = Counter()
+    for event in groups[-1]:
+        spent_ms[event.name] += event.device_time / 1000 / shared
+    return Kernels(statistics.median(times_ms) / shared, names.total() // shared, of_one, spent_ms)
+
+
+def operator_times_ms(forward: Callable[[], object]) -> Mapping[str, float]:
+    """Profile a forward on a CPU; return the milliseconds of each operator by name, without those that it calls."""
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiled:
+        forward()
+    return {event.key: event.self_cpu_time_total / 1000 for event in profiled.key_averages()}

@@ -200,7 +200,7 @@ class Session:
         records = self.closing_records[case.case.id] = []
         try:
             with case.loop() as loop:
-                after = AfterLastVisit(loop, tuple(self.measured[name].case for name in self.extra_info))
+                after = AfterLastVisit(loop, tuple(self.measured[name] for name in self.extra_info))
                 with case.phase("closing"):
                     for instrument in self._of(InVisit):
                         instrument.closing(case, loop)

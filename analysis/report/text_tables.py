@@ -123,6 +123,10 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
         marks.append("emulated")
     if row["validity"] in ("invalid", "unknown"):
         marks.append(row["validity"])
+    if row["fallback_checked"] in (False, 0):
+        marks.append("fallback not checked")
+    elif isinstance(row["longest_kernel"], str):
+        marks.append(f"slower than {row['fallback_base']}")
     if row["interval_assumed"] is True:
         marks.append("interval assumed")
     if row["rows_scored"] is not None and not pd.isna(row["rows_scored"]):

@@ -27,6 +27,7 @@ ORDER = (
     "generation",
     "numerics",
     "roofline",  # runs a profiler
+    "fallback",  # runs it on a CPU
 )
 
 

@@ -78,10 +78,15 @@ class AfterLastVisit:
 
     #: The loop that was timed, made once more.
     loop: ForwardLoop
-    #: The session's cases that have been measured, this one among them.
-    cases: tuple[Case, ...]
+    #: What was measured of the session's cases, this one among them.
+    measured: tuple[MeasuredCase, ...]
     #: What the profiler saw, by variant.
     _kernels: dict[str, Kernels | None] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases that have been measured."""
+        return tuple(one.case for one in self.measured)
 
     def kernels(self, example: Batch) -> Kernels | None:
         """Return the kernels of a forward of a variant's example, which are profiled once; None where none is seen."""

@@ -35,6 +35,11 @@ READ_BY_NAME: Mapping[str, bool] = {
     "timed_top1_strict_vs_fp32": True,
     "native": False,
     "stand_in": False,
+    "fallback_base": False,
+    "fallback_checked": False,
+    "longest_kernel": False,
+    "longest_kernel_share": True,
+    "slower_than_base": True,
 }
 #: Stands for the headlines of a table's tasks.
 HEADLINE = "headline"

@@ -48,7 +48,7 @@ def measured(scored, timed, batch_size: int = 1, execution: str = "eager"):
         task=TASK,
         workload=FORWARD,
     )
-    return made, AfterLastVisit(loop, (case,))
+    return made, AfterLastVisit(loop, (made,))
 
 
 def answered(scored, timed, batch_size: int = 1, execution: str = "eager", baseline=None):
