@@ -94,7 +94,8 @@ def test_the_interval_decides_and_not_the_ratio(monkeypatch):
 def test_where_the_base_was_not_measured_it_is_not_checked(monkeypatch):
     record = found(monkeypatch, of("fp8", [4.0, 4.0]), of("fp32", [1.0, 1.0]))
     assert (record["slower_than_base"], record["checked"]) == (None, False)
-    assert record["reason"] == f"not checked: {Case('bf16', 'compiled', batch_size=32, sequence_length=128).id} was not measured"
+    base = Case("bf16", "compiled", batch_size=32, sequence_length=128)
+    assert record["reason"] == f"not checked: {base.id} was not measured"
 
 
 def test_of_one_visit_nothing_is_said(monkeypatch):
@@ -132,7 +133,10 @@ def test_a_ratio_of_times_by_hand():
     ratio, low, high = ratio_of_times([2, 8], [1, 1])
     half_width = 12.706205 * math.sqrt((logs[1] - logs[0]) ** 2 / 2 / 2)
     assert ratio == pytest.approx(4)
-    assert (low, high) == (pytest.approx(4 * math.exp(-half_width), rel=1e-4), pytest.approx(4 * math.exp(half_width), rel=1e-4))
+    assert (low, high) == (
+        pytest.approx(4 * math.exp(-half_width), rel=1e-4),
+        pytest.approx(4 * math.exp(half_width), rel=1e-4),
+    )
     assert all(map(math.isnan, ratio_of_times([2, 8], [1])[1:]))
 
 
