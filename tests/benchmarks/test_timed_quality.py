@@ -111,6 +111,21 @@ def test_what_was_timed_is_told_from_fp32_in_every_execution(execution):
     require_same_predictions(found, "x")
 
 
+def test_rows_are_told_by_their_numbers_and_nothing_kept_of_one_is_taken_for_another():
+    model, tokens = two_models()[1], 5
+    tensors, full = tiny_tensors().values(), torch.tensor([row for row, length in enumerate(LENGTHS) if length >= 5])
+    every = ShapedDataset.of(*tensors, 1, tokens, CPU)
+    prompts = ShapedDataset.of(*(tensor[full] for tensor in tensors), 1, tokens, CPU, full)
+    scored = Scored(model, nullcontext)
+    for data, rows in ((every, [0, 1, 2, 3, 4]), (prompts, [0, 2, 3, 4, 5])):
+        with torch.no_grad():
+            run_on = lambda batch: model(input_ids=batch.input_ids).logits  # noqa: E731
+            parts = list(TASK.scoring.timed(run_on, [scored], data, data.batches[:5]))
+        assert torch.cat([part.sample for part in parts]).unique().tolist() == rows
+        for part in parts:
+            torch.testing.assert_close(part.timed, part.scored[0])
+
+
 def test_greedy_decoding_takes_the_first_of_several_and_agreement_counts_any():
     predictions = Predictions(CPU)
     tied = torch.tensor([[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.5, 0.3, 0.2], [0.2, 0.4, 0.4]]).log()

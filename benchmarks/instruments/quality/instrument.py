@@ -24,6 +24,7 @@ from core.files import write
 from core.metrics.figures import Figure
 from core.metrics.records import Record, require_fields
 from core.tasks import DEFAULT_TASK
+from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import is_out_of_memory
 from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.tasks import Task
@@ -154,15 +155,15 @@ def scored_key(case: Case) -> tuple[str, str, int]:
 
 
 def scored_rows(case: MeasuredCase) -> ScoredRows:
-    """Return the rows of the data that are scored."""
+    """Return the rows that are scored: the first of all rows, whichever the workload takes."""
     rows = slice(case.settings.quality_rows(case.dataset.num_samples, case.task.scoring.rows_on_cpu))
-    data = case.dataset.shaped(case.case.batch_size, case.case.sequence_length)  # whatever the workload makes of it
+    data = case.dataset.shaped(case.case.batch_size, case.case.sequence_length)
     text_bytes, dataset = case.dataset.text_bytes, case.dataset
     return ScoredRows(
         data.input_ids[rows],
         data.attention_mask[rows],
         data.labels[rows],
-        partial(text_of, case),
+        partial(text_of, dataset, data),
         dataset.first_target,
         None if text_bytes is None else text_bytes[rows, : data.sequence_length],
         dataset.text_bytes_reason,
@@ -186,12 +187,12 @@ def packed(per_sample: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return file.getvalue()
 
 
-def text_of(case: MeasuredCase, sample: int) -> dict[str, Any]:
-    """Return a sample's text, or null and the reason."""
-    decode = "generated text" if case.dataset.stand_in else case.dataset.decoder()
+def text_of(dataset: TokenizedDataset, data: ShapedDataset, sample: int) -> dict[str, Any]:
+    """Return the text of a row of the data, which holds all rows, or null and the reason."""
+    decode = "generated text" if dataset.stand_in else dataset.decoder()
     if isinstance(decode, str):
         return {"text": None, "text_reason": decode}
     return {
-        "text": decode(case.data.input_ids[sample, : case.data.lengths[sample]].tolist()),
+        "text": decode(data.input_ids[sample, : data.lengths[sample]].tolist()),
         "text_reason": None,
     }
