@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -131,6 +132,9 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
         marks.append("interval assumed")
     if row["rows_scored"] is not None and not pd.isna(row["rows_scored"]):
         marks.append(f"quality of {row['rows_scored']} rows")
+    share = row.get("quantized_share")
+    if share is not None and not pd.isna(share) and share < 1:
+        marks.append(f"{math.floor(10_000 * share) / 100:.2f}% quantized")  # never 100%
     if dominated_by:
         marks.append(f"dominated by {dominated_by}")
     return ", ".join(marks)

@@ -21,6 +21,8 @@ from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward, logits_distance, reference, require_same_logits
 from fixtures.executions.operators import OperatorWatch
 from fixtures.precisions import Precision, PrecisionError, baseline
+from fixtures.precisions.coverage import coverage_of
+from fixtures.precisions.factors import factors_of
 from fixtures.precisions.layers import matrix_layers
 from fixtures.precisions.products import PRODUCT_OPERATORS, product_kernels
 from fixtures.precisions.read_weights import evenly_chosen, require_stored_weights_read
@@ -38,6 +40,7 @@ COMPARED_BATCHES = 4
 OWN_DISTANCES = 2
 #: Layers whose stored weights are changed to see whether they are read: on a CPU each of these forwards takes 0.1 s.
 CHANGED_ON_CPU = 8
+NOT_QUANTIZED = "no weights are quantized"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,16 @@ class NumericsRecord(Record):
     #: Quantized layers whose stored weights were changed, and in how many of them that changed the timed logits.
     weights_changed: int
     weights_read: Figure[int] = figure(reason=Reason("weights_read_reason"))
+    quantized_share: Figure[float] = metric(
+        "",
+        None,
+        "share of what matrix products multiply by, in FP32 bytes, that is stored in the precision's format",
+        reason=Reason("quantized_share_reason"),
+        form=".2%",
+    )
+    #: FP32 bytes of the rest, by the name of the parameter with `*` for numbers, and of what is never counted, by kind.
+    left_out_bytes: Mapping[str, int] | None = None
+    not_counted_bytes: Mapping[str, int] | None = None
 
 
 class Numerics(AfterVisits):
@@ -91,17 +104,38 @@ class Numerics(AfterVisits):
             observed["products"] = Figure(product_kernels(kernels.names)) if kernels else missing
         products = observed["products"].value
         if products is not None:
-            of_one_row = 0 if case.precision.is_quantized else observed["single_row_products"]
-            require_products(case.precision, products, len(matrix_layers(case.model)) - of_one_row)
+            require_products(case.precision, products, layers_in_format(case, observed["single_row_products"]))
         difference, tolerated = difference_from_eager(case, after.loop)
         return NumericsRecord(
             **observed,
             **stored_weights_read(case, after.loop),
+            **quantized_parts(case),
             timed_logits_dtype=str(after.loop.run_on(case.data.examples[-1]).dtype),
             difference_from_eager=difference,
             difference_tolerated=tolerated,
             same_bits_as_eager=difference == 0,
         )
+
+
+def layers_in_format(case: MeasuredCase, single_row_products: int) -> int:
+    """Return how many layers multiply in the case's own format, at least."""
+    if case.precision.is_quantized:
+        return len(case.precision.quantized_layers(case.model))
+    return len(matrix_layers(case.model)) - single_row_products
+
+
+def quantized_parts(case: MeasuredCase) -> dict[str, Any]:
+    """Return what of the FP32 model's factors of matrix products the case's model stores in its format."""
+    if not case.precision.is_quantized:
+        return {"quantized_share": Figure(None, reason=NOT_QUANTIZED)}
+    with baseline().running(case.settings.device, keeps_casts=False):
+        factors = factors_of(case.baseline_model())
+    coverage = coverage_of(factors, case.model, case.precision.weights)
+    return {
+        "quantized_share": Figure(coverage.share),
+        "left_out_bytes": coverage.left_out,
+        "not_counted_bytes": coverage.not_counted,
+    }
 
 
 def stored_weights_read(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]:
@@ -110,8 +144,8 @@ def stored_weights_read(case: MeasuredCase, loop: ForwardLoop) -> dict[str, Any]
     Raises `PrecisionError` where it does not read one.
     """
     if not case.precision.is_quantized:
-        return {"weights_changed": 0, "weights_read": Figure(None, reason="no weights are quantized")}
-    layers, batch = matrix_layers(case.model), case.data.examples[-1]
+        return {"weights_changed": 0, "weights_read": Figure(None, reason=NOT_QUANTIZED)}
+    layers, batch = case.precision.quantized_layers(case.model), case.data.examples[-1]
     number = len(layers) if case.settings.device.type == "cuda" else CHANGED_ON_CPU
     chosen = {name: layers[name] for name in evenly_chosen(layers, number)}
     read = require_stored_weights_read(chosen, partial(loop.run_on, batch), partial(case.eager, batch))

@@ -18,7 +18,7 @@ import transformers
 from data_prep.layout import write_dataset
 from tests.support.checkout import copy_code
 from tests.support.documented import add
-from tests.support.extended import ALONE, SHORT, measured, run
+from tests.support.extended import measured, run
 from tests.support.tiny import ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 from tests.support.tiny_classifier import METADATA, sentences
 
@@ -142,12 +142,15 @@ def test_a_family_has_its_classifiers_left_as_they_are(tree, tmp_path):
     config = transformers.RobertaConfig(**sizes, vocab_size=1100, max_position_embeddings=64, initializer_range=0.5)
     transformers.RobertaForSequenceClassification(config).eval().save_pretrained(tmp_path / "roberta")
     options = ("--task=classification", "--precisions=fp32,int8")
-    places = (f"--dataset-dir={tmp_path / 'sentences'}", f"--model={tmp_path / 'roberta'}", "-m", "not integrity")
-    command = [sys.executable, "-m", "pytest", "benchmarks", *SHORT, *ALONE, *options, *places]
-    refused = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False).stdout
-    assert "The layer classifier.out_proj has a matrix of 2 x 16; expected multiples of 16" in refused
+    roberta = (tree, tmp_path / "sentences", tmp_path / "roberta", *options)
+    numerics = measured(*roberta, files="distilbert").info["classification-int8-eager-b1x16"]["numerics"]
+    assert numerics["left_out_bytes"] == {"classifier.out_proj": 4 * 2 * 16}
+    assert "output layer" not in numerics["not_counted_bytes"]
     shutil.rmtree(tree / ".benchmarks")
     add(tree, "fixtures/families/roberta.py")
-    found = measured(tree, tmp_path / "sentences", tmp_path / "roberta", *options, files="distilbert")
+    found = measured(*roberta, files="distilbert")
     assert list(found.rows) == ["classification-fp32-eager-b1x16", "classification-int8-eager-b1x16"]
-    assert found.info["classification-int8-eager-b1x16"]["numerics"]["parameter_dtypes"]["torch.int8"] > 0
+    numerics = found.info["classification-int8-eager-b1x16"]["numerics"]
+    assert numerics["parameter_dtypes"]["torch.int8"] > 0
+    assert (numerics["quantized_share"], numerics["left_out_bytes"]) == (1, {})
+    assert numerics["not_counted_bytes"]["output layer"] == 4 * 2 * (16 + 1)
