@@ -16,6 +16,7 @@ import torch
 
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
+from fixtures.executions.cached import rows_distance
 
 Result = TypeVar("Result")
 
@@ -77,14 +78,50 @@ class Rounds:
         return max(0.0, 1 - ran_s / (end_s - start_s))
 
 
+def timed(run: Callable[[], torch.Tensor], wait: Callable[[], None]) -> tuple[float, float, None]:
+    """Run one round; return the moments at which it began and ended. Its logits are dropped, as a part of it."""
+    clock = time.perf_counter
+    start_s = clock()
+    run()
+    wait()
+    return start_s, clock(), None
+
+
+def timed_and_kept(run: Callable[[], torch.Tensor], wait: Callable[[], None]) -> tuple[float, float, torch.Tensor]:
+    """Run one round as `timed` does, and return its logits as well."""
+    clock = time.perf_counter
+    start_s = clock()
+    logits = run()
+    wait()
+    return start_s, clock(), logits
+
+
+@dataclass(frozen=True)
+class FirstRound:
+    """The first round of a loop whose rounds begin with a cache, run before any that is timed.
+
+    Both are on the CPU: nothing more is held on a GPU while rounds are timed.
+    """
+
+    logits: torch.Tensor
+    #: Whose next token it predicts, int64 [batch, tokens].
+    texts: torch.Tensor
+
+
 class ForwardLoop:
     """One forward after another over a dataset's batches, each waited for.
 
-    `next_index` is the number of the next round, which reads batch `next_index` modulo their count.
+    `next_index` is the number of the next round, which reads batch `next_index` modulo their count. With `keeps_logits`
+    `last_logits` are those of the last round that `run_rounds` has run, until it runs others.
     """
 
-    def __init__(self, forward: Forward, batches: Sequence[Batch], device: torch.device) -> None:
+    def __init__(
+        self, forward: Forward, batches: Sequence[Batch], device: torch.device, *, keeps_logits: bool = False
+    ) -> None:
         self.forward, self._batches = forward, batches
+        self.first_round: FirstRound | None = None
+        self.last_logits: torch.Tensor | None = None
+        self._one_round = timed_and_kept if keeps_logits else timed
         self._synchronize: Callable[[], None] = synchronizer(device)
         self._wait_for_forward: Callable[[], None] = waiter(device)
         self.next_index = 0
@@ -118,24 +155,30 @@ class ForwardLoop:
         longer than that takes. Garbage is not collected meanwhile.
         """
         rounds = self.new_rounds() if rounds is None else rounds
-        run, wait, clock = self.forward.run, self._wait_for_forward, time.perf_counter
+        run, wait, one_round = self.forward.run, self._wait_for_forward, self._one_round
         note_start, note_end = rounds.start_s.append, rounds.end_s.append
         self.place_next()
         with garbage_collection_off():
             while True:
-                start_s = clock()
-                run()
-                wait()
-                end_s = clock()
+                start_s, end_s, logits = one_round(run, wait)
                 note_start(start_s)
                 note_end(end_s)
                 if not goes_on(len(rounds.end_s)):
+                    self.last_logits = logits
                     return rounds
+                del logits  # before the next round computes its own
                 self._place_next()
+
+    def drift(self) -> float | None:
+        """Return how far the last round's logits are from the first round's, relative to their norm; None: not kept."""
+        if self.first_round is None or self.last_logits is None:
+            return None
+        return rows_distance(self.last_logits.cpu(), self.first_round.logits)
 
     def release(self) -> None:
         """Drop the forward, which has buffers and graphs: an error's traceback may keep the loop itself."""
         del self.forward, self._batches
+        self.last_logits = None
 
     def _place_next(self) -> None:
         self.forward.place(self._batches[self.next_index % len(self._batches)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.loop import ForwardLoop
+from benchmarks.loop import FirstRound, ForwardLoop
 from benchmarks.policies import TimingPolicy
 from benchmarks.timed_rounds import TimedRounds
 from benchmarks.visit import FailedVisit, Visit
@@ -55,6 +55,8 @@ class MeasuredCase:
     visits: list[Visit | FailedVisit] = field(default_factory=list)
     #: Where the time went, by phase.
     seconds: dict[str, float] = field(default_factory=dict)
+    #: Whether a visit has shown that it computes something else than its name says.
+    is_refused: bool = False
     #: Why it could not be compiled.
     compilation_error: str | None = None
     #: The most bytes that PyTorch held for this case in a visit.
@@ -193,18 +195,23 @@ class MeasuredCase:
         self._others_bytes = requested_bytes(device) - own_bytes
         self.compile()  # unless that was done before the first visit
         start_peak_memory(device)
-        forward = self.execution.prepare(self.model, self.data.examples, self._compiled, self.workload)
-        batches = self.data.batches
-        if self.workload.keeps_batch:
-            batches = [batches[self.first_batch(number)]]
-        loop = ForwardLoop(forward, batches, device)
-        traits, examples = self.execution.traits, self.data.examples
+        workload, batches, examples = self.workload, self.data.batches, self.data.examples
+        step = self._compiled or self.execution.step(self.model, examples, workload)
+        forward = self.execution.prepare(self.model, examples, step, workload)
+        traits = self.execution.traits
         if number > 1 and not traits.is_replayed and not traits.is_compiled:
             examples = examples[-1:]  # nothing is captured again; one forward is enough to check the dtype
+        if workload.keeps_batch:
+            batches = [batches[self.first_batch(number)]]
+            examples = [*(one for one in examples if one.variant != batches[0].variant), *batches]
+        loop = ForwardLoop(forward, batches, device, keeps_logits=workload.has_cache and workload.keeps_batch)
         for example in examples:
             logits = loop.run_on(example)
             if not isinstance(logits, torch.Tensor):
                 raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")
+        if workload.texts is not None:
+            texts = workload.texts(examples[-1], step.inputs(examples[-1]))
+            loop.first_round = FirstRound(logits.to("cpu", copy=True), texts.cpu())
         self.precision.verify(self.model, self._before_casts(logits))
         return loop
 

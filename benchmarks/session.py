@@ -177,8 +177,9 @@ class Session:
                 rounds, timed_rounds, readings = measure_rounds(case, loop, number, beside)
             after = snapshot(device)
             case.keep_peak_memory()
+            drift = loop.drift()
         latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares, is_replayed=case.is_replayed)
-        visit = TimedVisit(case, rounds, timed_rounds, latency, before, after)
+        visit = TimedVisit(case, rounds, timed_rounds, latency, before, after, drift)
         records = [
             require_record(instrument, instrument.visited(visit, readings[instrument.name])) for instrument in in_visit
         ]

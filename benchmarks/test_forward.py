@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.cache_proofs import CacheProofs
 from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
@@ -18,7 +19,7 @@ from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.session import Session
 from core.case import Case
 from fixtures.dataset.batches import TokenizedDataset
-from fixtures.executions import EXECUTIONS, CaptureError
+from fixtures.executions import EXECUTIONS, CaptureError, UnequalRoundsError
 from fixtures.executions.compilation import CompilationError
 from fixtures.models.checkpoint import Checkpoint
 from fixtures.models.resident import Models
@@ -70,6 +71,22 @@ def why_skipped(case: Case, settings: Settings) -> str | None:
     return reason or EXECUTIONS[case.execution].unavailable_reason(settings.device)
 
 
+@pytest.fixture(scope="session")
+def cache_proofs(
+    pytestconfig: pytest.Config,
+    settings: Settings,
+    datasets: Mapping[str, TokenizedDataset],
+    checkpoints: Mapping[str, Checkpoint],
+    models: Mapping[str, Models],
+) -> CacheProofs:
+    """What cannot be measured with a cache, told of every case that is to run before the first of them is prepared."""
+    session = pytestconfig.stash[SESSION]
+    cases = (session.cases[name] for name in session.planned_visits)
+    proofs = CacheProofs(settings.device, datasets, checkpoints, models)
+    proofs.tell(case for case in cases if why_skipped(case, settings) is None)
+    return proofs
+
+
 @pytest.fixture
 def measured(
     case: Case,
@@ -78,11 +95,13 @@ def measured(
     datasets: Mapping[str, TokenizedDataset],
     checkpoints: Mapping[str, Checkpoint],
     models: Mapping[str, Models],
+    cache_proofs: CacheProofs,
 ) -> MeasuredCase:
     """The case under test on its data, ready to run; the same one in every visit."""
     if case.id not in session.measured:
         workload, traits = WORKLOADS[case.workload], EXECUTIONS[case.execution].traits
         unavailable = workload.unavailable_reason(checkpoints[case.task], case) or workload.unfit_reason(case, traits)
+        unavailable = unavailable or cache_proofs.reason(case)
         if unavailable is not None:
             pytest.skip(unavailable)
         session.measured[case.id] = MeasuredCase(
@@ -140,7 +159,12 @@ def test_visit(measured: MeasuredCase, number: int, session: Session, pytestconf
     benchmark = owner_of(measured, pytestconfig)
     with measured.precision.running(measured.settings.device):
         position = pytestconfig.stash[POSITIONS].get((measured.case.id, number), number)
-        session.visit(measured, number, position, timed=lambda _: None)
+        try:
+            session.visit(measured, number, position, timed=lambda _: None)
+        except UnequalRoundsError:
+            measured.is_refused = benchmark.has_error = True
+            session.drop(measured)
+            raise
     add_rounds(benchmark, measured)
 
 
@@ -159,9 +183,11 @@ def test_after_visits(measured: MeasuredCase, session: Session, pytestconfig: py
 
 
 def owner_of(measured: MeasuredCase, config: pytest.Config) -> BenchmarkFixture:
-    """Return the benchmark of the case's first visit; skips where there is none."""
+    """Return the benchmark of the case's first visit; skips where there is none, or where a visit was refused."""
     if measured.case.id not in config.stash[OWNERS]:
         pytest.skip("the first visit of this case, which owns its benchmark, was not made")
+    if measured.is_refused:
+        pytest.skip("an earlier visit has shown that it computes something else, and has failed")
     return config.stash[OWNERS][measured.case.id]
 
 

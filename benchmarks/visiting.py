@@ -28,6 +28,8 @@ class TimedVisit:
     #: The state of the machine directly before the warm-up and directly after the rounds.
     before: Snapshot
     after: Snapshot
+    #: How far the last round's logits are from the first's, relative to their norm; None where they need not be equal.
+    drift: float | None = None
 
 
 def settle(case: MeasuredCase, loop: ForwardLoop, number: int) -> WarmUp:

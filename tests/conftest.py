@@ -168,6 +168,22 @@ def run_suite(
 
 
 @pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave out what takes time and does not depend on the model.
+
+    Pictures are of the figures alone; several threads gain nothing on tiny models, and wait for each other on a busy
+    machine.
+    """
+    import torch
+
+    monkeypatch.setattr("analysis.report.plots.write_plots", lambda *_: {})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def saved_run(tmp_path: Path) -> Callable[[], dict[str, Any]]:
     """Read the one run that the suite has saved."""
 

@@ -24,6 +24,7 @@ import torch
 import transformers
 
 import fixtures  # noqa: F401 - quiets torchao before transformers imports it
+from benchmarks import cache_proofs
 from tests.support.synchronous_threads import SynchronousThreads
 from tests.support.tiny import REPOSITORY, tiny_gpt2
 
@@ -68,6 +69,7 @@ MACHINES_OWN = (
     "cpu_steal_share",
     "cpu_pressure_share",
     "scored_vs_timed",
+    "difference_from_uncached",
     "reasons",
     "unknown",
     "unreadable",
@@ -96,6 +98,18 @@ class FixedClock:
 
         return timed
 
+    def beside(self, function):
+        """Return a function whose forwards take no time on this clock: what is timed does not follow from them."""
+
+        def untimed(*values, **options):
+            now_s, noise = self._now_s, self._noise.getstate()
+            result = function(*values, **options)
+            self._now_s = now_s
+            self._noise.setstate(noise)
+            return result
+
+        return untimed
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Replace the clock, and have a thread's work done before its `start` returns."""
@@ -103,6 +117,7 @@ class FixedClock:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "perf_counter", self)
             patch.setattr(model, "forward", self.of_model(model.forward))
+            patch.setattr(cache_proofs, "unusable_cache_reason", self.beside(cache_proofs.unusable_cache_reason))
             patch.setattr("benchmarks.loop.threading", SynchronousThreads)
             yield
 

@@ -22,6 +22,7 @@ ORDER = (
     "latency",  # arithmetic on the rounds
     "energy",  # meters the rounds
     "validity",  # reads clock and temperature beside the rounds, after the energy window
+    "cache",  # compares logits when the rounds are over
     "size",
     "quality",
     "generation",

@@ -7,6 +7,7 @@ import math
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,16 +122,17 @@ def test_an_untimed_forward_is_waited_for_and_reads_no_clock(monkeypatch):
     assert loop.next_index == 0
 
 
-def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads():
+@pytest.mark.parametrize(("keeps_logits", "round_of"), [(False, "timed"), (True, "timed_and_kept")])
+def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_reads(keeps_logits, round_of):
     ids = torch.arange(8)[None]
     data = [Batch(ids, torch.ones_like(ids), text_tokens=8)]
-    loop = ForwardLoop(EXECUTIONS["eager"].prepare(tiny_gpt2(), data), data, CPU)
+    loop = ForwardLoop(EXECUTIONS["eager"].prepare(tiny_gpt2(), data), data, CPU, keeps_logits=keeps_logits)
     calls: list[str] = []
 
     def profile(frame, event, argument):
         if not OWN_FOLDERS & set(Path(frame.f_code.co_filename).parents):
             return  # hypothesis reads the clock too, wherever garbage is collected
-        if event == "c_call" and frame.f_code.co_name == "run_rounds":
+        if event == "c_call" and frame.f_code.co_name == round_of:
             calls.append("clock" if argument is time.perf_counter else argument.__name__)
         elif event == "call":
             calls.append(frame.f_code.co_name)
@@ -145,6 +147,28 @@ def test_of_this_project_only_the_forward_and_the_wait_run_between_the_clock_rea
     for begin, end in ((first, second), (third, fourth)):
         assert calls[begin + 1 : end] == ["<lambda>", "logits", "<lambda>"]  # to run, and to wait
     assert "_place_next" in calls[second:third]
+
+
+def test_the_logits_of_the_last_round_are_kept_where_they_are_asked_for_and_no_others():
+    alive: list[weakref.ref] = []
+    most: list[int] = []
+
+    def forward(input_ids, **_):
+        logits = torch.full((1,), float(len(alive)))
+        alive.append(weakref.ref(logits))
+        most.append(sum(one() is not None for one in alive))
+        return logits
+
+    for keeps_logits in (False, True):
+        alive.clear()
+        loop = ForwardLoop(calling(forward), batches(FULL), CPU, keeps_logits=keeps_logits)
+        loop.run_rounds(until(3))
+        kept = [number for number, logits in enumerate(alive) if logits() is not None]
+        assert kept == ([2] if keeps_logits else [])
+        assert loop.last_logits is None or float(loop.last_logits) == 2
+        loop.release()
+        assert all(logits() is None for logits in alive)
+    assert most == [1] * 6  # no round runs beside the logits of another
 
 
 @pytest.fixture(params=[True, False])
