@@ -128,11 +128,31 @@ def archive_fault(path: Path) -> str | None:
     return None if damaged is None else f"damaged, the checksum of {damaged} is that of other bytes"
 
 
+def nested_objects(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return a JSON object and every object in it, at any level."""
+    objects, level = [], [value]
+    while level:
+        objects += [one for one in level if isinstance(one, Mapping)]
+        level = [
+            part
+            for container in level
+            if isinstance(container, (Mapping, list))
+            for part in (container.values() if isinstance(container, Mapping) else container)
+        ]
+    return objects
+
+
 def require_harmless_config(name: str, config: Mapping[str, Any]) -> None:
-    """Check what a model's config.json asks for.
+    """Check what a model's config.json asks for, in its parts too: that of a model's text may be one.
 
     Raises `InputError` where it names code on the hub, or more layers than `LIMITS.model_layers`.
     """
+    for part in nested_objects(config):
+        require_harmless_part(name, part)
+
+
+def require_harmless_part(name: str, config: Mapping[str, Any]) -> None:
+    """Check what one object of a config.json asks for; raises `InputError` as `require_harmless_config` does."""
     for key in ATTENTION_KEYS:
         if "/" in str(config.get(key)):
             raise InputError(

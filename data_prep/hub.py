@@ -9,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from functools import cache
+from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
@@ -73,3 +74,20 @@ def ask(endpoint: str) -> str | int:
         return str(error.reason)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return first_line(error)
+
+
+def snapshot_in(folder: Path) -> Path | None:
+    """Return the snapshot to use of a folder of the hub's cache (`models--OWNER--NAME`); None for any other folder.
+
+    It is that of the branch main, else the newest.
+    """
+    try:
+        snapshots = [path for path in (folder / "snapshots").iterdir() if path.is_dir()]
+    except OSError:
+        return None
+    try:
+        main = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        main = ""
+    newest = max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+    return next((path for path in snapshots if path.name == main), newest)

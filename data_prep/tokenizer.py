@@ -16,7 +16,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config, tok
 
 from core.errors import InputError, first_line
 from core.folders import is_folder
-from data_prep.hub import HUB_ERRORS
+from data_prep.hub import HUB_ERRORS, snapshot_in
 from data_prep.text_bytes import TextBytes, text_bytes
 
 #: What transformers has been seen to raise for tokenizers that it does not know or whose files are damaged.
@@ -197,9 +197,13 @@ class Tokenizer:
 def load_tokenizer(name_or_folder: str) -> Tokenizer:
     """Load a tokenizer from a folder, the cache or the hub. Raises `TokenizerError` where there is none to use."""
     if is_folder(name_or_folder) and not any((Path(name_or_folder) / name).exists() for name in TOKENIZER_FILES):
+        snapshot = snapshot_in(Path(name_or_folder))
+        own = "Name the model's tokenizer with --tokenizer ID_OR_DIR."
+        if snapshot is not None:
+            own = f"It is a folder of the hub's cache: name its snapshot with --tokenizer {snapshot}."
         raise TokenizerError(
             f"The folder {name_or_folder} holds no tokenizer; expected vocab.json, vocab.txt or tokenizer.json in it. "
-            "Name the model's tokenizer with --tokenizer ID_OR_DIR."
+            + own
         )
     try:
         require_known_class(name_or_folder)

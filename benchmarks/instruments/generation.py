@@ -21,7 +21,7 @@ from fixtures.executions import EXECUTIONS, TRAITS, CaptureError, Forward, refer
 from fixtures.precisions import baseline
 from fixtures.tasks.log_probabilities import log_probabilities
 from fixtures.tasks.predictions import Predictions
-from fixtures.workloads.cache import generated_tokens, positions_of
+from fixtures.workloads.cache import generated_tokens
 
 #: Prompts, at least, by what a step costs: a replay, or a call from Python, or a CPU's time.
 PROMPTS = {"replayed": 32, "called": 2, "cpu": 2}
@@ -94,7 +94,7 @@ class Generation(AfterVisits):
     def _generation(self, case: MeasuredCase, forward: Forward) -> GenerationRecord:
         device = case.settings.device.type
         launched = "cpu" if device == "cpu" else "replayed" if case.execution.traits.is_replayed else "called"
-        room = generated_tokens(positions_of(case.checkpoint.config), case.case.sequence_length)
+        room = generated_tokens(case.checkpoint.positions, case.case.sequence_length)
         tokens = min(TOKENS[device], room)
         wanted = -(-PROMPTS[launched] // case.case.batch_size)
         batches = case.data.batches[: max(1, min(wanted, case.data.samples // case.case.batch_size))]

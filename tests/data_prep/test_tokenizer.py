@@ -15,7 +15,7 @@ from data_prep import tokens
 from data_prep.datasets.sst2 import SPEC as SST2
 from data_prep.datasets.wikitext2 import SPEC
 from data_prep.folders import folder_of, slug
-from data_prep.tokenizer import Tokenizer, TokenizerError
+from data_prep.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from tests.support.made_tokenizers import FAMILIES, LINES, WORD_PIECE, around, byte_level
 
 
@@ -206,3 +206,15 @@ def test_a_template_around_a_text_is_read_from_its_call():
     trained.post_processor = around(trained, "<a>", "<c>")
     tokenizer = Tokenizer.of("any", PreTrainedTokenizerFast(tokenizer_object=trained))
     assert (tokenizer.prefix, tokenizer.suffix) == ((0,), (2,))
+
+
+def test_a_folder_of_the_hubs_cache_names_its_snapshot(tmp_path):
+    cached = tmp_path / "models--some--model"
+    (cached / "snapshots" / "abc").mkdir(parents=True)
+    with pytest.raises(
+        TokenizerError, match=f"holds no tokenizer.* its snapshot with --tokenizer {cached}/snapshots/abc"
+    ):
+        load_tokenizer(str(cached))
+    (cached / "snapshots" / "abc").rmdir()
+    with pytest.raises(TokenizerError, match="Name the model's tokenizer with --tokenizer ID_OR_DIR"):
+        load_tokenizer(str(cached))
