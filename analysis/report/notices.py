@@ -14,6 +14,12 @@ ENERGY_OF_STAND_INS = "3%"
 REPEAT_HOLDS = "holds the figure of another session on this machine 19 times in 20"
 AS_FAR_AS_CHECKED = "checked on sessions within 19 minutes and one boot"
 GENERATED_TEXT, SEEDED_WEIGHTS = "generated text", "seeded weights"
+#: How a sentence on a quality's meaning begins, by whether it has any; and where nobody knows.
+QUALITY_NOTICES = {
+    False: "Quality is meaningless",
+    True: "Quality rests on an assumption",
+    None: "Whether quality means anything is not known",
+}
 
 
 def stand_in_notice(stand_ins: Collection[str]) -> str:
@@ -41,7 +47,7 @@ def repeat_promise(measured: int, intervals: int, of: int) -> str:
 
 
 def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return why quality says nothing of the models, or nobody knows whether it does, each reason once.
+    """Return why quality says nothing of the models, or by what assumption, or that nobody knows, each reason once.
 
     Of generated text and seeded weights `stand_in_notice` says it.
     """
@@ -50,8 +56,8 @@ def quality_notices(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
         reason = lookup(extra_info, "quality.meaningful_reason")
         if lookup(extra_info, "provenance.stand_in") is True or not isinstance(reason, str):
             continue
-        is_known = lookup(extra_info, "quality.meaningful") is False
-        start = "Quality is meaningless" if is_known else "Whether quality means anything is not known"
+        meaningful = lookup(extra_info, "quality.meaningful")
+        start = QUALITY_NOTICES[meaningful if isinstance(meaningful, bool) else None]
         notices[f"{start}: {reason}."] = None
     return list(notices)
 

@@ -69,7 +69,8 @@ class DatasetSpec:
     tokenizer_sha256: str
     vocabulary_size: int
     padding_id: int
-    #: What the config.json of a model of these tokens says of them, by which one without a tokenizer is known.
+    #: What the configuration of a model of these tokens says of them, by which one without a tokenizer is assumed to
+    #: have them.
     config_ids: Mapping[str, int]
     #: What metadata.json says of the published dataset, and the sha256 of its tensors' little-endian int64 bytes.
     published_metadata: Mapping[str, Any]
@@ -86,6 +87,9 @@ class DatasetSpec:
     stand_in: Callable[[int], tuple[Text, Tokenizer]]
     #: Real text that every machine has, for a model whose dataset no hub gives; None where there is none of the kind.
     text_at_hand: Callable[[], Text | None] = lambda: None
+    #: Whether few other tokenizers have these ids, so that a model may have any number of rows above the vocabulary's:
+    #: 50,256 ends the texts of GPT-2's tokens and of few others, 0 is under the padding of many.
+    config_ids_tell: bool = True
     #: Whether it is what its task is measured on where no dataset is named: exactly one of a task's datasets is.
     is_default: bool = False
 

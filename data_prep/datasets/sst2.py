@@ -162,6 +162,7 @@ SPEC = DatasetSpec(
     vocabulary_size=VOCABULARY_SIZE,
     padding_id=PADDING_ID,
     config_ids={"pad_token_id": PADDING_ID},
+    config_ids_tell=False,
     published_metadata={
         "dataset_name": "sst2",
         "max_length": 128,

@@ -23,7 +23,7 @@ from data_prep.datasets.spec import Text
 from fixtures.dataset.location import dataset_folder
 from fixtures.dataset.model_tokens import tokens_of_model
 from fixtures.models.checkpoint import find_checkpoint
-from tests.support.made_tokenizers import FAMILIES, LINES, WORD_PIECE, byte_level, word_piece
+from tests.support.made_tokenizers import FAMILIES, GPT_LIKE, LINES, WORD_PIECE, byte_level, word_piece
 
 BRIEF = ("--precisions=fp32", "--visits=1", "--rounds=1", "--warmup-rounds=0", "--quality-samples=all")
 
@@ -223,6 +223,46 @@ def test_quality_in_another_tokenizers_tokens_is_meaningless_said_once_with_the_
     assert f"`pytest benchmarks --model {tmp_path / 'llama'}` without --dataset-dir" in said
     summary = (tmp_path / "results" / "gpt2_benchmark_summary.md").read_text()
     assert summary.count("uality is meaningless") == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            transformers.GPTJConfig(n_layer=1, n_head=2, n_embd=16, rotary_dim=8, n_positions=128),
+            "Quality rests on an assumption: the text is in the tokens of gpt2, assumed to be the model's own by its "
+            "eos_token_id (50,256) and its 50,400 rows of embeddings, for no tokenizer of it could be loaded; name the "
+            "model's tokenizer with --tokenizer to be sure.",
+        ),
+        (
+            transformers.GPTNeoXConfig(
+                **GPT_LIKE,
+                intermediate_size=32,
+                num_attention_heads=2,
+                vocab_size=50_304,
+                bos_token_id=0,
+                eos_token_id=0,
+            ),
+            "Quality is meaningless: the text is in the tokens of gpt2, which have 50,256 for the eos_token_id that "
+            "the model's configuration gives as 0; name the model's tokenizer with --tokenizer and leave "
+            "--dataset-dir out.",
+        ),
+    ],
+    ids=["gptj", "gpt_neox"],
+)
+def test_of_a_model_without_a_tokenizer_every_output_says_what_its_tokens_are_known_by(
+    run_suite, saved_run, published_text, tiny_dataset, tmp_path, config, said
+):
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    options = ("--benchmark-autosave", f"--dataset-dir={tiny_dataset}")
+    result = run_suite(*options, *BRIEF, model=tmp_path / "model")
+    assert result.ret == 0, result.stdout.str()
+    quality = saved_run()["benchmarks"][0]["extra_info"]["quality"]
+    assert quality["meaningful"] is said.startswith("Quality rests on an assumption")
+    assert quality["meaningful_reason"] in said
+    assert result.stdout.lines.count(f"*** {said}") == 1
+    for output in ("gpt2_benchmark_summary.md", "report.html"):
+        assert html.unescape((tmp_path / "results" / output).read_text()).count(said) == 1
 
 
 def test_a_dataset_that_records_another_tokenizer_is_refused_with_the_way_out(run_suite, published_text, tmp_path):

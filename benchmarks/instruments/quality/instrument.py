@@ -77,7 +77,7 @@ class Quality(AfterVisits):
             timed = timed_answers(case, after, partial(self._models_to_compare, case), no_logits_reason)
             require_same_predictions(timed.against_scored, case.case.id)
         meaningless = scoring.validity(case.checkpoint, case.is_stand_in)
-        own_tokens = case.dataset.has_tokens_of(case.checkpoint.config, case.checkpoint.name)
+        own_tokens = case.dataset.has_tokens_of(case.checkpoint.fact, case.checkpoint.name)
         return scoring.record(
             headline=case.task.words.headline,
             **figures,
