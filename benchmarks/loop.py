@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 
+from benchmarks.tracing import tracing_off
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
 from fixtures.executions.cached import rows_distance
@@ -152,13 +153,14 @@ class ForwardLoop:
         They are noted in `rounds`, new ones where none are given.
 
         Between two rounds the next batch is put in place without a wait of its own, so that the device idles for no
-        longer than that takes. Garbage is not collected meanwhile.
+        longer than that takes. Meanwhile garbage is not collected, and Python code neither traced nor profiled. Raises
+        `InputError` where a profiler cannot be switched off.
         """
         rounds = self.new_rounds() if rounds is None else rounds
         run, wait, one_round = self.forward.run, self._wait_for_forward, self._one_round
         note_start, note_end = rounds.start_s.append, rounds.end_s.append
         self.place_next()
-        with garbage_collection_off():
+        with garbage_collection_off(), tracing_off():
             while True:
                 start_s, end_s, logits = one_round(run, wait)
                 note_start(start_s)
@@ -199,7 +201,8 @@ def run_beside(
 
     def watch() -> None:
         try:
-            outcome.append(work(running))
+            with tracing_off():  # `threading.settrace` has each new thread traced
+                outcome.append(work(running))
         except BaseException as error:
             errors.append(error)
 

@@ -17,6 +17,7 @@ from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
 from benchmarks.session import Session
+from benchmarks.tracing import tracing_off
 from core.case import Case
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.executions import EXECUTIONS, CaptureError, UnequalRoundsError
@@ -135,7 +136,8 @@ def test_forward(
         pytest.skip("it could not be compiled, which has failed already")
 
     def one_round(loop: ForwardLoop) -> None:
-        benchmark.pedantic(loop.forward_and_wait, setup=loop.place_next)
+        with tracing_off():  # pytest-benchmark cannot put cProfile back
+            benchmark.pedantic(loop.forward_and_wait, setup=loop.place_next)
 
     with measured.precision.running(measured.settings.device):
         try:

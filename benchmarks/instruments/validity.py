@@ -46,6 +46,8 @@ class VisitState(Record):
     other_cpu_load: float
     cpu_steal_share: float | None
     cpu_pressure_share: float | None
+    #: Names of what traced or profiled Python code meanwhile.
+    tracers: Sequence[str]
     reasons: Sequence[str]
     unknown: Mapping[str, str]
     unreadable: Mapping[str, str]
@@ -102,6 +104,7 @@ def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -
     """Return what two snapshots, and what was read between them, say of a visit."""
     violations = {policy: violation_share(before, after, f"{policy}_ns") for policy in VIOLATION_POLICIES}
     others, load, stolen = other_processes(after), others_load(before, after), steal_share(before, after)
+    tracers = list(dict.fromkeys((*before.tracers, *after.tracers)))
     return VisitState(
         sm_clock_mhz=running.get("sm_clock_mhz", after.gpu.get("sm_clock_mhz")),
         temperature_c=running.get("temperature_c", after.gpu.get("temperature_c")),
@@ -113,14 +116,19 @@ def visit_state(before: Snapshot, after: Snapshot, running: Mapping[str, Any]) -
         other_cpu_load=load,
         cpu_steal_share=stolen,
         cpu_pressure_share=pressure_share(before, after),
-        reasons=reasons_of(violations, others, load, stolen),
+        tracers=tracers,
+        reasons=reasons_of(violations, others, load, stolen, tracers),
         unknown={**before.unknown, **after.unknown},
         unreadable={**before.unreadable, **after.unreadable},
     )
 
 
 def reasons_of(
-    violations: Mapping[str, float | None], others: int | None, load: float, stolen: float | None
+    violations: Mapping[str, float | None],
+    others: int | None,
+    load: float,
+    stolen: float | None,
+    tracers: Sequence[str],
 ) -> list[str]:
     """Return what speaks against a measurement in the state of the machine."""
     reasons = []
@@ -137,6 +145,8 @@ def reasons_of(
         reasons.append(f"other programs keep {load:.0%} of the CPU busy: stop them")
     if stolen is not None and stolen > OTHERS_LOAD:
         reasons.append(f"the host gives {stolen:.0%} of the CPU to other machines: use a host that is not shared")
+    if tracers:
+        reasons.append(f"rounds were timed under {', '.join(tracers)}, which takes time of its own: run without it")
     return reasons
 
 
@@ -152,9 +162,10 @@ def validity(visits: Sequence[VisitState], emulated: str | None) -> dict[str, An
         largest(getattr(visit, name) for visit in visits)
         for name in ("other_processes", "other_cpu_load", "cpu_steal_share")
     )
+    tracers = list(dict.fromkeys(tracer for visit in visits for tracer in visit.tracers))
     clocks = readings_of(visits, "sm_clock_mhz")
     reasons = [emulated] if emulated else []
-    reasons += [*reasons_of(violations, others, load, stolen), *clock_reasons(clocks)]
+    reasons += [*reasons_of(violations, others, load, stolen, tracers), *clock_reasons(clocks)]
     unknown = reasons_by_reading(visits, "unknown")
     valid = None if unknown else True
     if reasons:

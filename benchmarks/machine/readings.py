@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import torch
 
+from benchmarks.tracing import tracers_left_on
 from fixtures.device.nvml import Gpu, NvmlError, open_gpu
 
 #: NVML's answer where a platform does not have a reading at all.
@@ -39,6 +40,8 @@ class Snapshot:
     gpu: dict[str, Any]
     unknown: dict[str, str]
     unreadable: dict[str, str]
+    #: Names of what traces or profiles this process and is not switched off while rounds run.
+    tracers: tuple[str, ...] = ()
 
 
 def snapshot(device: torch.device) -> Snapshot:
@@ -63,6 +66,7 @@ def snapshot(device: torch.device) -> Snapshot:
         gpu=readings,
         unknown=unknown,
         unreadable=unreadable,
+        tracers=tracers_left_on(),
     )
 
 
