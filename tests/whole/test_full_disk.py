@@ -6,6 +6,7 @@ The disk is a small one in memory, which only root may mount; elsewhere these te
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from analysis.runs.journal import append, read
 from analysis.runs.saved import load
 from core.errors import InputError
 from data_prep.layout import FILE_NAMES, write_dataset
+from fixtures import CACHE_VARIABLE
+from tests.support.checkout import copy_code
 from tests.support.journals import GONE, line
 from tests.support.saved_runs import benchmark
 from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
@@ -166,3 +169,39 @@ def test_a_disk_that_can_only_be_read_is_one_sentence(run_suite, small_disk, tmp
         write_dataset(small_disk / "data", tiny_tensors(), ORIGINAL_METADATA)
     assert files(small_disk) == before
     assert sorted(path.name for path in (small_disk / "data").iterdir()) == sorted(FILE_NAMES)
+
+
+@pytest.fixture
+def read_only_checkout(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the suite's code that can only be read."""
+    if sys.platform != "linux":
+        pytest.skip("a folder is mounted read-only on Linux alone")
+    folder = copy_code(tmp_path / "checkout")
+    mount("--bind", str(folder), str(folder))
+    mount("-o", "remount,bind,ro", str(folder))
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_checkout_that_can_only_be_read_measures_where_outputs_are_elsewhere(
+    read_only_checkout, tiny_dataset, tiny_model, tmp_path
+):
+    options = (
+        *(f"--dataset-dir={tiny_dataset}", f"--model={tiny_model}", "--device=cpu", "--precisions=fp32"),
+        *("--visits=2", "--rounds=2", "--energy=off", "--benchmark-autosave"),
+        *(f"--results-dir={tmp_path / 'results'}", f"--benchmark-storage={tmp_path / 'saved'}"),
+    )
+    environment = {name: value for name, value in os.environ.items() if name != CACHE_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "benchmarks", *options],
+        cwd=read_only_checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (saved,) = (tmp_path / "saved").rglob("*.json")
+    assert [item["param"] for item in json.loads(saved.read_text())["benchmarks"]] == ["fp32-eager-b1x16"]
+    assert (tmp_path / "results" / "report.html").exists()
