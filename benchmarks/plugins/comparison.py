@@ -15,12 +15,20 @@ from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.runs.copies import without_copies
-from analysis.runs.saved import Run, environment_of, from_pytest_benchmark, own_benchmarks, require_readable
+from analysis.runs.saved import (
+    Run,
+    environment_of,
+    from_pytest_benchmark,
+    is_of_procedure_1,
+    own_benchmarks,
+    require_readable,
+)
 from analysis.runs.selection import numbered, storage_folder
 from analysis.runs.storage import NoRunError, Storage
 from analysis.runs.time_order import as_number
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
+from core.case import is_own
 from core.errors import InputError
 from core.guards import sanitized
 from core.metrics import CATALOGUE_KEY, Catalogue
@@ -35,9 +43,12 @@ class ComparisonPlugin:
         self._session = session
         self._gates = gates
         self._saved: list[Run] = []
-        #: What there is to say of the saved runs, those among them that cannot be read.
+        #: What there is to say of the saved runs.
         self._notes = notes
-        self._has_unreadable = False
+        #: Why some of them cannot be read.
+        self._unreadable: list[str] = []
+        #: Whether those are other projects'.
+        self._are_of_others = True
         self._outcome = Outcome((), ())
 
     @pytest.hookimpl(tryfirst=True)  # pytest-benchmark's own comes after it
@@ -46,27 +57,40 @@ class ComparisonPlugin:
     ) -> None:
         """Keep a saved run, and keep pytest-benchmark from a warning: of the CPU's clock, and of every timing in it."""
         name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
+        listed = compared_benchmark["benchmarks"]
         try:
-            own = own_benchmarks(Path(name), from_pytest_benchmark(compared_benchmark["benchmarks"]))
+            own = own_benchmarks(Path(name), from_pytest_benchmark(listed))
             run = Run(Path(name), own, environment_of(compared_benchmark))
             require_readable(run)
         except InputError as error:
-            self._notes.append(f"{name} is not compared: {error}")
-            self._has_unreadable = True
+            self._unreadable.append(f"{name} is not compared: {error}")
+            self._are_of_others &= not any(is_own(item) or is_of_procedure_1(item) for item in listed)
         else:
             self._saved.append(run)
         compared_benchmark["machine_info"] = machine_info
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Count copies once; refuse the name of a saved run that pytest-benchmark has not found, before measuring."""
+        """Count copies once; refuse, before measuring, to compare with what is not there or no run of this suite."""
         self._saved, copies = without_copies(self._saved)
         self._notes += copies
-        named = session.config.option.benchmark_compare
-        if isinstance(named, str) and not self._saved and not self._has_unreadable:
-            storage = session.config.option.benchmark_storage
+        if self._saved:
+            return
+        named, storage = (getattr(session.config.option, f"benchmark_{name}") for name in ("compare", "storage"))
+        has_limits = bool(self._gates or session.config.option.benchmark_compare_fail)
+        if self._unreadable and (has_limits or self._are_of_others):
+            raise pytest.UsageError(
+                f"{'; '.join(self._unreadable)} Choose another with --benchmark-compare=NUMBER; `pytest-benchmark "
+                "list` shows them."
+            )
+        if isinstance(named, str) and not self._unreadable:
             raise pytest.UsageError(
                 f"--benchmark-compare found no saved run {named!r} in {storage}; expected the number or the beginning "
                 "of the name of one. `pytest-benchmark list` shows them."
+            )
+        if has_limits:
+            raise pytest.UsageError(
+                f"The limits need a saved run to compare with; found none in {storage}. `pytest benchmarks "
+                "--benchmark-autosave` makes one."
             )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -74,12 +98,7 @@ class ComparisonPlugin:
         if not self._gates or session.config.option.collectonly:
             return
         this_run = Run(Path(THIS_RUN), tuple(self._session.benchmarks), self._session.environment)
-        if self._saved:
-            self._outcome = judge(changes(self._saved, [this_run]), self._gates)
-        else:
-            self._outcome = Outcome(
-                ("--metric-fail found no saved run of this suite to compare with; expected one.",), ()
-            )
+        self._outcome = judge(changes(self._saved, [this_run]), self._gates)
         if self._outcome.failed:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -90,7 +109,7 @@ class ComparisonPlugin:
             own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):
                 terminalreporter.write_line(f"warning: {line}", yellow=True)
-        for line in self._notes:
+        for line in (*self._notes, *self._unreadable):
             terminalreporter.write_line(f"warning: {line}", yellow=True)
         for line in self._outcome.undecided:
             terminalreporter.write_line(f"undecided: {line}", yellow=True)
@@ -129,8 +148,9 @@ def pytest_configure(config: pytest.Config) -> None:
         gates = [parse_gate(expression).resolved(catalogue) for expression in config.option.metric_fail]
     except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
-    if gates and not config.option.benchmark_compare:
-        raise pytest.UsageError("--metric-fail needs a saved run to compare with; add --benchmark-compare.")
+    limits = "--metric-fail" if gates else "--benchmark-compare-fail" if config.option.benchmark_compare_fail else None
+    if limits and not config.option.benchmark_compare:
+        raise pytest.UsageError(f"{limits} needs a saved run to compare with; add --benchmark-compare.")
     try:
         notes = choose_saved_run(config.option)
     except InputError as error:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_benchmark.utils import get_machine_id
 
 from analysis.__main__ import main
 from analysis.comparison.changes import ChangeInterval, change, change_verdict, changes, holm
@@ -310,10 +311,35 @@ def test_a_saved_run_is_named_as_pytest_benchmark_names_it(run_suite, saved_run)
         assert run_suite("--precisions=fp32", f"--benchmark-compare={named}", "--collect-only").ret == 0
 
 
-def test_limits_without_any_saved_run_fail_and_say_so(run_suite):
-    result = run_suite("--precisions=fp32", "--benchmark-compare", "--metric-fail=perplexity:0.5%")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["failed: --metric-fail found no saved run of this suite to compare with*"])
+@pytest.mark.parametrize("limit", ["--metric-fail=perplexity:0.5%", "--benchmark-compare-fail=mean:5%"])
+def test_limits_without_any_saved_run_are_a_usage_error_before_anything_is_measured(run_suite, limit):
+    without_compare = run_suite("--precisions=fp32", limit)
+    assert without_compare.ret == pytest.ExitCode.USAGE_ERROR
+    without_compare.stderr.fnmatch_lines(["ERROR: * needs a saved run to compare with; add --benchmark-compare."])
+    result = run_suite("--precisions=fp32", "--benchmark-compare", limit)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: The limits need a saved run to compare with; found none in *"])
+    assert "collected" not in result.stdout.str()
+
+
+def test_a_first_run_is_compared_with_nothing_and_measured(run_suite):
+    assert run_suite("--precisions=fp32", "--benchmark-compare", "--benchmark-autosave").ret == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--metric-fail=perplexity:0.5%",)])
+@pytest.mark.parametrize("named", ["--benchmark-compare", "--benchmark-compare=0001"])
+def test_a_run_of_another_suite_is_a_usage_error_before_anything_is_measured(run_suite, tmp_path, named, options):
+    stats = dict.fromkeys(("min", "max", "mean", "median", "stddev", "ops"), 1.0)
+    other = {"name": "test_other", "fullname": "test_other", "extra_info": {}, "stats": stats}
+    path = tmp_path / "saved" / get_machine_id() / "0001_other.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"benchmarks": [other], "machine_info": {}, "datetime": "2026-01-01T00:00:00"}))
+    result = run_suite("--precisions=fp32", named, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: the run of 2026-01-01T00:00:00 is not compared: * none of this suite; *--benchmark-compare=NUMBER; *"]
+    )
+    assert "collected" not in result.stdout.str()
 
 
 def run_on(text: str, median_ms: float, **rows: str) -> Run:
