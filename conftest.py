@@ -26,6 +26,7 @@ from data_prep.protocol import LONGEST_SEQUENCE
 PLUGINS = (
     "fixtures.plugin",
     "benchmarks.plugins.session",
+    "benchmarks.plugins.other_plugins",
     "benchmarks.plugins.ordering",
     "benchmarks.plugins.failures",
     "benchmarks.plugins.comparison",

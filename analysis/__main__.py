@@ -16,6 +16,7 @@ from analysis.comparison.noise import noise_markdown
 from analysis.comparison.presentation import as_json, as_markdown
 from analysis.comparison.variance import variance_markdown
 from analysis.report.deployment import Tariff, parse_price
+from analysis.report.missing_cases import missing_cases
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
@@ -44,7 +45,9 @@ def report(options: argparse.Namespace, storage: Storage) -> int:
     run = storage.newest(options.runs)
     try:
         length = ReplyLength(options.generate, options.prompt)
-        paths = write_report(options.results_dir, RunSummary(run.benchmarks, run.environment, {}, tariff, length))
+        missing = missing_cases(run.environment)
+        summary = RunSummary(run.benchmarks, run.environment, missing, tariff, length)
+        paths = write_report(options.results_dir, summary)
     except OSError as error:
         raise InputError(f"{options.results_dir} cannot be written ({error.strerror}).") from error
     print("\n".join(f"wrote {path}" for path in paths))

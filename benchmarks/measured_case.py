@@ -55,8 +55,6 @@ class MeasuredCase:
     visits: list[Visit | FailedVisit] = field(default_factory=list)
     #: Where the time went, by phase.
     seconds: dict[str, float] = field(default_factory=dict)
-    #: Whether a visit has shown that it computes something else than its name says.
-    is_refused: bool = False
     #: Why it could not be compiled.
     compilation_error: str | None = None
     #: The most bytes that PyTorch held for this case in a visit.
@@ -130,6 +128,16 @@ class MeasuredCase:
         """The visits that were made, without those that failed."""
         return [visit for visit in self.visits if isinstance(visit, Visit)]
 
+    def put_aside(self, number: int) -> tuple[str, ...]:
+        """Take out visit `number`, which is made again; return what had become of each attempt at it."""
+        replaced: list[str] = []
+        for visit in self.visits:
+            if visit.number == number:
+                outcome = f"failed: {visit.error}" if isinstance(visit, FailedVisit) else "made"
+                replaced += [*visit.replaced, outcome]
+        self.visits = [visit for visit in self.visits if visit.number != number]
+        return tuple(replaced)
+
     @property
     def timed(self) -> TimedRounds:
         """The timed rounds of all visits, in the order of the visits' numbers."""
@@ -156,6 +164,8 @@ class MeasuredCase:
 
     def compile(self) -> None:
         """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""
+        if self.compilation_error is not None:  # its test was run again
+            raise CompilationError(self.compilation_error)
         if self.execution.compiles and self._compiled is None:
             try:
                 self._compiled = self.execution.step(self.model, self.data.examples, self.workload)

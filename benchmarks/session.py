@@ -6,12 +6,13 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis.comparison.comparability import COMMAND_KEY
+from analysis.report.missing_cases import MISSING_KEY
 from analysis.runs.estimator import ESTIMATOR, ESTIMATOR_KEY
 from analysis.runs.journal import CASES_KEY
 from analysis.runs.saved import SECONDS_KEY, Run
@@ -28,6 +29,7 @@ from benchmarks.machine.process import started_s
 from benchmarks.machine.readings import snapshot
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
+from benchmarks.refusals import CLOSING, Refusals
 from benchmarks.seconds import SecondsRecord
 from benchmarks.session_time import SessionTime
 from benchmarks.timed_rounds import VisitLatency
@@ -64,6 +66,8 @@ class Session:
     closing_records: dict[str, list[Record]] = field(default_factory=dict)
     #: Why something of a case was not measured that was to be, by its id.
     failures: dict[str, list[str]] = field(default_factory=dict)
+    #: What must not be measured again.
+    refusals: Refusals = field(default_factory=Refusals)
     #: What pytest-benchmark holds of each case, by its id in the order of first visits: written from its records.
     extra_info: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Every case that is to run, by its id, and why it has not been measured.
@@ -116,6 +120,7 @@ class Session:
             ESTIMATOR_KEY: ESTIMATOR,
             COMMAND_KEY: self.command_line,
             CASES_KEY: list(self.cases),
+            MISSING_KEY: self.missing,
             "order_seed": self.settings.order_seed,
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),
             SECONDS_KEY: self.spent.as_json(case.seconds for case in self.measured.values()),
@@ -146,18 +151,23 @@ class Session:
     def visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> None:
         """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.
 
+        An earlier attempt at the same visit is replaced, unless a proof has refused it: then `RefusedError` is raised.
         Call it inside the precision's context. Raises what makes a benchmark fail; the visit is then recorded with its
         error, and the visits before it stand.
         """
         case.on_phase = lambda phase: self.on_phase(case.case.id, number, phase)
-        try:
-            visit = self._visit(case, number, position, timed)
-            visit.as_json()  # raises where its records contradict each other
-            case.visits.append(visit)
-        except BaseException as error:
-            reason = str(error) or type(error).__name__
-            case.visits.append(FailedVisit(number=number, position=position, error=reason))
-            raise
+        with self.refusals.noted(case.case.id, number):
+            replaced = case.put_aside(number)
+            try:
+                visit = replace(self._visit(case, number, position, timed), replaced=replaced)
+                visit.as_json()  # raises where its records contradict each other
+                case.visits.append(visit)
+            except BaseException as error:
+                reason = str(error) or type(error).__name__
+                case.visits.append(FailedVisit(number=number, position=position, error=reason, replaced=replaced))
+                if replaced:  # among which may be a visit that was made
+                    self.write(case)
+                raise
         self.write(case)
 
     def _visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> Visit:
@@ -197,21 +207,28 @@ class Session:
 
         Call it inside the precision's context. Raises what makes a benchmark fail.
         """
-        case.on_phase = lambda phase: self.on_phase(case.case.id, 0, phase)
-        records = self.closing_records[case.case.id] = []
-        try:
-            with case.loop() as loop:
-                after = AfterLastVisit(loop, tuple(self.measured[name] for name in self.extra_info))
-                with case.phase("closing"):
-                    for instrument in self._of(InVisit):
-                        instrument.closing(case, loop)
-                for last in self._of(AfterVisits):
-                    records.append(require_record(last, last.measure(case, after)))
-        finally:
-            self.write(case)
+        case.on_phase = lambda phase: self.on_phase(case.case.id, CLOSING, phase)
+        with self.refusals.noted(case.case.id, CLOSING):
+            records = self.closing_records[case.case.id] = []
+            try:
+                with case.loop() as loop:
+                    after = AfterLastVisit(loop, tuple(self.measured[name] for name in self.extra_info))
+                    with case.phase("closing"):
+                        for instrument in self._of(InVisit):
+                            instrument.closing(case, loop)
+                    for last in self._of(AfterVisits):
+                        records.append(require_record(last, last.measure(case, after)))
+            finally:
+                self.write(case)
 
     def write(self, case: MeasuredCase) -> None:
-        """Write a case's `extra_info` from the records that there are of it; keep its place and its identity."""
+        """Write a case's `extra_info` from the records that there are of it; keep its place and its identity.
+
+        A case none of whose visits stands is forgotten.
+        """
+        if not case.done:
+            self.drop(case)
+            return
         json = joined(
             (
                 *(require_record(instrument, instrument.measure(case)) for instrument in self._of(InVisit)),
@@ -240,7 +257,7 @@ class Session:
         return "; ".join(parts) or None
 
     def drop(self, case: MeasuredCase) -> None:
-        """Forget a case whose figures would be wrong."""
+        """Forget a case whose figures would be wrong, or that has none."""
         self.extra_info.pop(case.case.id, None)
 
     def _of(self, kind: type[Kind]) -> list[Kind]:

@@ -10,21 +10,21 @@ from collections.abc import Mapping
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from pytest_benchmark.timers import default_timer
 
 from benchmarks.cache_proofs import CacheProofs
-from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
-from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION
+from benchmarks.plugins.session import OWNERS, POSITIONS, SESSION, makes_visits
+from benchmarks.refusals import CLOSING, LOADING, PROOF_ERRORS
 from benchmarks.session import Session
 from benchmarks.tracing import tracing_off
 from core.case import Case
 from fixtures.dataset.batches import TokenizedDataset
-from fixtures.executions import EXECUTIONS, CaptureError, UnequalRoundsError
-from fixtures.executions.compilation import CompilationError
+from fixtures.executions import EXECUTIONS, UnequalRoundsError
 from fixtures.models.checkpoint import Checkpoint
 from fixtures.models.resident import Models
-from fixtures.precisions import PRECISIONS, PrecisionError, unavailable_reason
+from fixtures.precisions import PRECISIONS, unavailable_reason
 from fixtures.settings import Settings
 from fixtures.tasks import TASKS
 from fixtures.workloads import WORKLOADS
@@ -38,7 +38,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[SESSION]
     if "case" in metafunc.fixturenames:
         chosen = dict(session.cases)
-        if metafunc.function is not test_forward:
+        if metafunc.function is not test_forward and not makes_visits(metafunc.config):
+            chosen = {}
+        elif metafunc.function is not test_forward:
             chosen = {name: case for name, case in chosen.items() if why_skipped(case, session.settings) is None}
         if metafunc.function is test_visit and session.settings.visits == 1:
             chosen = {}
@@ -116,7 +118,8 @@ def measured(
             models[case.task],
             session_start_s=session.start_s,
         )
-    session.measured[case.id].load()
+    with session.refusals.noted(case.id, LOADING):
+        session.measured[case.id].load()
     return session.measured[case.id]
 
 
@@ -126,7 +129,7 @@ def test_compilation(measured: MeasuredCase) -> None:
         measured.compile()
 
 
-@pytest.mark.benchmark(disable_gc=True)
+@pytest.mark.benchmark(disable_gc=True, timer=default_timer)  # as rounds are timed, whatever --benchmark-timer says
 def test_forward(
     measured: MeasuredCase, session: Session, benchmark: BenchmarkFixture, pytestconfig: pytest.Config
 ) -> None:
@@ -134,6 +137,9 @@ def test_forward(
     benchmark.group = measured.case.setting
     if measured.compilation_error is not None:
         pytest.skip("it could not be compiled, which has failed already")
+    owners = pytestconfig.stash[OWNERS]
+    if measured.case.id in owners:  # this test is run again
+        retire(owners[measured.case.id])
 
     def one_round(loop: ForwardLoop) -> None:
         with tracing_off():  # pytest-benchmark cannot put cProfile back
@@ -148,12 +154,12 @@ def test_forward(
             position = pytestconfig.stash[POSITIONS].get((measured.case.id, 1), 1)
             session.visit(measured, 1, position, timed=one_round)
         except BaseException:
-            benchmark.has_error = True  # pytest-benchmark would save what it has timed
+            retire(benchmark)  # pytest-benchmark would save what it has timed
+            session.drop(measured)
             raise
-    benchmark.stats.stats.data.clear()
     benchmark.extra_info = benchmark.stats.extra_info = session.extra_info[measured.case.id]
-    pytestconfig.stash[OWNERS][measured.case.id] = benchmark
-    add_rounds(benchmark, measured)
+    owners[measured.case.id] = benchmark
+    set_rounds(benchmark, measured)
 
 
 def test_visit(measured: MeasuredCase, number: int, session: Session, pytestconfig: pytest.Config) -> None:
@@ -163,37 +169,48 @@ def test_visit(measured: MeasuredCase, number: int, session: Session, pytestconf
         position = pytestconfig.stash[POSITIONS].get((measured.case.id, number), number)
         try:
             session.visit(measured, number, position, timed=lambda _: None)
-        except UnequalRoundsError:
-            measured.is_refused = benchmark.has_error = True
+        except UnequalRoundsError:  # nor is it known what the rounds of other visits were
+            retire(benchmark)
             session.drop(measured)
             raise
-    add_rounds(benchmark, measured)
+        finally:
+            if not benchmark.has_error:
+                set_rounds(benchmark, measured)
 
 
 def test_after_visits(measured: MeasuredCase, session: Session, pytestconfig: pytest.Config) -> None:
     """When every case has had its last visit, measure what would have disturbed one."""
+    session.refusals.require_none(measured.case.id, CLOSING)
     benchmark = owner_of(measured, pytestconfig)
-    if benchmark.has_error:
-        pytest.fail(f"{measured.case.id} was refused in this session; run the session again.", pytrace=False)
     with measured.precision.running(measured.settings.device):
         try:
             session.close(measured)
-        except (CaptureError, CompilationError, PrecisionError, EnergyRequiredError):
-            benchmark.has_error = True  # what was timed is not what it says, or not what was required
+        except PROOF_ERRORS:
+            retire(benchmark)  # what was timed is not what it says, or not what was required
             session.drop(measured)
             raise
 
 
 def owner_of(measured: MeasuredCase, config: pytest.Config) -> BenchmarkFixture:
     """Return the benchmark of the case's first visit; skips where there is none, or where a visit was refused."""
-    if measured.case.id not in config.stash[OWNERS]:
+    owner = config.stash[OWNERS].get(measured.case.id)
+    if owner is None:
         pytest.skip("the first visit of this case, which owns its benchmark, was not made")
-    if measured.is_refused:
-        pytest.skip("an earlier visit has shown that it computes something else, and has failed")
-    return config.stash[OWNERS][measured.case.id]
+    if owner.has_error:
+        pytest.skip("an earlier visit of this case was not made, or has been refused")
+    return owner
 
 
-def add_rounds(benchmark: BenchmarkFixture, measured: MeasuredCase) -> None:
-    """Add the last visit's rounds to pytest-benchmark's: its figures, computed when first read, are not read yet."""
-    for duration_s in measured.done[-1].timed.durations_s:
-        benchmark.stats.stats.update(duration_s)
+def retire(benchmark: BenchmarkFixture) -> None:
+    """Have pytest-benchmark neither save nor show a benchmark whose figures do not stand."""
+    benchmark.has_error = True
+    if benchmark.stats is not None:
+        benchmark.stats.stats.data.clear()
+
+
+def set_rounds(benchmark: BenchmarkFixture, measured: MeasuredCase) -> None:
+    """Give pytest-benchmark the rounds of all visits: its figures, computed when first read, are not read yet."""
+    rounds = benchmark.stats.stats
+    rounds.data.clear()
+    for duration_s in (duration_s for visit in measured.done for duration_s in visit.timed.durations_s):
+        rounds.update(duration_s)

@@ -48,6 +48,8 @@ class Visit:
     latency: VisitLatency
     #: What instruments returned, one record of a kind.
     records: tuple[Record, ...] = ()
+    #: What became of each earlier attempt at this visit, which this one replaces.
+    replaced: tuple[str, ...] = ()
 
     def of(self, kind: type[Kind]) -> Kind:
         """Return the record of a kind. Raises `DeclarationError` where the visit has none, or several."""
@@ -59,7 +61,7 @@ class Visit:
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of it."""
         place = {"number": self.number, "position": self.position, "started_s": self.started_s}
-        return place | joined((self.latency, *self.records)) | {"error": None}
+        return place | joined((self.latency, *self.records)) | {"error": None, "replaced": list(self.replaced)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,10 @@ class FailedVisit:
     number: int
     position: int
     error: str
+    #: As of a visit that was made.
+    replaced: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what a saved run holds of it."""
-        return {"number": self.number, "position": self.position, "error": self.error}
+        place = {"number": self.number, "position": self.position}
+        return place | {"error": self.error, "replaced": list(self.replaced)}

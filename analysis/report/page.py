@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.report.missing_cases import MISSING_KEY
 from analysis.report.plots import PLOTS, plots_of
 from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS, Plot
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
@@ -31,7 +32,7 @@ MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY, SECONDS_KEY)
+OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY, SECONDS_KEY, MISSING_KEY)
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE_PATHS = {
     "rounds": "latency.rounds",

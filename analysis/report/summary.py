@@ -18,6 +18,7 @@ from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
+from analysis.report.reruns import rerun_sentences
 from analysis.report.sentences import names_by_text
 from analysis.report.sources import sources
 from analysis.report.table import table
@@ -155,8 +156,8 @@ class RunSummary:
 
     @cached_property
     def notes(self) -> list[str]:
-        """Caveats, and why figures and benchmarks are missing."""
-        notes = [*self.warnings, *missing_figures(self.frame)]
+        """Caveats, which visits were run again, and why figures and benchmarks are missing."""
+        notes = [*self.warnings, *rerun_sentences(self.benchmarks), *missing_figures(self.frame)]
         for name, reason in self.missing.items():
             notes.append(f"{name} {reason.removesuffix('.')}.")
         return notes

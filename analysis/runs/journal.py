@@ -55,13 +55,15 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
     """
     documents = read(journal)
     merged = documents[-1] if documents else {}  # its description of the session is the latest
-    withdrawn = [one[WITHDRAWN_KEY] for one in documents if isinstance(one.get(WITHDRAWN_KEY), str)]
-    latest = {item["fullname"]: item for one in documents for item in one["benchmarks"]}
-    remaining = [item for name, item in latest.items() if name not in withdrawn]
-    if not remaining:
+    latest: dict[object, dict[str, Any]] = {}
+    for one in documents:
+        latest |= {item["fullname"]: item for item in one["benchmarks"]}
+        if isinstance(one.get(WITHDRAWN_KEY), str):  # until it is measured again
+            latest.pop(one[WITHDRAWN_KEY], None)
+    if not latest:
         raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
     merged.pop(WITHDRAWN_KEY, None)
-    merged["benchmarks"] = in_order_of_cases(remaining, lookup(merged, f"machine_info.{CASES_KEY}"))
+    merged["benchmarks"] = in_order_of_cases(list(latest.values()), lookup(merged, f"machine_info.{CASES_KEY}"))
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
     journal.unlink()
     return path, len(merged["benchmarks"])

@@ -10,14 +10,11 @@ import psutil
 import pytest
 import torch
 
-from benchmarks.instruments.energy.instrument import EnergyRequiredError
 from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
+from benchmarks.refusals import PROOF_ERRORS, RefusedError
 from core.errors import InputError, first_line
 from fixtures.device.memory import is_out_of_memory
-from fixtures.executions import CaptureError
-from fixtures.executions.compilation import CompilationError
-from fixtures.precisions import PrecisionError
 
 #: How the messages of PyTorch begin that pass on an error of CUDA, such as a GPU that is lost.
 CUDA_ERROR = "CUDA error"
@@ -42,7 +39,7 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
             item.session.shouldstop = "the GPU failed"  # nothing works after an error of the CUDA context
         else:
             raise
-    except (InputError, PrecisionError, CaptureError, CompilationError, ClockError, EnergyRequiredError) as error:
+    except (InputError, ClockError, RefusedError, *PROOF_ERRORS) as error:
         message = str(error)
         release(error)
     # Without what it stands for, which says the same.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pytest_benchmark.timers import default_timer
+from pytest_benchmark.utils import NameWrapper
 
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
 from benchmarks.plugins.session import SESSION
@@ -39,6 +41,11 @@ def choices(config: pytest.Config, settings: Settings) -> list[str]:
             "note: --benchmark-precision and --benchmark-confidence have no effect here: they count rounds as "
             "independent, which those of one session are not; --visits and --rounds say how many are timed, and the "
             "interval of a repeat how far the figure may be off"
+        )
+    if config.option.benchmark_timer != str(NameWrapper(default_timer)):
+        lines.append(
+            f"note: --benchmark-timer {config.option.benchmark_timer} has no effect here: rounds are timed by "
+            f"{NameWrapper(default_timer)}"
         )
     if ALL in config.option.precisions:
         lines += [f"left out: {reason}" for reason in left_out(settings.device).values()]

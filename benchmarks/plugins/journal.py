@@ -15,8 +15,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.stats import Metadata, Stats
 from pytest_benchmark.utils import safe_dumps
 
+from analysis.report.missing_cases import MISSING_KEY
 from analysis.runs.journal import JOURNAL_FOLDER, WITHDRAWN_KEY, append
-from benchmarks.plugins.session import OWNERS, SESSION, name_of
+from benchmarks.plugins.session import OWNERS, SESSION, makes_visits, name_of
 from fixtures.plugin import SETTINGS
 
 KEPT = "What was measured is kept in {path}; `python -m analysis recover` makes a saved run of it."
@@ -47,7 +48,7 @@ class JournalPlugin:
         """Append a case as it stands after each of its visits, and after what follows them; or withdraw it."""
         name = self._names.get(report.nodeid)
         owner = self._config.stash[OWNERS].get(name or "")
-        if report.when == "call" and owner is not None:
+        if report.when == "call" and not report.skipped and owner is not None:
             self._append(owner)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -60,7 +61,7 @@ class JournalPlugin:
             config=self._config,
             benchmarks=[benchmark],
             include_data=True,
-            machine_info=self._environment,
+            machine_info=self._environment | {MISSING_KEY: self._config.stash[SESSION].missing},
             commit_info={"id": self._environment["git_commit"]},
         )
         if owner.has_error:  # pytest-benchmark leaves it out
@@ -97,5 +98,5 @@ def as_it_stands(owner: BenchmarkFixture) -> Metadata:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a journal of this session, unless its benchmarks measure nothing."""
-    if not config.option.benchmark_disable:
+    if makes_visits(config):
         config.pluginmanager.register(JournalPlugin(config), "precision-journal")

@@ -14,6 +14,7 @@ from benchmarks.plugins.session import (
     POSITIONS,
     SESSION,
     function_of,
+    makes_visits,
     name_of,
     visit_of,
 )
@@ -28,9 +29,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash[SESSION]
     items[:] = [item for item in items if name_of(item) in (None, *session.cases)]  # a test for no case is none
     measuring = [item for item in items if name_of(item) is not None]
-    require_once(measuring)
+    require_once(measuring, items)
     integrity = [item for item in items if item.get_closest_marker("integrity")]
-    visits = ordered_visits([item for item in measuring if visit_of(item) is not None], session)
+    visits = [item for item in measuring if visit_of(item) is not None]
+    if makes_visits(config):  # elsewhere the order is that of the cases, the same in every worker of pytest-xdist
+        visits = ordered_visits(visits, session)
     config.stash[POSITIONS] = {
         (str(name_of(item)), visit_of(item) or 0): place for place, item in enumerate(visits, start=1)
     }
@@ -43,12 +46,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             let_run(item)
 
 
-def require_once(measuring: list[pytest.Item]) -> None:
+def require_once(measuring: list[pytest.Item], items: list[pytest.Item]) -> None:
     """Raise `pytest.UsageError` where a test that measures was collected twice: a case has one entry in a saved run."""
     counted = Counter((function_of(item), name_of(item), visit_of(item)) for item in measuring)
     twice = [(name, count) for (_, name, _), count in counted.items() if count > 1]
     if twice:
         name, count = twice[0]
+        items.clear()  # pytest calls the hooks that follow a collection all the same, and no data is needed any more
         raise pytest.UsageError(
             f"{name} was collected {count} times; expected each case once. Leave out what repeats tests (such as "
             "--count); --visits N measures a case more often, and `python -m benchmarks --repeats N` whole sessions."

@@ -16,7 +16,15 @@ from rich.text import Text
 
 from benchmarks.instruments.energy.records import VisitEnergy
 from benchmarks.plugins.heartbeat import Heartbeat
-from benchmarks.plugins.session import AFTER_VISITS, COMPILATION, SESSION, function_of, name_of, visit_of
+from benchmarks.plugins.session import (
+    AFTER_VISITS,
+    COMPILATION,
+    SESSION,
+    function_of,
+    makes_visits,
+    name_of,
+    visit_of,
+)
 from benchmarks.session import Session
 from benchmarks.time_left import CLOSING, VISIT, TimeLeft
 from benchmarks.time_left import COMPILATION as COMPILING
@@ -34,7 +42,9 @@ class ProgressPlugin:
         self._stream: IO[str] | None = None
         self._items: dict[str, pytest.Item] = {}
         self._left = TimeLeft([])
-        self._visits = self._visited = 0
+        self._visits = 0
+        #: The tests that have made a visit, each once: what reruns tests reports one several times.
+        self._visited: set[str] = set()
         self._is_closing = self._is_line_open = False
         self._live: Live | None = None
         self._now = ""
@@ -71,14 +81,15 @@ class ProgressPlugin:
             return
         self._heartbeat.stop()
         number, name = visit_of(item), str(name_of(item))
-        self._visited += number is not None
+        if number is not None:
+            self._visited.add(report.nodeid)
         self._left.over(kind_of(item), name, report.duration)
         if number is not None:
             self._left.expect(self._session.measured.values())
         if not report.passed:
             return
         if number is not None:
-            self._write(f"visit {self._visited} of {self._visits}: {self._figures(name)}{self._about()}")
+            self._write(f"visit {len(self._visited)} of {self._visits}: {self._figures(name)}{self._about()}")
         else:
             done = {AFTER_VISITS: "after the visits", COMPILATION: "compilation"}[function_of(item)]
             self._write(f"{done}: {name}, {report.duration:.1f} s{self._about()}")
@@ -102,7 +113,7 @@ class ProgressPlugin:
             where = "before the visits"
         self._now = f"{name}, {where}: {phase.replace('_', '-')}"
         if self._is_terminal:
-            self._show(f"{self._now} ({self._visited} of {self._visits} visits made{self._about()})")
+            self._show(f"{self._now} ({len(self._visited)} of {self._visits} visits made{self._about()})")
         if phase in UNTIMED and self._stream is not None:
             self._heartbeat.start()
 
@@ -182,5 +193,5 @@ def past_capture(terminal: Any) -> IO[str] | None:  # noqa: ANN401 - pytest does
 
 def pytest_configure(config: pytest.Config) -> None:
     """Show the progress, unless pytest is asked for more lines, or fewer."""
-    if config.option.verbose == 0 and not config.option.benchmark_disable:
+    if config.option.verbose == 0 and makes_visits(config):
         config.pluginmanager.register(ProgressPlugin(config, config.stash[SESSION]), "precision-progress")

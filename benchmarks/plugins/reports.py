@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.text_tables import terminal_table
 from analysis.report.writer import csv_name, write_report
-from benchmarks.plugins.session import SESSION
+from benchmarks.plugins.session import SESSION, WITHOUT_FIRST_VISIT
 from benchmarks.session import Session
 from core.tasks import title
 from fixtures.tasks import TASKS
@@ -49,7 +49,7 @@ class ReportPlugin:
         elif session.missing:
             earlier = any((folder / csv_name(words)).exists() for words in self._tasks.values())
             tables = f": the tables in {folder} are those of an earlier run" if earlier else ""
-            self._lines.append(f"error: no benchmark was measured{tables}.")
+            self._lines.append(f"error: no benchmark was measured{tables}.{hint(session.missing)}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the short table, and once more whether it is real."""
@@ -78,6 +78,17 @@ class ReportPlugin:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)
         for sentence in missing_figures(summary.frame):
             terminalreporter.write_line(sentence)
+
+
+def hint(missing: Mapping[str, str]) -> str:
+    """Return how a case is measured of which later visits alone were selected, or nothing."""
+    name = next((name for name, outcome in missing.items() if outcome == WITHOUT_FIRST_VISIT), None)
+    if name is None:
+        return ""
+    return (
+        f" Of {name} the first visit was not selected, which the others are added to; select whole cases, such as with "
+        f"-k {name}, and leave --lf out."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

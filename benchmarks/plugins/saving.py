@@ -28,6 +28,7 @@ class SavingPlugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Lock the folder while the run is saved; a run that could not be saved fails the session."""
         self._save_rounds()
+        forget_failures(session.config)
         try:
             folder, timeout_s = saving_places(session.config).get("--benchmark-storage"), self._lock_timeout_s
             with exclusive_access(folder, timeout_s) as obstacle:
@@ -59,6 +60,13 @@ class SavingPlugin:
             terminalreporter.write_line(line, red=line.startswith("error"))
 
 
+def forget_failures(config: pytest.Config) -> None:
+    """Have pytest-benchmark save no run without a benchmark, as it does where every one has failed."""
+    timed = config.pluginmanager.getplugin("pytest-benchmark").benchmarks
+    if all(benchmark.has_error for benchmark in timed):
+        timed.clear()
+
+
 def saving_places(config: pytest.Config) -> dict[str, Path]:
     """Return the folders on this machine that pytest-benchmark will save the run to, by the option that names each."""
     options, places = config.option, {}
@@ -76,6 +84,9 @@ def require_writable(config: pytest.Config) -> None:
     for option, folder in places.items():
         probe = folder / f".writable-{os.getpid()}"
         try:
+            if option == "--benchmark-json" and config.option.benchmark_json.exists():
+                require_writable_file(config.option.benchmark_json)
+                continue
             folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
@@ -83,6 +94,16 @@ def require_writable(config: pytest.Config) -> None:
             raise pytest.UsageError(
                 f"The folder {folder} cannot be written ({error.strerror}); choose another with {option}."
             ) from error
+
+
+def require_writable_file(path: Path) -> None:
+    """Raise `pytest.UsageError` where what --benchmark-json names, and is there, cannot be written.
+
+    It may be a device or a pipe, such as /dev/stdout, in whose folder no file can be made.
+    """
+    if path.is_dir() or not os.access(path, os.W_OK):
+        kind = "is a folder" if path.is_dir() else "cannot be written"
+        raise pytest.UsageError(f"--benchmark-json names {path}, which {kind}; expected a file that can be written.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,6 +19,9 @@ from benchmarks.session_time import COLLECTION, IMPORTS, INTEGRITY, LOADING
 from fixtures.plugin import SETTINGS
 
 SESSION = pytest.StashKey[Session]()
+#: The outcome of a case that nothing has happened to yet, and of one whose later visits alone were selected.
+NOT_REACHED = "was not run: the session ended before it"
+WITHOUT_FIRST_VISIT = "was not run: its first visit was not selected"
 #: How the outcome of a case begins that failed.
 FAILED = "failed: "
 #: Other policies than the suite's own, put here before this plugin is configured.
@@ -54,6 +57,13 @@ def visit_of(item: pytest.Item) -> int | None:
     return int(item.callspec.params.get("number", 1))  # type: ignore[attr-defined]
 
 
+def makes_visits(config: pytest.Config) -> bool:
+    """Tell whether visits are made: pytest-benchmark may be told to run each benchmark once, untimed, or none."""
+    option = config.option
+    is_disabled = option.benchmark_disable and not option.benchmark_enable
+    return not is_disabled and (option.benchmark_only or not option.benchmark_skip)
+
+
 class SessionPlugin:
     """Keeps the ledger of cases that were to run and were not measured, or not wholly."""
 
@@ -67,13 +77,15 @@ class SessionPlugin:
 
     @pytest.hookimpl(tryfirst=True)  # the data and the weights are found in the same hook
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what is to run; where tests are only collected, nothing is."""
+        """Note what is to run; where tests are only collected, or not measured, nothing is."""
         self._enter(COLLECTION)
-        if session.config.option.collectonly:
+        if session.config.option.collectonly or not makes_visits(session.config):
             return
         self._items = {item.nodeid: item for item in session.items if name_of(item) is not None}
-        visited = [name_of(item) for item in self._items.values() if function_of(item) == FIRST_VISIT]
-        self._session.outcomes = {str(name): "was not run: the session ended before it" for name in visited}
+        tests = [(str(name_of(item)), function_of(item)) for item in self._items.values()]
+        begun = {name for name, function in tests if function == FIRST_VISIT}
+        names = dict.fromkeys(name for name, function in tests if function != COMPILATION)
+        self._session.outcomes = {name: NOT_REACHED if name in begun else WITHOUT_FIRST_VISIT for name in names}
         visits = [name_of(item) for item in self._items.values() if visit_of(item) is not None]
         self._session.planned_visits = {name: visits.count(name) for name in self._session.outcomes}
 

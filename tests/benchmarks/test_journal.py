@@ -138,6 +138,13 @@ def test_a_withdrawn_benchmark_is_left_out(journal, tmp_path, withdrawn, names):
     assert "withdrawn" not in document
 
 
+def test_a_benchmark_that_was_measured_again_after_it_was_withdrawn_is_recovered(journal, tmp_path):
+    append(journal, json.dumps({"benchmarks": [], "withdrawn": "fp32"}))
+    append(journal, line("fp32"))
+    document = json.loads(recover(journal, tmp_path / "saved")[0].read_text())
+    assert sorted(item["fullname"] for item in document["benchmarks"]) == ["fp16", "fp32"]
+
+
 def test_a_journal_says_of_a_case_what_the_saved_run_says(run_suite, monkeypatch, tmp_path, saved_run):
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
     assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 0
