@@ -197,7 +197,7 @@ def owner_of(measured: MeasuredCase, config: pytest.Config) -> BenchmarkFixture:
     if owner is None:
         pytest.skip("the first visit of this case, which owns its benchmark, was not made")
     if owner.has_error:
-        pytest.skip("an earlier visit of this case was not made, or has been refused")
+        pytest.skip("an earlier visit of this case has failed, and none of its figures stands")
     return owner
 
 

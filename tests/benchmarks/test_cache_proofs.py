@@ -147,7 +147,7 @@ def test_a_later_visit_that_drifts_takes_the_whole_case_with_it(run_suite, saved
     result.stdout.fnmatch_lines(
         [
             f"*last round of a visit to {refused.pop()} gives other logits*differ by 5.00e-01 *",
-            "*an earlier visit has shown that it computes something else, and has failed",  # what would follow visits
+            "*an earlier visit of this case has failed, and none of its figures stands",  # what would follow visits
         ]
     )
     assert result.parseoutcomes()["failed"] == 1
