@@ -159,6 +159,7 @@ class ForwardLoop:
         rounds = self.new_rounds() if rounds is None else rounds
         run, wait, one_round = self.forward.run, self._wait_for_forward, self._one_round
         note_start, note_end = rounds.start_s.append, rounds.end_s.append
+        self.last_logits = None  # no round runs beside the logits of another
         self.place_next()
         with garbage_collection_off(), tracing_off():
             while True:
@@ -168,7 +169,7 @@ class ForwardLoop:
                 if not goes_on(len(rounds.end_s)):
                     self.last_logits = logits
                     return rounds
-                del logits  # before the next round computes its own
+                del logits
                 self._place_next()
 
     def drift(self) -> float | None:

@@ -54,9 +54,8 @@ class Cache(InVisit):
         self._uncached: dict[str, tuple[float, float]] = {}
 
     def visited(self, visit: TimedVisit, reading: object) -> Record:
-        """Return how far the last round is from the first; raise `UnequalRoundsError` where it is other."""
-        case, drift = visit.case, visit.drift
-        tolerance = case.precision.tolerance if drift is not None else 0.0
+        """Return how far the last round is from the first; raise `UnequalRoundsError` where that is too far."""
+        case, drift, tolerance = visit.case, visit.drift, visit.case.precision.tolerance
         if drift is not None and not drift <= tolerance:
             raise UnequalRoundsError(
                 f"The last round of a visit to {case.case.id} gives other logits than the first: they differ by "
