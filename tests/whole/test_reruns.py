@@ -124,6 +124,20 @@ def test_a_first_visit_that_fails_when_it_is_run_again_leaves_its_case_out(run_s
     assert [name.rpartition("::")[2] for name in withdrawn] == ["test_forward[mixed-eager-b1x16]"]
 
 
+def test_a_visit_that_fails_when_it_is_run_again_leaves_the_figures_of_the_others(run_suite, saved_run, monkeypatch):
+    fail_once(monkeypatch, at=3, error=RuntimeError)  # at=1 and 2: both visits, of which the second's teardown fails
+    fails = TeardownFailsOnce("test_visit[mixed-eager-b1x16-v2]")
+    result = run_suite("--benchmark-autosave", "--precisions=mixed", "-x", plugins=[Rerun(), fails])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (item,) = saved_run()["benchmarks"]
+    assert [(one["error"], one["replaced"]) for one in item["extra_info"]["visits"]] == [
+        (None, []),
+        ("it refuses once", ["made"]),
+    ]
+    assert item["stats"]["rounds"] == item["extra_info"]["latency"]["rounds"] == 4
+    assert item["extra_info"]["incomplete"].startswith("1 of 2 visits were made; ")
+
+
 @pytest.mark.parametrize(("at", "kept"), [(1, ["fp32"]), (2, ["fp32", "mixed"]), (3, ["fp32"])])
 def test_a_proof_that_has_failed_is_not_cleared_when_its_test_is_run_again(run_suite, saved_run, monkeypatch, at, kept):
     fail_once(monkeypatch, at=at)  # in visit 1, in visit 2, after the visits
