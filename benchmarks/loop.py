@@ -9,11 +9,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import torch
 
+from benchmarks.device_waits import synchronizer, waiter
 from benchmarks.tracing import tracing_off
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
@@ -239,28 +239,3 @@ def require_positive(duration_s: float) -> float:
     if not duration_s > 0:
         raise ClockError(f"A round took {duration_s} s by the clock; expected more than 0. Run again on a sound clock.")
     return duration_s
-
-
-def synchronizer(device: torch.device) -> Callable[[], None]:
-    """Return the function that waits for all work on the device; on a CPU there is nothing to wait for."""
-    if device.type == "cuda":
-        return partial(torch.cuda.synchronize, device)
-    return lambda: None
-
-
-def waiter(device: torch.device) -> Callable[[], None]:
-    """Return the function that waits for what has been launched in the current stream, by an event behind it.
-
-    It waits for the same as `torch.cuda.synchronize`, which takes more time in Python and so adds CPU jitter: over
-    eight fresh processes on a shared H100, FP16 graph medians then differed by 0.86% (coefficient of variation, 0.927
-    ms) instead of 0.61% (0.922 ms).
-    """
-    if device.type != "cuda":
-        return synchronizer(device)
-    stream, event = torch.cuda.current_stream(device), torch.cuda.Event()  # type: ignore[no-untyped-call]
-
-    def wait() -> None:
-        event.record(stream)
-        event.synchronize()
-
-    return wait

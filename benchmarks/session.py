@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,15 +25,13 @@ from benchmarks.instruments.base import AfterLastVisit, AfterVisits, Instrument,
 from benchmarks.loop import ForwardLoop
 from benchmarks.machine.environment import environment, essentials
 from benchmarks.machine.process import started_s
-from benchmarks.machine.readings import snapshot
+from benchmarks.made_visit import made_visit
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import PROCEDURE, Policies
 from benchmarks.refusals import CLOSING, Refusals
 from benchmarks.seconds import SecondsRecord
 from benchmarks.session_time import SessionTime
-from benchmarks.timed_rounds import VisitLatency
-from benchmarks.visit import DeviceReads, FailedVisit, Visit
-from benchmarks.visiting import TimedVisit, measure_rounds, settle
+from benchmarks.visit import FailedVisit
 from core.case import Case
 from core.executions import EXECUTIONS_KEY, Executions
 from core.metrics import CATALOGUE_KEY
@@ -159,7 +156,7 @@ class Session:
         with self.refusals.noted(case.case.id, number):
             replaced = case.put_aside(number)
             try:
-                visit = replace(self._visit(case, number, position, timed), replaced=replaced)
+                visit = replace(made_visit(case, self._of(InVisit), number, position, timed), replaced=replaced)
                 visit.as_json()  # raises where its records contradict each other
                 case.visits.append(visit)
             except BaseException as error:
@@ -169,38 +166,6 @@ class Session:
                     self.write(case)
                 raise
         self.write(case)
-
-    def _visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> Visit:
-        device, in_visit = case.settings.device, self._of(InVisit)
-        with ExitStack() as stack:
-            with case.phase("preparation"):
-                loop = stack.enter_context(case.loop(number))
-            for instrument in in_visit:
-                instrument.prepared(case)
-            before = snapshot(device)
-            with case.phase("warm_up"):
-                warm_up = settle(case, loop, number)
-            timed(loop)
-            started_s = time.perf_counter() - case.session_start_s
-            with case.phase("rounds"):
-                beside = partial(_beside, in_visit, case)
-                rounds, timed_rounds, readings = measure_rounds(case, loop, number, beside)
-            after = snapshot(device)
-            case.keep_peak_memory()
-            drift = loop.drift()
-        latency = VisitLatency.of(timed_rounds, warm_up, case.data.variant_shares, is_replayed=case.is_replayed)
-        visit = TimedVisit(case, rounds, timed_rounds, latency, before, after, drift)
-        records = [
-            require_record(instrument, instrument.visited(visit, readings[instrument.name])) for instrument in in_visit
-        ]
-        return Visit(
-            number=number,
-            position=position,
-            started_s=started_s,
-            timed=timed_rounds,
-            latency=latency,
-            records=tuple(records),
-        )
 
     def close(self, case: MeasuredCase) -> None:
         """After the last visit of the session: let each instrument measure what would disturb one.
@@ -262,7 +227,3 @@ class Session:
 
     def _of(self, kind: type[Kind]) -> list[Kind]:
         return [instrument for instrument in self.instruments if isinstance(instrument, kind)]
-
-
-def _beside(instruments: Iterable[InVisit], case: MeasuredCase, reads: DeviceReads) -> dict[str, Any]:
-    return {instrument.name: instrument.beside(case, reads) for instrument in instruments}
