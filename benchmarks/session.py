@@ -95,8 +95,9 @@ class Session:
 
     @property
     def missing(self) -> dict[str, str]:
-        """Cases that were to run and were not measured, and why."""
-        return {name: outcome for name, outcome in self.outcomes.items() if name not in self.extra_info}
+        """Cases that were to run and were not measured, in their order, and why."""
+        missing = (name for name in self.cases if name in self.outcomes and name not in self.extra_info)
+        return {name: self.outcomes[name] for name in missing}
 
     @property
     def benchmarks(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from benchmarks import session
+from benchmarks import made_visit
 from fixtures.device.memory import is_out_of_memory
 
 TOO_MUCH = 2**50  # bytes, which no machine has
@@ -18,7 +18,7 @@ def run_out(*_: object, **__: object) -> None:
 
 
 def test_cpu_memory_that_runs_out_is_one_sentence(run_suite, monkeypatch, tmp_path):
-    monkeypatch.setattr(session, "settle", run_out)
+    monkeypatch.setattr(made_visit, "settle", run_out)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     asked = f"can't allocate memory: you tried to allocate {TOO_MUCH} bytes*"
@@ -40,7 +40,7 @@ def test_another_error_keeps_its_traceback(run_suite, monkeypatch):
     def fail(*_: object) -> None:
         raise RuntimeError("a defect of ours")
 
-    monkeypatch.setattr(session, "settle", fail)
+    monkeypatch.setattr(made_visit, "settle", fail)
     result = run_suite("--precisions=fp32")
     result.stdout.fnmatch_lines(["*test_failures.py:*: RuntimeError"])
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from analysis.comparison.comparability import differences
 from analysis.runs.saved import Run
 from analysis.runs.validity import judgements
-from benchmarks import session
+from benchmarks import made_visit
 from benchmarks.extra_info import with_repeats
 from benchmarks.plugins import header, reports  # noqa: F401
 from benchmarks.time_left import REPORT_S
@@ -35,14 +35,14 @@ def fp16_raises(monkeypatch):
     """Have one visit of FP16 raise."""
 
     def install(error: BaseException, number: int) -> None:
-        measure_rounds = session.measure_rounds
+        measure_rounds = made_visit.measure_rounds
 
         def measured(case, loop, visit, beside):
             if case.case.precision == "fp16" and visit == number:
                 raise error
             return measure_rounds(case, loop, visit, beside)
 
-        monkeypatch.setattr(session, "measure_rounds", measured)
+        monkeypatch.setattr(made_visit, "measure_rounds", measured)
 
     return install
 

@@ -11,7 +11,7 @@ import pytest
 from analysis.__main__ import main
 from analysis.report.missing_cases import missing_cases
 from analysis.runs.journal import read
-from benchmarks.session import Session
+from benchmarks import session
 from fixtures.precisions import PrecisionError
 from fixtures.precisions.precision import Precision
 
@@ -21,15 +21,15 @@ SUMMARY = "gpt2_benchmark_summary.md"
 @pytest.fixture
 def visits_fail(monkeypatch) -> Callable[..., None]:
     """Have the visits of a precision fail, of one number or of any."""
-    plain = Session._visit
+    plain = session.made_visit
 
     def install(precision: str, number: int | None = None) -> None:
-        def visit(session, case, visited, *more):
+        def visit(case, instruments, visited, *more):
             if case.case.precision == precision and number in (None, visited):
                 raise RuntimeError("the sky fell")
-            return plain(session, case, visited, *more)
+            return plain(case, instruments, visited, *more)
 
-        monkeypatch.setattr(Session, "_visit", visit)
+        monkeypatch.setattr(session, "made_visit", visit)
 
     return install
 
