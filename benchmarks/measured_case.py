@@ -22,6 +22,7 @@ from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, is_out_of_memory, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Execution, Forward, reference
+from fixtures.executions.cached import UncachedLogits
 from fixtures.executions.compilation import CompilationError, cache_folder
 from fixtures.executions.operators import output_layer_watch
 from fixtures.models.checkpoint import Checkpoint
@@ -49,6 +50,8 @@ class MeasuredCase:
     models: Models
     #: When the session began to measure, by `time.perf_counter`.
     session_start_s: float
+    #: Logits without a cache, those of other cases among them.
+    uncached: UncachedLogits = field(default_factory=UncachedLogits)
     #: Called with the name of each phase as it begins.
     on_phase: Callable[[str], None] = lambda _: None
     #: In the order in which they were made.

@@ -117,6 +117,7 @@ def measured(
             datasets[case.task],
             models[case.task],
             session_start_s=session.start_s,
+            uncached=cache_proofs.uncached,
         )
     with session.refusals.noted(case.id, LOADING):
         session.measured[case.id].load()

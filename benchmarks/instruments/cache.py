@@ -15,7 +15,7 @@ from benchmarks.visiting import TimedVisit
 from core.metrics.figures import Figure, Reason
 from core.metrics.records import Record, figure
 from fixtures.executions import CaptureError, UnequalRoundsError
-from fixtures.executions.cached import rows_distance, uncached_logits
+from fixtures.executions.cached import rows_distance
 from fixtures.precisions import baseline
 
 PENDING = "the forward without a cache is run after the last visit, which was not made"
@@ -97,10 +97,10 @@ def difference_from_uncached(case: MeasuredCase, first_round: FirstRound) -> tup
     distance of the same logits from FP32's.
     """
     texts, tolerance = first_round.texts.to(case.settings.device), case.precision.tolerance
-    expected = uncached_logits(case.model, texts)
-    difference = rows_distance(first_round.logits, expected.cpu())
+    expected = case.uncached((case.case.task, case.case.precision), case.model, texts)
+    difference = rows_distance(first_round.logits, expected)
     if tolerance < difference < math.inf and not case.precision.is_baseline:
         with baseline().running(case.settings.device):
-            own = rows_distance(expected, uncached_logits(case.baseline_model(), texts))
-        tolerance = max(tolerance, OWN_DISTANCES * own)
+            in_baseline = case.uncached((case.case.task, baseline().name), case.baseline_model(), texts)
+        tolerance = max(tolerance, OWN_DISTANCES * rows_distance(expected, in_baseline))
     return difference, tolerance
