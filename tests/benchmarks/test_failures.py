@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, xLSTMConfig, xLSTMForCausalLM
 
 from benchmarks import made_visit
 from fixtures.device.memory import is_out_of_memory
@@ -34,6 +34,19 @@ def test_memory_that_runs_out_while_a_model_loads_is_not_blamed_on_the_model(run
     result = run_suite("--precisions=fp32")
     result.stdout.fnmatch_lines(["*Out of memory in test_forward?fp32-eager-b1x16?: *"])
     assert "could not be run" not in result.stdout.str()
+
+
+def test_a_model_that_does_not_compute_in_a_precision_is_one_sentence(run_suite, tmp_path):
+    sizes = {"hidden_size": 128, "num_hidden_layers": 1, "num_heads": 4, "chunk_size": 8}
+    xLSTMForCausalLM(xLSTMConfig(vocab_size=50_257, **sizes)).save_pretrained(tmp_path / "xlstm")
+    result = run_suite("--precisions=fp32,fp16", f"--model={tmp_path / 'xlstm'}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    said = (
+        "xLSTMForCausalLM of transformers * does not run as fp16-eager-b1x16: RuntimeError: *; expected logits. Leave *"
+    )
+    result.stdout.fnmatch_lines([said])
+    assert "Traceback" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["fp32-eager-b1x16 *"])
 
 
 def test_another_error_keeps_its_traceback(run_suite, monkeypatch):
