@@ -18,8 +18,6 @@ from core.metrics import REPEAT_COLUMNS, SAME_REL, lookup
 #: Above this share of launches in an eager forward, the dtype of its kernels hardly matters.
 LAUNCH_BOUND_SHARE = 0.5
 #: As a run names the dtypes of its parameters.
-#: Of a kernel's name, in a sentence.
-LONGEST_NAME = 60
 DTYPES_OF_16_BITS = {"torch.float16", "torch.bfloat16"}
 Row: TypeAlias = Mapping[str, Any]
 
@@ -126,7 +124,6 @@ def caveats(benchmarks: Sequence[dict[str, Any]], judgements: Sequence[Judgement
         if isinstance(latency, dict):
             noise, figures = noise_reasons(latency, str(extra_info.get("device")))
             reasons += noise
-        reasons += fallback_reasons(extra_info)
         if reasons:
             sentences.append(Sentence(f"{{name}}: {'; '.join(reasons)}.", {"name": case_of(benchmark)}, figures))
     return listed(sentences)
@@ -140,22 +137,6 @@ def validity_reasons(extra_info: Mapping[str, Any], judgement: Judgement) -> lis
     if isinstance(unknown, dict) and unknown:
         return [f"validity unknown: {'; '.join(sorted({str(reason) for reason in unknown.values()}))}"]
     return []
-
-
-def fallback_reasons(extra_info: Mapping[str, Any]) -> list[str]:
-    """Return by how much a benchmark is slower than its base, and what takes longest, where that is far."""
-    paths = (f"fallback.slower_than_base{suffix}" for suffix in ("", "_ci95_low", "_ci95_high"))
-    ratio, low, high = (finite_number(lookup(extra_info, path)) for path in paths)
-    kernel, base = (lookup(extra_info, f"fallback.{name}") for name in ("longest_kernel", "base"))
-    share = finite_number(lookup(extra_info, "fallback.longest_kernel_share"))
-    if ratio is None or low is None or high is None or not isinstance(kernel, str):
-        return []
-    shown = kernel if len(kernel) <= LONGEST_NAME else f"{kernel[:LONGEST_NAME]}…"
-    part = "" if share is None else f", {share:.0%} of the kernels' time"
-    return [
-        f"takes {ratio:.1f} times as long as {base} ({low:.1f} to {high:.1f}), its longest kernel {shown}{part}: a "
-        "fallback may have run in place of what the precision is measured for"
-    ]
 
 
 def noise_reasons(latency: dict[str, Any], device: str) -> tuple[list[str], dict[str, tuple[float, str]]]:

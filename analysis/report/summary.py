@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
+from analysis.report.fallbacks import fallbacks
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, quality_notices, repeat_promise, stand_in_notice
 from analysis.report.precisions import precision_sentences
 from analysis.report.published import published_sentences
@@ -152,7 +153,8 @@ class RunSummary:
     def warnings(self) -> list[str]:
         """GPUs that PyTorch could not use, and caveats of the measurements, a line for each benchmark that has some."""
         judged = judgements(self.benchmarks)
-        return [*unusable_gpus(self.environment), *caveats(self.benchmarks, judged)]
+        slower = (one.sentence for one in fallbacks(self.frame))
+        return [*unusable_gpus(self.environment), *caveats(self.benchmarks, judged), *slower]
 
     @cached_property
     def notes(self) -> list[str]:

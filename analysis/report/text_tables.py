@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.report.fallbacks import fallbacks
 from analysis.report.table import interval_ends
 from core.metrics import ENERGY_AT_REFERENCE, REPEAT_COLUMNS, SECOND_FIGURES, Catalogue, Column
 
@@ -39,7 +40,7 @@ def summary_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[
 
     `dominated` maps a benchmark's name to that of one that beats it in everything.
     """
-    marks = [row_marks(row, dominated.get(row["name"])) for _, row in frame.iterrows()]
+    marks = marks_of(frame, dominated)
     names = [name + (f" ({mark})" if mark else "") for name, mark in zip(frame["name"], marks, strict=True)]
     headed = [column for column in catalogue if column.heading and not is_left_out(frame, column)]
     figures = {str(column.heading): figure_texts(frame, column, catalogue, with_ends) for column in headed}
@@ -56,7 +57,7 @@ def terminal_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping
     """Return the short table, for a terminal and a screen: the figures compared, and the marks in their own column."""
     headed = [column for column in catalogue if column.heading and column.in_terminal]
     figures = {str(column.heading): figure_texts(frame, column, catalogue, with_half_width) for column in headed}
-    marks = [row_marks(row, dominated.get(row["name"])) or "-" for _, row in frame.iterrows()]
+    marks = [mark or "-" for mark in marks_of(frame, dominated)]
     table: pd.DataFrame = pd.DataFrame({"benchmark": frame["name"].tolist(), **figures, "marks": marks})
     return table
 
@@ -115,8 +116,18 @@ def with_half_width(column: Column, value: Any, low: float, high: float) -> str:
     return f"{formatted(value, column)} ± {text}"
 
 
-def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
-    """Return the marks of a row, separated by commas: what a reader has to know before its figures."""
+def marks_of(frame: pd.DataFrame, dominated: Mapping[str, str]) -> list[str]:
+    """Return the marks of each row of a run's table."""
+    slower = {one.name: one.base for one in fallbacks(frame)}
+    rows = (row for _, row in frame.iterrows())
+    return [row_marks(row, dominated.get(row["name"]), slower.get(row["name"])) for row in rows]
+
+
+def row_marks(row: pd.Series[Any], dominated_by: str | None, slower_than: str | None = None) -> str:
+    """Return the marks of a row, separated by commas: what a reader has to know before its figures.
+
+    `dominated_by` and `slower_than` name other rows: one that beats it in everything, and its base.
+    """
     marks = []
     if row["stand_in"]:
         marks.append("stand-in")
@@ -126,8 +137,8 @@ def row_marks(row: pd.Series[Any], dominated_by: str | None) -> str:
         marks.append(row["validity"])
     if row["fallback_checked"] in (False, 0):
         marks.append("fallback not checked")
-    elif isinstance(row["longest_kernel"], str):
-        marks.append(f"slower than {row['fallback_base']}")
+    if slower_than:
+        marks.append(f"far slower than {slower_than}")
     if row["interval_assumed"] is True:
         marks.append("interval assumed")
     if row["rows_scored"] is not None and not pd.isna(row["rows_scored"]):

@@ -10,14 +10,12 @@ from typing import ClassVar
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.kernels import operator_times_ms
 from benchmarks.measured_case import MeasuredCase
+from core.metrics import FAR_SLOWER
 from core.metrics.figures import Figure, Interval, Reason
 from core.metrics.records import Record, metric
 from core.statistics.ratios import ratio_of_times
 from fixtures.precisions import base_of, emulation_reason
 
-#: Beyond this many times the base's latency something is said. Fallbacks of one library's kernels took 2.4 to 132 times
-#: as long as BF16 (torchao 0.18 on an H200); layers of many small kernels, launched one by one, can take 3 times.
-SLOWER = 1.5
 #: Kernels' names hold whole signatures.
 LONGEST_NAME = 200
 
@@ -30,6 +28,7 @@ class FallbackRecord(Record):
     base: str | None = metric(
         "", None, "the precision that a case's latency is compared with", column="fallback_base", place=450
     )
+    #: Its interval is of this session's visits; tables judge whether a repeat would find it too.
     slower_than_base: Figure[float] = metric(
         "",
         None,
@@ -70,7 +69,7 @@ class Fallback(AfterVisits):
         if ratio.low is None:
             return not_compared(name, False, f"not checked: a single visit does not tell how far off {partner.id} is")
         kernel, share = None, None
-        if ratio.low > SLOWER:
+        if ratio.low > FAR_SLOWER:
             with case.phase("limits"):
                 kernel, share = longest(times_ms(case, after))
         return FallbackRecord(

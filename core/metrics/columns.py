@@ -12,6 +12,9 @@ from core.guards import LIMITS, finite_number
 
 #: Figures within this share of each other are called the same, on one run as between runs.
 SAME_REL = 0.01
+#: Beyond this many times the latency in its base something is said of a case. Fallbacks of a library's kernels took 2.4
+#: to 132 times as long as BF16 (torchao 0.18 on an H200); layers of many small kernels, launched one by one, take 3.
+FAR_SLOWER = 1.5
 ColumnType = TypeVar("ColumnType", bound="Column")
 Direction = Literal["lower", "higher"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,79}", re.ASCII)

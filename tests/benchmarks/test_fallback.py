@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from analysis.report.diagnosis import caveats
-from analysis.runs.validity import judgements
+from analysis.report.summary import RunSummary
+from analysis.report.text_tables import marks_of
 from benchmarks.instruments import fallback
 from benchmarks.instruments.base import AfterLastVisit
 from benchmarks.instruments.fallback import Fallback
@@ -19,8 +19,7 @@ from benchmarks.policies import Policies
 from core.case import Case
 from core.statistics.ratios import ratio_of_times
 from fixtures.precisions import PRECISIONS, base_of
-from tests.support.described import table
-from tests.support.saved_runs import benchmark
+from tests.support.saved_runs import benchmark, in_visits, summary_of
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 #: What a profiler saw of INT8 weights, compiled, at 32 rows of 4096 x 14336: milliseconds by kernel.
@@ -140,18 +139,30 @@ def test_a_ratio_of_times_by_hand():
     assert all(map(math.isnan, ratio_of_times([2, 8], [1])[1:]))
 
 
-def test_the_table_and_the_caveats_say_it(monkeypatch):
-    from analysis.report.text_tables import row_marks
+def run_of(own_ms: float, base_ms: float, record: dict) -> RunSummary:
+    """A run with a case, its base, and one whose base is missing, in five visits each."""
+    slow = in_visits(benchmark("int8_weights", own_ms, fallback=record))
+    unchecked = in_visits(benchmark("fp8", 1.0, fallback={"base": "bf16", "checked": False}))
+    return summary_of(slow, in_visits(benchmark("fp16", base_ms)), unchecked)
 
+
+def test_the_table_and_the_notes_say_it_where_a_repeat_would_find_it_too(monkeypatch):
     record = found(monkeypatch, of("int8_weights", [4.2, 4.21, 4.19]), of("fp16", [0.033, 0.0331, 0.0329]))
-    slow, unchecked = (
-        benchmark("int8_weights", 4.2, fallback=record),
-        benchmark("fp8", 1.0, fallback={"checked": False}),
-    )
-    frame = table([slow, unchecked])
-    marks = [row_marks(row, None) for _, row in frame.iterrows()]
-    assert "slower than fp16" in marks[0]
-    assert "fallback not checked" in marks[1]
-    (sentence,) = [one for one in caveats([slow], judgements([slow])) if "times as long" in one]
-    assert "takes 127.3 times as long as fp16 (" in sentence
-    assert "its longest kernel triton_red_fused__to_copy_mul_sum_0, 98% of the kernels' time" in sentence
+    run = run_of(4.2, 0.033, record)
+    marks = marks_of(run.frame, {})
+    assert "far slower than fp16-eager" in marks[0]
+    assert "far slower" not in marks[1]
+    assert "fallback not checked" in marks[2]
+    (sentence,) = [one for one in run.notes if "times as long" in one]
+    width = math.exp(math.hypot(*[(math.log(1.4) - math.log(1 / 1.4)) / 2] * 2))  # nobody measured how sessions differ
+    ratio = 4.2 / 0.033
+    assert f"takes 127.3 times as long as fp16-eager ({ratio / width:.1f} to {ratio * width:.1f})" in sentence
+    assert "the longest part of it triton_red_fused__to_copy_mul_sum_0 (98% of a forward)" in sentence
+
+
+def test_what_visits_tell_and_a_repeat_may_not_find_is_no_mark(monkeypatch):
+    record = found(monkeypatch, of("int8_weights", [2.0, 2.0, 2.0]), of("fp16", [1.0, 1.0, 1.0]))
+    assert record["longest_kernel"] is not None
+    run = run_of(2.0, 1.0, record)  # ± 40% is assumed of each
+    assert not [mark for mark in marks_of(run.frame, {}) if "far slower" in mark]
+    assert not [one for one in run.notes if "times as long" in one]
