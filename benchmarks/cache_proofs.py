@@ -10,12 +10,14 @@ from traceback import clear_frames
 import torch
 
 from core.case import BASELINE, Case
+from core.errors import InputError
 from fixtures.dataset.batches import TokenizedDataset
 from fixtures.executions import reference
 from fixtures.executions.cached import UncachedLogits, unusable_cache_reason
 from fixtures.models.checkpoint import Checkpoint
+from fixtures.models.own_errors import RAISED_BY_MODELS
 from fixtures.models.resident import Models
-from fixtures.precisions import baseline
+from fixtures.precisions import PrecisionError, baseline
 from fixtures.workloads import WORKLOADS
 
 
@@ -37,7 +39,7 @@ class CacheProofs:
         for case in cases:
             try:
                 self.reason(case)
-            except Exception as error:
+            except (InputError, PrecisionError, MemoryError, *RAISED_BY_MODELS) as error:
                 clear_frames(error.__traceback__)
 
     def reason(self, case: Case) -> str | None:

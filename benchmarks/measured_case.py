@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from traceback import clear_frames
+from typing import TYPE_CHECKING
 
 import torch
-import transformers
 
 from benchmarks.loop import FirstRound, ForwardLoop
 from benchmarks.policies import TimingPolicy
 from benchmarks.timed_rounds import TimedRounds
 from benchmarks.visit import FailedVisit, Visit
 from core.case import Case
-from core.errors import DeclarationError, InputError, first_line
+from core.errors import DeclarationError
 from core.metrics.figures import Figure
 from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, is_out_of_memory, peak_bytes, requested_bytes, start_peak_memory
@@ -26,12 +26,15 @@ from fixtures.executions.cached import UncachedLogits
 from fixtures.executions.compilation import CompilationError, cache_folder
 from fixtures.executions.operators import output_layer_watch
 from fixtures.models.checkpoint import Checkpoint
-from fixtures.models.own_errors import RAISED_BY_MODELS, is_models_own
+from fixtures.models.own_errors import at_work
 from fixtures.models.resident import Models, ResidentModel
 from fixtures.precisions import PRECISIONS, Precision, PrecisionError, baseline
 from fixtures.settings import Settings
 from fixtures.tasks import Task
 from fixtures.workloads import WORKLOADS, Step, Workload
+
+if TYPE_CHECKING:
+    import transformers
 
 
 @dataclass
@@ -207,7 +210,7 @@ class MeasuredCase:
         self.compile()  # unless that was done before the first visit
         start_peak_memory(device)
         workload, batches, examples = self.workload, self.data.batches, self.data.examples
-        with self._model_at_work():
+        with at_work(self.model, self.case.id):
             step = self._compiled or self.execution.step(self.model, examples, workload)
             forward = self.execution.prepare(self.model, examples, step, workload)
         traits = self.execution.traits
@@ -218,7 +221,7 @@ class MeasuredCase:
             examples = [*(one for one in examples if one.variant != batches[0].variant), *batches]
         loop = ForwardLoop(forward, batches, device, keeps_logits=workload.has_cache and workload.keeps_batch)
         for example in examples:
-            with self._model_at_work():
+            with at_work(self.model, self.case.id):
                 logits = loop.run_on(example)
             if not isinstance(logits, torch.Tensor):
                 raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")
@@ -227,20 +230,6 @@ class MeasuredCase:
             loop.first_round = FirstRound(logits.to("cpu", copy=True), texts.cpu())
         self.precision.verify(self.model, self._before_casts(logits))
         return loop
-
-    @contextmanager
-    def _model_at_work(self) -> Iterator[None]:
-        """Raise an `InputError` where the model's own code does not run in the case's precision and shape."""
-        try:
-            yield
-        except RAISED_BY_MODELS as error:
-            if not is_models_own(error):
-                raise
-            raise InputError(
-                f"{type(self.model).__name__} of transformers {transformers.__version__} does not run as "
-                f"{self.case.id}: {type(error).__name__}: {first_line(error)[:160]}; expected logits. Leave this "
-                "precision or workload out."
-            ) from error
 
     def keep_peak_memory(self) -> None:
         """Read the most that PyTorch has held for this case since its loop was made; later visits need the same."""
