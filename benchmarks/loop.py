@@ -98,8 +98,8 @@ def timed_and_kept(run: Callable[[], torch.Tensor], wait: Callable[[], None]) ->
 
 
 @dataclass(frozen=True)
-class FirstRound:
-    """The first round of a loop whose rounds begin with a cache, run before any that is timed.
+class CachedRound:
+    """One round that began with a cache, run untimed.
 
     Both are on the CPU: nothing more is held on a GPU while rounds are timed.
     """
@@ -113,14 +113,22 @@ class ForwardLoop:
     """One forward after another over a dataset's batches, each waited for.
 
     `next_index` is the number of the next round, which reads batch `next_index` modulo their count. With `keeps_logits`
-    `last_logits` are those of the last round that `run_rounds` has run, until it runs others.
+    `last_logits` are those of the last round that `run_rounds` has run, until it runs others. Where rounds begin with a
+    cache, `texts` returns those whose next token the round of a batch predicts, int64 [batch, tokens], once it has run.
     """
 
     def __init__(
-        self, forward: Forward, batches: Sequence[Batch], device: torch.device, *, keeps_logits: bool = False
+        self,
+        forward: Forward,
+        batches: Sequence[Batch],
+        device: torch.device,
+        *,
+        keeps_logits: bool = False,
+        texts: Callable[[Batch], torch.Tensor] | None = None,
     ) -> None:
-        self.forward, self._batches = forward, batches
-        self.first_round: FirstRound | None = None
+        self.forward, self._batches, self._texts = forward, batches, texts
+        #: Run before any round that is timed.
+        self.first_round: CachedRound | None = None
         self.last_logits: torch.Tensor | None = None
         self._one_round = timed_and_kept if keeps_logits else timed
         self._synchronize: Callable[[], None] = synchronizer(device)
@@ -142,6 +150,10 @@ class ForwardLoop:
         """Put a batch in place and run it, untimed."""
         self.forward.place(batch)
         return self.forward_and_wait()
+
+    def cached_round(self, batch: Batch, logits: torch.Tensor) -> CachedRound | None:
+        """Return a copy of a batch's round that has just been run, or None where rounds do not begin with a cache."""
+        return None if self._texts is None else CachedRound(logits.to("cpu", copy=True), self._texts(batch).cpu())
 
     def new_rounds(self) -> Rounds:
         """Return the rounds that are to run next, none so far."""
@@ -180,7 +192,7 @@ class ForwardLoop:
 
     def release(self) -> None:
         """Drop the forward, which has buffers and graphs: an error's traceback may keep the loop itself."""
-        del self.forward, self._batches
+        del self.forward, self._batches, self._texts
         self.last_logits = None
 
     def _place_next(self) -> None:

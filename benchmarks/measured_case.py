@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.loop import FirstRound, ForwardLoop
+from benchmarks.loop import ForwardLoop
 from benchmarks.policies import TimingPolicy
 from benchmarks.timed_rounds import TimedRounds
 from benchmarks.visit import FailedVisit, Visit
@@ -219,15 +219,14 @@ class MeasuredCase:
         if workload.keeps_batch:
             batches = [batches[self.first_batch(number)]]
             examples = [*(one for one in examples if one.variant != batches[0].variant), *batches]
-        loop = ForwardLoop(forward, batches, device, keeps_logits=workload.has_cache and workload.keeps_batch)
+        keeps_logits, texts = workload.has_cache and workload.keeps_batch, workload.texts_of(step)
+        loop = ForwardLoop(forward, batches, device, keeps_logits=keeps_logits, texts=texts)
         for example in examples:
             with at_work(self.model, self.case.id):
                 logits = loop.run_on(example)
             if not isinstance(logits, torch.Tensor):
                 raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")
-        if workload.texts is not None:
-            texts = workload.texts(examples[-1], step.inputs(examples[-1]))
-            loop.first_round = FirstRound(logits.to("cpu", copy=True), texts.cpu())
+        loop.first_round = loop.cached_round(examples[-1], logits)
         self.precision.verify(self.model, self._before_casts(logits))
         return loop
 
