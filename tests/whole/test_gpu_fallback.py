@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from fixtures.device.requirements import FP16, OnCuda
 from fixtures.precisions import PRECISIONS
 from fixtures.precisions.precision import Precision
 from fixtures.precisions.quantized import layers_to_quantize
@@ -48,6 +49,7 @@ def test_torchaos_int8_weights_are_told_at_32_rows(run_suite, saved_run, folder,
         torch.float16,
         transform=with_torchaos_weights,
         weights=torch.int8,
+        requires=(OnCuda(FP16),),
         tolerance=0.1,
     )
     register(monkeypatch, PRECISIONS, precision)
