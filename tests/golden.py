@@ -112,18 +112,19 @@ class FixedClock:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Replace the clock, and have a thread's work done before its `start` returns."""
+        """Replace the clock, have a thread's work done before its `start` returns, and take FP16 for native."""
         model = transformers.GPT2LMHeadModel
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(time, "perf_counter", self)
             patch.setattr(model, "forward", self.of_model(model.forward))
             patch.setattr(cache_proofs, "unusable_cache_reason", self.beside(cache_proofs.unusable_cache_reason))
             patch.setattr("benchmarks.loop.threading", SynchronousThreads)
+            patch.setattr("benchmarks.instruments.fallback.emulation_reason", lambda *_: None)
             yield
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    """Measure the session in a folder and return the saved run, as it would be on any machine."""
+    """Measure the session in a folder and return the saved run, as it would be on any machine that has FP16."""
     from data_prep.layout import write_dataset
     from tests.support.quick_policies import QuickPolicies
     from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
