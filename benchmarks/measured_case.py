@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 import torch
 
+from benchmarks.logits_dtype import before_casts
 from benchmarks.loop import ForwardLoop
-from benchmarks.policies import TimingPolicy
+from benchmarks.policies import TimingPolicy, TuningPolicy
 from benchmarks.timed_rounds import TimedRounds
+from benchmarks.tuning.tuning import Subject, Tuning, tuning_of
 from benchmarks.visit import FailedVisit, Visit
 from core.case import Case
 from core.errors import DeclarationError
@@ -23,12 +25,12 @@ from fixtures.dataset.batches import ShapedDataset, TokenizedDataset
 from fixtures.device.memory import clear_workspaces, is_out_of_memory, peak_bytes, requested_bytes, start_peak_memory
 from fixtures.executions import EXECUTIONS, Execution, Forward, reference
 from fixtures.executions.cached import UncachedLogits
-from fixtures.executions.compilation import CompilationError, cache_folder
-from fixtures.executions.operators import output_layer_watch
+from fixtures.executions.candidates import inductor_options
+from fixtures.executions.compilation import CompilationError
 from fixtures.models.checkpoint import Checkpoint
 from fixtures.models.own_errors import at_work
 from fixtures.models.resident import Models, ResidentModel
-from fixtures.precisions import PRECISIONS, Precision, PrecisionError, baseline
+from fixtures.precisions import PRECISIONS, Precision, baseline
 from fixtures.settings import Settings
 from fixtures.tasks import Task
 from fixtures.workloads import WORKLOADS, Step, Workload
@@ -51,6 +53,7 @@ class MeasuredCase:
     models: Models
     #: When the session began to measure, by `time.perf_counter`.
     session_start_s: float
+    tuning_policy: TuningPolicy = field(default_factory=TuningPolicy)
     #: Logits without a cache, those of other cases among them.
     uncached: UncachedLogits = field(default_factory=UncachedLogits)
     #: Called with the name of each phase as it begins.
@@ -59,6 +62,8 @@ class MeasuredCase:
     visits: list[Visit | FailedVisit] = field(default_factory=list)
     #: Where the time went, by phase.
     seconds: dict[str, float] = field(default_factory=dict)
+    #: Which of the compiler's options are used, where the execution has candidates of them.
+    tuning: Tuning | None = None
     #: Why it could not be compiled.
     compilation_error: str | None = None
     #: The most bytes that PyTorch held for this case in a visit.
@@ -166,13 +171,25 @@ class MeasuredCase:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start_s
 
+    def tune(self) -> None:
+        """Choose among the compiler's options where the execution has candidates, once in a session."""
+        device = self.settings.device
+        if self.execution.candidates is not None and self.tuning is None:
+            with self.phase("tuning"):
+                subject = Subject(self.case, self.checkpoint, self.data, device)
+                candidates = self.execution.candidates(device)
+                self.tuning = tuning_of(subject, candidates, self.tuning_policy, self.on_phase)
+
     def compile(self) -> None:
         """Compile the forward, once in a session. Call it inside the precision's context; raises `CompilationError`."""
+        self.tune()
         if self.compilation_error is not None:  # its test was run again
             raise CompilationError(self.compilation_error)
         if self.execution.compiles and self._compiled is None:
+            options = {} if self.tuning is None else self.tuning.options
             try:
-                self._compiled = self.execution.step(self.model, self.data.examples, self.workload)
+                with inductor_options(options):
+                    self._compiled = self.execution.step(self.model, self.data.examples, self.workload)
             except CompilationError as error:
                 self.compilation_error = str(error)
                 raise
@@ -227,7 +244,10 @@ class MeasuredCase:
             if not isinstance(logits, torch.Tensor):
                 raise DeclarationError(f"a round of {self.case.id} returns {logits!r:.80}; expected a tensor of logits")
         loop.first_round = loop.cached_round(examples[-1], logits)
-        self.precision.verify(self.model, self._before_casts(logits))
+        if logits.dtype != self.precision.logits_dtype:
+            first = self.data.batches[0]
+            logits = before_casts(logits, self.model, partial(self.eager, first), self.case.id)
+        self.precision.verify(self.model, logits)
         return loop
 
     def keep_peak_memory(self) -> None:
@@ -235,19 +255,3 @@ class MeasuredCase:
         if self.peak_memory_bytes.value is None:
             peak, reason = peak_bytes(self.settings.device)
             self.peak_memory_bytes = Figure(None if peak is None else peak - self._others_bytes, reason=reason)
-
-    def _before_casts(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return logits as the output layer gives them, where the model casts them to another dtype at the end.
-
-        Raises `PrecisionError` where eager logits have another dtype: what is timed is then not this precision.
-        """
-        if logits.dtype == self.precision.logits_dtype:
-            return logits
-        with output_layer_watch(self.model) as tensors:
-            expected = self.eager(self.data.batches[0]).dtype
-        if logits.dtype != expected:
-            raise PrecisionError(
-                f"{self.case.id} gives logits of {logits.dtype} where an eager forward gives {expected}: what is timed "
-                f"was made for another precision. Delete {cache_folder()} and run again."
-            )
-        return tensors[-1] if tensors else logits

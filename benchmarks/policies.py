@@ -90,6 +90,20 @@ class CeilingPolicy:
     timed_s: float = 0.1
 
 
+@dataclass(frozen=True)
+class TuningPolicy:
+    """How candidates of a compiler's options are timed, and when one replaces the defaults."""
+
+    repeats: int = 5
+    #: A candidate's rounds of one variant in one repeat: so many seconds, and so many rounds.
+    block_s: float = 0.2
+    fewest_rounds: int = 3
+    #: A candidate is used where it takes this much less than the defaults.
+    smallest_gain: float = 0.02
+    #: Without a word for so long a candidate hangs; the slowest compilation seen, of INT8 on an H100, took 156 s.
+    patience_s: float = 1200.0
+
+
 def timing_by_device() -> Mapping[str, TimingPolicy]:
     """Return how long a visit lasts by type of device: on a CPU as long as its rounds, each of which takes 0.1 s."""
     return MappingProxyType({"cuda": TimingPolicy(), "cpu": TimingPolicy(0.0, 0.0, 0.0)})
@@ -102,5 +116,6 @@ class Policies:
     timing: Mapping[str, TimingPolicy] = field(default_factory=timing_by_device)
     energy: EnergyPolicy = EnergyPolicy()
     ceilings: CeilingPolicy = field(default_factory=CeilingPolicy)
+    tuning: TuningPolicy = TuningPolicy()
     #: Another session saves its run within a second; one that keeps the folder locked for longer has been stopped.
     lock_timeout_s: float = 30.0

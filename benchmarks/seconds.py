@@ -16,6 +16,8 @@ class SecondsRecord(Record):
     compilation: float | None = metric(
         "s", "lower", "compilation, before the first visit", column="compilation_s", place=940, default=None
     )
+    #: Choosing among options of the compiler.
+    tuning: float | None = None
     preparation: float | None = metric(
         "s", "lower", "captures, and first forwards, of all visits", column="preparation_s", place=410, default=None
     )

@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +76,8 @@ class Session:
     rounds_file: Path | None = None
     #: Called with a case's id, the number of its visit and the phase, as a phase begins.
     on_phase: Callable[[str, int, str], None] = lambda *_: None
+    #: By the compiler options that cases were compiled with.
+    _floors: dict[tuple[tuple[str, str], ...], Floors] = field(default_factory=dict)
     #: The metrics that the session measures, as a saved run describes them.
     catalogue: list[dict[str, Any]] = field(init=False)
 
@@ -133,18 +134,24 @@ class Session:
         """What outputs know of the session's executions."""
         return Executions({name: TRAITS[name] for name in self.settings.executions})
 
-    @cached_property
+    @property
     def floors(self) -> Floors:
-        """The noise floors that this session's intervals of a repeat are made with."""
-        device, facts = self.settings.device, essentials(self.settings.device)
-        return find_floors(
-            Conditions.of(facts, PROCEDURE),
-            host_name(platform.node(), facts),
-            device.type,
-            self.cases.values(),
-            self.executions,
-            [self.settings.results_dir / FLOORS_FOLDER],
-        )
+        """The noise floors that this session's intervals of a repeat are made with, as far as its cases are known."""
+        tunings = {name: case.tuning for name, case in self.measured.items()}
+        chosen = {name: tuning.chosen.name for name, tuning in tunings.items() if tuning is not None}
+        key = tuple(chosen.items())
+        if key not in self._floors:
+            device, facts = self.settings.device, essentials(self.settings.device)
+            self._floors[key] = find_floors(
+                Conditions.of(facts, PROCEDURE),
+                host_name(platform.node(), facts),
+                device.type,
+                self.cases.values(),
+                self.executions,
+                [self.settings.results_dir / FLOORS_FOLDER],
+                chosen,
+            )
+        return self._floors[key]
 
     def visit(self, case: MeasuredCase, number: int, position: int, timed: Callable[[ForwardLoop], None]) -> None:
         """Visit a case: prepare, warm up, call `timed`, and run the rounds with the instruments beside them.

@@ -117,6 +117,7 @@ def measured(
             datasets[case.task],
             models[case.task],
             session_start_s=session.start_s,
+            tuning_policy=session.policies.tuning,
             uncached=cache_proofs.uncached,
         )
     with session.refusals.noted(case.id, LOADING):
@@ -125,9 +126,11 @@ def measured(
 
 
 def test_compilation(measured: MeasuredCase) -> None:
-    """Compile the forward before anything is timed."""
-    with measured.precision.running(measured.settings.device), measured.phase("compilation"):
-        measured.compile()
+    """Choose options of the compiler and compile the forward before anything is timed."""
+    with measured.precision.running(measured.settings.device):
+        measured.tune()
+        with measured.phase("compilation"):
+            measured.compile()
 
 
 @pytest.mark.benchmark(disable_gc=True, timer=default_timer)  # as rounds are timed, whatever --benchmark-timer says

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.case import is_own
+from core.case import case_of, is_own
 from core.metrics import lookup
 
 #: The condition that tokens stand for: the same rows of text differ in it where their tokenizers do.
@@ -40,6 +40,8 @@ CONDITIONS_IF_KNOWN = {
     "the compiler's setting": "environment.compiler_options",
 }
 STAND_IN = "provenance.stand_in"
+#: What a case was compiled with, where its execution chooses among options of the compiler.
+CHOSEN = "tuning.chosen"
 #: The key of `machine_info` with the command that a session was started with.
 COMMAND_KEY = "command_line"
 #: How options begin that decide where results are kept and what is shown, and which of them take no value.
@@ -85,7 +87,24 @@ def differences(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
         if len(sides_by_value) > 1:
             values = (f"{value} in {', '.join(distinct(sides))}" for value, sides in sides_by_value.items())
             sentences.append(f"{condition} differs: {'; '.join(values)}.")
-    return sentences
+    return [*sentences, *other_options(own)]
+
+
+def other_options(benchmarks: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Return one sentence for each case that was compiled with other options on one side than on another."""
+    sides: dict[str, dict[str, list[str]]] = {}
+    for side, extra_info in benchmarks:
+        chosen = text_at(extra_info, CHOSEN)
+        if chosen is not None:
+            of_case = sides.setdefault(case_of({"extra_info": extra_info}).id, {})
+            of_case.setdefault(chosen, []).append(side)
+    return [
+        f"the compiler options of {case} differ: "
+        + "; ".join(f"{chosen} in {', '.join(distinct(names))}" for chosen, names in by_choice.items())
+        + "."
+        for case, by_choice in sides.items()
+        if len(by_choice) > 1
+    ]
 
 
 def other_commands(environments: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:

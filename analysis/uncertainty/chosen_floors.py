@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from analysis.runs.saved import Run
 from analysis.uncertainty.conditions import Conditions, conditions_of, first_own, host_of
 from analysis.uncertainty.figures import FIGURES
 from analysis.uncertainty.floor_files import key_of, read_floor, spread_of
-from analysis.uncertainty.noise_floor import AT_REFERENCE, Floor, Key, NoiseFloor
+from analysis.uncertainty.noise_floor import AT_REFERENCE, Floor, Key, NoiseFloor, chosen_options
 from analysis.uncertainty.slopes import Slopes
 from core.case import Case, case_of, is_own
 from core.errors import InputError
@@ -77,9 +78,11 @@ def find_floors(
     cases: Iterable[Case],
     executions: Executions,
     folders: Iterable[Path] = (),
+    chosen: Mapping[str, str] = MappingProxyType({}),
 ) -> Floors:
     """Return the floors of a run's cases: of a file of its conditions, in a folder or shipped, or assumed.
 
+    `chosen` are the compiler options of cases, where that is known: those of other options have other floors.
     `device` is `cpu` or `cuda`. Series of one set of conditions in several files, as of this machine and shipped, make
     one floor. A file that is no floor, or of other conditions where none fits, is named in `notes`.
     """
@@ -99,7 +102,7 @@ def find_floors(
     series = {
         (one.host, one.measured or number): one for floor in reversed(found) for number, one in enumerate(floor.series)
     }
-    joined = NoiseFloor(conditions, tuple(series.values()))
+    joined = NoiseFloor(conditions, tuple(one.with_options(chosen) for one in series.values()))
     spreads = {
         key: joined.of(case, key.figure, host, executions) or assumed_floor(device, case, key.figure, executions)
         for case in cases
@@ -162,7 +165,7 @@ def floors_of(run: Run) -> Floors:
     named_device = first_own(run).get("device")
     device = "cuda" if isinstance(named_device, str) and named_device.startswith("cuda") else "cpu"
     executions = Executions({case.execution: run.executions[case.execution] for case in cases})
-    known = find_floors(conditions_of(run), host_of(run), device, cases, executions)
+    known = find_floors(conditions_of(run), host_of(run), device, cases, executions, chosen=chosen_options(run))
     if named is None:
         return known
     spreads = {key: named.named(key) or floor for key, floor in known.spreads.items()}

@@ -59,7 +59,7 @@ def as_json(series: Series) -> dict[str, Any]:
     slopes = {execution: asdict(one) for execution, one in series.slopes.items()}
     return {
         **{"host": series.host, "sessions": series.sessions, "measured": series.measured},
-        **{"spreads": spreads, "slopes": slopes},
+        **{"spreads": spreads, "slopes": slopes, "chosen": dict(series.chosen)},
     }
 
 
@@ -67,7 +67,8 @@ def _series(document: Mapping[str, Any]) -> Series:
     spreads = {key_of(one): spread_of(one, "") for one in document["spreads"]}
     slopes = {str(name): Slopes.from_json(one) for name, one in document.get("slopes", {}).items()}
     known = {name: one for name, one in slopes.items() if one is not None}
-    return Series(str(document["host"]), int(document["sessions"]), str(document["measured"]), spreads, known)
+    chosen = {str(case): str(name) for case, name in document.get("chosen", {}).items()}
+    return Series(str(document["host"]), int(document["sessions"]), str(document["measured"]), spreads, known, chosen)
 
 
 def key_of(document: Mapping[str, Any]) -> Key:

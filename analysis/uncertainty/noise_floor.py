@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from analysis.comparison.comparability import CHOSEN, text_at
 from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.conditions import Conditions, host_of
 from analysis.uncertainty.figures import FIGURES, Visits
@@ -65,7 +66,8 @@ class Key:
 class Series:
     """Sessions of one host: their number, when the first began, and the spread of each figure of each case.
 
-    `slopes`: how energy changes with temperature and gaps, by execution.
+    `slopes`: how energy changes with temperature and gaps, by execution. `chosen`: by case, the compiler options that
+    it was compiled with, where its execution chooses among several.
     """
 
     host: str
@@ -73,6 +75,12 @@ class Series:
     measured: str
     spreads: Mapping[Key, Floor]
     slopes: Mapping[str, Slopes] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def with_options(self, chosen: Mapping[str, str]) -> Series:
+        """Return the series without the spreads of cases that were compiled with other options than `chosen`."""
+        others = {case for case, name in self.chosen.items() if chosen.get(case, name) != name}
+        return replace(self, spreads={key: floor for key, floor in self.spreads.items() if key.case not in others})
 
     def of(self, case: Case, figure: str) -> list[Floor]:
         """Return the spread of a case's figure, in a floor of an earlier version of all cases; none without one."""
@@ -193,4 +201,11 @@ def series_of(runs: Sequence[Run]) -> Series:
         raise InputError(
             f"{len(runs)} session(s) make no noise floor; expected {FEWEST_SESSIONS} or more with two visits or more."
         )
-    return Series(host_of(runs[0]), len(runs), measured_at(runs[0].environment) or "", spreads, slopes)
+    measured = measured_at(runs[0].environment) or ""
+    return Series(host_of(runs[0]), len(runs), measured, spreads, slopes, chosen_options(runs[0]))
+
+
+def chosen_options(run: Run) -> dict[str, str]:
+    """Return by case what it was compiled with, for those whose execution chooses among options of the compiler."""
+    found = {case_of(item).id: text_at(item["extra_info"], CHOSEN) for item in run.benchmarks if is_own(item)}
+    return {case: chosen for case, chosen in found.items() if chosen is not None}

@@ -19,6 +19,7 @@ __all__ = ["INSTRUMENTS", "ORDER", "AfterVisits", "InVisit", "Instrument", "in_m
 #: named here runs behind those of its kind that are.
 ORDER = (
     "provenance",  # measures nothing
+    "tuning",  # measures nothing: what it writes down was chosen before the first visit
     "latency",  # arithmetic on the rounds
     "energy",  # meters the rounds
     "validity",  # reads clock and temperature beside the rounds, after the energy window

@@ -25,6 +25,8 @@ from fixtures.device.unusable import unusable_gpus
 
 #: What of a board's state decides its figures, and the method of `Gpu` that reads it.
 STATE = {"power_limit_w": "power_limit_w", "persistence_mode": "is_persistent", "ecc": "has_ecc"}
+#: What is recorded where no variable sets an option of the compiler.
+NO_OPTIONS = "defaults"
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def essentials(device: torch.device) -> dict[str, Any]:
 def compiler_options(variables: Mapping[str, str]) -> str:
     """Return the variables that are set and change what the compiler makes, such as TORCHINDUCTOR_MULTI_KERNEL=1."""
     options = sorted(name for name in variables if name.startswith("TORCHINDUCTOR_") and name != CACHE_VARIABLE)
-    return " ".join(f"{name}={variables[name]}" for name in options) or "defaults"
+    return " ".join(f"{name}={variables[name]}" for name in options) or NO_OPTIONS
 
 
 def versions() -> dict[str, str | None]:

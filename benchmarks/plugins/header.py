@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pytest_benchmark.timers import default_timer
 from pytest_benchmark.utils import NameWrapper
 
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
+from benchmarks.machine.environment import NO_OPTIONS, compiler_options
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
 from core.folders import is_folder
@@ -57,6 +59,9 @@ def choices(config: pytest.Config, settings: Settings) -> list[str]:
         )
     if any(EXECUTIONS[name].compiles for name in settings.executions):
         lines.append(f"compiled code is kept in {cache_folder()}; the first session takes longer")
+        own = compiler_options(os.environ)
+        if own != NO_OPTIONS:
+            lines.append(f"compiler options of the environment: {own}; a tuned execution starts without them")
     return lines
 
 

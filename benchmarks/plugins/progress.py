@@ -31,7 +31,9 @@ from benchmarks.time_left import COMPILATION as COMPILING
 from benchmarks.visit import Visit
 
 #: Phases that are long and in which no round is timed; the profiler, which one of them uses, sees the device alone.
-UNTIMED = ("compilation", "quality", "numerics")
+UNTIMED = ("tuning", "compilation", "quality", "numerics")
+#: Those that come before the first visit.
+BEFORE_VISITS = ("tuning", "compilation")
 
 
 class ProgressPlugin:
@@ -105,16 +107,20 @@ class ProgressPlugin:
             self._stream = None
 
     def _on_phase(self, name: str, number: int, phase: str) -> None:
-        """Change the line on a terminal, and have the phase say that it goes on where it may be long."""
+        """Change the line on a terminal, and have the phase say that it goes on where it may be long.
+
+        What stands behind a comma says more of the phase.
+        """
         self._heartbeat.stop()
         planned = self._session.planned_visits.get(name, 1)
         where = f"visit {number} of {planned}" if number else "after the visits"
-        if phase == "compilation":
+        kind = phase.partition(",")[0]
+        if kind in BEFORE_VISITS:
             where = "before the visits"
         self._now = f"{name}, {where}: {phase.replace('_', '-')}"
         if self._is_terminal:
             self._show(f"{self._now} ({len(self._visited)} of {self._visits} visits made{self._about()})")
-        if phase in UNTIMED and self._stream is not None:
+        if kind in UNTIMED and self._stream is not None:
             self._heartbeat.start()
 
     def _still(self, seconds: float) -> None:

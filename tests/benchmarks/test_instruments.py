@@ -31,7 +31,7 @@ from tests.support.registries import register
 from tests.support.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
-IN_VISIT = ["Provenance", "Latency", "Energy", "Validity", "Cache"]
+IN_VISIT = ["Provenance", "TunedWith", "Latency", "Energy", "Validity", "Cache"]
 AFTER_VISITS = ["Size", "Quality", "Generation", "Numerics", "Roofline", "Fallback"]
 
 

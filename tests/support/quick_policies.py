@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.plugins.session import POLICIES
-from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy
+from benchmarks.policies import CeilingPolicy, Policies, TimingPolicy, TuningPolicy
 
 
 class QuickPolicies:
@@ -17,5 +17,6 @@ class QuickPolicies:
         config.stash[POLICIES] = Policies(
             timing=dict.fromkeys(("cpu", "cuda"), TimingPolicy(warm_up_stretch_s=0, warm_up_cap_s=0, shortest_s=0)),
             ceilings=CeilingPolicy(matrix_side={"cpu": 32, "cuda": 32}, copied_bytes=1024, timed_s=0.001),
+            tuning=TuningPolicy(repeats=3, block_s=0.01),
             lock_timeout_s=0.1,
         )
