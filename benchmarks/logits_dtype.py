@@ -23,7 +23,7 @@ def before_casts(
         expected = eager().dtype
     if logits.dtype != expected:
         raise PrecisionError(
-            f"{name} gives logits of {logits.dtype} where an eager forward gives {expected}: what is timed was made for "
-            f"another precision. Delete {cache_folder()} and run again."
+            f"{name} gives logits of {logits.dtype} where an eager forward gives {expected}: what is timed was made "
+            f"for another precision. Delete {cache_folder()} and run again."
         )
     return tensors[-1] if tensors else logits
