@@ -177,7 +177,7 @@ class MeasuredCase:
         if self.execution.candidates is not None and self.tuning is None:
             with self.phase("tuning"):
                 subject = Subject(self.case, self.checkpoint, self.data, device)
-                candidates = self.execution.candidates(device)
+                candidates = self.execution.candidates(device, self.precision)
                 self.tuning = tuning_of(subject, candidates, self.tuning_policy, self.on_phase)
 
     def compile(self) -> None:

@@ -30,9 +30,11 @@ from fixtures.executions.candidates import (
     WITHOUT_PDL,
     Candidate,
     back_to,
+    candidates,
     inductor_options,
     plain_options,
 )
+from fixtures.precisions import PRECISIONS
 
 TUNED = Case("fp16", "tuned")
 FASTER, SLOWER = Candidate("faster", "", {"freezing": True}), Candidate("slower", "", {"combo_kernels": True})
@@ -212,7 +214,12 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, content):
 
 def test_candidates_are_of_executions_that_compile():
     with pytest.raises(DeclarationError, match="eager has candidates of compiler options; expected a function that"):
-        replace(EXECUTIONS["eager"], candidates=lambda _: ON_CPU)
+        replace(EXECUTIONS["eager"], candidates=lambda *_: ON_CPU)
+
+
+def test_weights_that_are_quantized_are_not_frozen():
+    names = {name: [one.name for one in candidates(torch.device("cpu"), PRECISIONS[name])] for name in ("fp32", "int8")}
+    assert names == {"fp32": ["freezing", "autotuned", "freezing_autotuned"], "int8": ["autotuned"]}
 
 
 def compiled_with(chosen: str | None) -> dict[str, object]:
