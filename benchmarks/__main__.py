@@ -30,8 +30,11 @@ def main() -> int:
     parser.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
     parser.add_argument("--benchmark-storage", default=str(STORAGE), help="default: %(default)s")
     options, pytest_options = parser.parse_known_args()
-    if options.repeats < 1:
-        parser.error(f"--repeats is {options.repeats}; expected 1 or more")
+    if options.repeats < FEWEST_SESSIONS:
+        parser.error(
+            f"--repeats is {options.repeats}; expected {FEWEST_SESSIONS} or more, for fewer make no noise floor. "
+            "`pytest benchmarks --benchmark-autosave` measures once"
+        )
     storage = Path(options.benchmark_storage.removeprefix("file://"))
     earlier = set(storage.glob("*/*.json"))
     places = [f"--results-dir={options.results_dir}", f"--benchmark-storage={options.benchmark_storage}"]
