@@ -36,6 +36,7 @@ PLUGINS = (
     "benchmarks.plugins.progress",
     "benchmarks.plugins.saving",
     "benchmarks.plugins.reports",
+    "benchmarks.plugins.termination",
 )
 
 
