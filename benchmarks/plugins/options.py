@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,16 @@ def require_limits(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{limits[0]} needs a saved run to compare with; add --benchmark-compare.")
 
 
+def require_histogram(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` where a histogram is asked for and the packages that draw it are not installed."""
+    missing = [name for name in ("pygal", "pygaljs") if find_spec(name) is None]
+    if config.option.benchmark_histogram and missing:
+        raise pytest.UsageError(
+            f"--benchmark-histogram needs {' and '.join(missing)}, not installed for {sys.executable}; expected them. "
+            "Install them with `python -m pip install 'pytest-benchmark[histogram]'`, or leave the option out."
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Judge the options."""
     require_pytest_benchmark(config)
@@ -84,4 +96,5 @@ def pytest_configure(config: pytest.Config) -> None:
     except InputError as error:
         raise pytest.UsageError(str(error)) from error
     require_limits(config)
+    require_histogram(config)
     require_writable(config)

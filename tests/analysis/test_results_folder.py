@@ -10,7 +10,7 @@ from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from core.tasks import TASKS_KEY, UNDESCRIBED_TASK, as_json
 from tests.support.described import described
-from tests.support.saved_runs import whole_run
+from tests.support.saved_runs import save, whole_run
 
 #: Of other runs and other commands, or not of the suite.
 OTHERS = ("history.svg", "history.png", "notes.md", "gpt2_notes.csv")
@@ -75,3 +75,14 @@ def test_ctrl_c_while_a_picture_is_drawn_leaves_the_report_of_before_whole(resul
     with pytest.raises(KeyboardInterrupt):
         write_report(results, of_another_task())
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_ctrl_c_ends_a_command_with_one_sentence(storage, command, monkeypatch, capsys):
+    def interrupted(figure, form):
+        raise KeyboardInterrupt
+
+    save(storage / "x", 1, *whole_run().benchmarks)
+    monkeypatch.setattr("analysis.report.plots.rendered", interrupted)
+    assert command("report") == 130
+    assert capsys.readouterr().err == "interrupted: files that were not finished are those of before.\n"
+    assert not list((storage.parent / "results").iterdir())

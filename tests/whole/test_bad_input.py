@@ -194,6 +194,13 @@ def test_options_are_judged_before_pytorch_is_imported():
         assert any(sentence in line for line in lines), (sentence, done.stderr)
 
 
+def test_a_histogram_without_what_draws_it_is_refused_before_measuring(run_suite, monkeypatch):
+    monkeypatch.setattr("benchmarks.plugins.options.find_spec", {"pygal": object(), "pygaljs": None}.get)
+    result = run_suite("--benchmark-histogram")
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark-histogram needs pygaljs, not installed for *histogram*"])
+
+
 def test_too_few_repeats_are_refused_before_measuring(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--repeats=2", f"--benchmark-storage={tmp_path}"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
