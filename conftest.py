@@ -24,6 +24,7 @@ from data_prep.protocol import LONGEST_SEQUENCE
 #: What they measure is ordered by ORDER (benchmarks/instruments), not here. Later ones stand around earlier ones
 #: at the end of the session: the report is written when the run has been saved.
 PLUGINS = (
+    "benchmarks.plugins.options",  # before those that import PyTorch
     "fixtures.plugin",
     "benchmarks.plugins.session",
     "benchmarks.plugins.other_plugins",
@@ -35,11 +36,12 @@ PLUGINS = (
     "benchmarks.plugins.progress",
     "benchmarks.plugins.saving",
     "benchmarks.plugins.reports",
+    "benchmarks.plugins.termination",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options. Those that only PyTorch can judge are checked in fixtures/options.py."""
+    """Add the suite's options. Those that only PyTorch can judge are judged in fixtures/options.py."""
     group = parser.getgroup("gpt2-precision", "precision benchmark")
     add = group.addoption
     add(
@@ -55,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.names,
         default=(DEFAULT_TASK,),
         metavar="NAMES",
-        choices=options.NamesOf("fixtures.tasks", "TASKS"),
+        choices=options.NAMES["--task"],
         help=f"comma-separated: %(choices)s (default: {DEFAULT_TASK})",
     )
     add(
@@ -87,9 +89,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--precisions",
         type=options.names,
-        default=("auto",),
+        default=(options.AUTO,),
         metavar="NAMES",
-        choices=options.NamesOf("fixtures.precisions", "PRECISIONS"),
+        choices=options.NAMES["--precisions"],
         help="comma-separated: %(choices)s, or all that are native (default: auto; on CUDA fp32,fp16,mixed, on a CPU "
         "fp32 and those of fp16,mixed,bf16,int8 that are native)",
     )
@@ -97,16 +99,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--executions",
         type=options.names,
         metavar="NAMES",
-        choices=options.NamesOf("fixtures.executions", "EXECUTIONS"),
+        choices=options.NAMES["--executions"],
         help="comma-separated: %(choices)s (default: on CUDA eager,graph, and graph,compiled where a precision is "
         "quantized; on a CPU eager)",
     )
     add(
         "--workloads",
         type=options.names,
-        default=("forward",),
+        default=(options.DEFAULT_WORKLOAD,),
         metavar="NAMES",
-        choices=options.NamesOf("fixtures.workloads", "WORKLOADS"),
+        choices=options.NAMES["--workloads"],
         help="comma-separated: %(choices)s (default: forward)",
     )
     # Sequences of one batch: the logits of more fit no device.

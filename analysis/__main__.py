@@ -20,7 +20,7 @@ from analysis.report.missing_cases import missing_cases
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.runs.journal import recover_all
+from analysis.runs.journal import RESULTS, recover_all
 from analysis.runs.selection import STORAGE, storage_folder
 from analysis.runs.storage import Storage
 from core.errors import InputError
@@ -32,6 +32,8 @@ Value = TypeVar("Value")
 UNDECIDED = 3
 #: That where no earlier run of the same conditions is there yet: the first run of a new machine or version.
 NO_HISTORY = 4
+#: That where Ctrl-C ends a command, as shells have it.
+INTERRUPTED = 130
 
 
 def report(options: argparse.Namespace, storage: Storage) -> int:
@@ -102,12 +104,12 @@ def history(options: argparse.Namespace, storage: Storage) -> int:
 def recover(options: argparse.Namespace, storage: Storage) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
-        lines = recover_all(options.results_dir, options.runs, storage.folder)
+        for line in recover_all(options.results_dir, options.runs, storage.folder):
+            print(line)
     except OSError as error:  # one that a full disk causes names no file
         raise InputError(
             f"{error.filename or storage.folder} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
-    print("\n".join(lines))
     return 0
 
 
@@ -134,13 +136,15 @@ def parser() -> argparse.ArgumentParser:
     for command in (report, noise, variance, compare, history, recover):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         if command is recover:
-            added.add_argument("runs", nargs="*", type=Path, metavar="JOURNAL", help="default: all of killed runs")
+            added.add_argument(
+                "runs", nargs="*", type=Path, metavar="JOURNAL", help="default: all of runs that have ended"
+            )
         else:
             added.add_argument("runs", nargs="*", help=runs_help)
         added.set_defaults(run=command)
         add_storage(added, argparse.SUPPRESS)  # what stands before the command is not put back to the default
         if command in (report, history, recover):
-            added.add_argument("--results-dir", type=Path, default=Path("results"), help="default: %(default)s")
+            added.add_argument("--results-dir", type=Path, default=RESULTS, help="default: %(default)s")
         if command is report:
             add_report_options(added)
         if command is compare:
@@ -216,6 +220,9 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: files that were not finished are those of before.", file=sys.stderr)
+        return INTERRUPTED
     return code
 
 

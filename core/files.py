@@ -1,14 +1,20 @@
-"""Atomic writes, digests of files, and a lock per folder."""
+"""Atomic writes, digests of files, a lock on a file, and a lock per folder."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -33,6 +39,30 @@ def sha256_of(*paths: Path) -> str:
             while block := file.read(1 << 22):
                 digest.update(block)
     return digest.hexdigest()
+
+
+class NoLocksError(OSError):
+    """The file system, or this system, keeps no locks of the kind that is needed."""
+
+
+def hold(path: Path) -> BinaryIO:
+    """Open a file, made where it is missing, and lock it for as long as it is open.
+
+    The system unlocks it when the process ends, however it ends. It is the file that is locked: other processes see
+    that in whatever container, and on other hosts where the file system they share keeps locks. Raises
+    `BlockingIOError` where another process holds the file, `NoLocksError`, and `OSError` where it cannot be opened.
+    """
+    if sys.platform == "win32":
+        raise NoLocksError(errno.ENOSYS, "this system has no locks of that kind")
+    handle = path.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        if isinstance(error, BlockingIOError):
+            raise
+        raise NoLocksError(error.errno, error.strerror) from error
+    return handle
 
 
 @contextmanager

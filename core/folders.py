@@ -1,4 +1,4 @@
-"""Writing a whole folder or nothing: a killed run leaves the old one, or none."""
+"""Writing a whole folder, or all files of a kind in one, or nothing: a killed run leaves the old ones, or none."""
 
 from __future__ import annotations
 
@@ -54,6 +54,39 @@ def replaced_folder(folder: Path, expected_names: tuple[str, ...], elsewhere: st
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def replaced_files(folder: Path, manifest: str) -> Iterator[Path]:
+    """Give an empty folder to fill; on success its files take the place of all that were last written to `folder` so.
+
+    Which those were is in the file `manifest` there, a name a line; no other file is removed. On any failure, and where
+    Ctrl-C interrupts the filling, everything stays as it was. Raises `OSError` where the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clear_after_killed_runs(folder / manifest)
+    unfinished = beside(folder / manifest, UNFINISHED)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        names = sorted(path.name for path in unfinished.iterdir())
+        earlier = names_in(folder / manifest)
+        (unfinished / manifest).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        for name in (*names, manifest):
+            (unfinished / name).replace(folder / name)
+        for name in earlier - {*names, manifest}:
+            (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def names_in(manifest: Path) -> set[str]:
+    """Return the names of files beside a manifest that it lists; what is no such name is nobody's to remove."""
+    try:
+        listed = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return set()
+    return {name for name in listed if Path(name).name == name and (manifest.parent / name).is_file()}
 
 
 def is_folder(path: str) -> bool:

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from core.executions import USUAL_EXECUTIONS
 from core.folders import is_folder
 from core.registry import NAME
+from core.spelled_names import SpelledNames
+from core.tasks import DEFAULT_TASK
 
 #: The values of --stand-in, --quality-protocol and --energy.
 StandInMode: TypeAlias = Literal["auto", "always", "never"]
 QualityProtocol: TypeAlias = Literal["padded", "strided"]
 EnergyMode: TypeAlias = Literal["auto", "require", "off"]
+#: Names that stand for several precisions: those that a device runs by default, and all that are native on it.
+AUTO, ALL = "auto", "all"
+#: What is measured where no workload is named.
+DEFAULT_WORKLOAD = "forward"
+#: What the options name that name things of a kind.
+NAMES = {
+    "--task": SpelledNames("fixtures.tasks", "Task", first=(DEFAULT_TASK,)),
+    "--precisions": SpelledNames("fixtures.precisions", "Precision", words=(AUTO, ALL)),
+    "--executions": SpelledNames("fixtures.executions", "Execution", first=USUAL_EXECUTIONS),
+    "--workloads": SpelledNames("fixtures.workloads", "Workload", first=(DEFAULT_WORKLOAD,)),
+}
 #: The largest number that an option takes; a larger one is a typing error.
 LARGEST_COUNT = 10**9
 #: Where the next part of a list of TASK=VALUE begins: a value may hold commas.
 NEXT_TASK = re.compile(rf",(?={NAME.pattern}=)", NAME.flags)
-
-
-class NamesOf:
-    """Choices that an option's help lists as `%(choices)s`, looked up when it is printed: they take long to import.
-
-    Every value is among them: whoever reads the option says in a sentence what it does not know.
-    """
-
-    def __init__(self, module: str, registry: str) -> None:
-        self._module, self._registry = module, registry
-
-    def __contains__(self, value: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        things = getattr(importlib.import_module(self._module), self._registry)
-        return (name for name, thing in things.items() if not getattr(thing, "is_hidden", False))
 
 
 def whole_number(minimum: int, maximum: int = LARGEST_COUNT) -> Callable[[str], int]:

@@ -59,6 +59,8 @@ def last_comparable(runs: Sequence[Run], count: str, storage: Storage) -> list[R
         named = ((str(one.path), item["extra_info"]) for one in (run, *runs) for item in one.benchmarks)
         return run if run.benchmarks and not differences(named) else None
 
+    if not storage.is_begun:
+        raise NoHistoryError(f"There is no saved run in {storage.folder} yet.")
     found = storage.last(int(count), besides=runs, usable=comparable)
     if not found:
         raise NoHistoryError(

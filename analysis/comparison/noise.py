@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.comparison.comparability import differences
+from analysis.comparison.alike import OF_REPEATS, alike, words
 from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
@@ -29,7 +29,7 @@ def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
     long = frame.melt(id_vars=["execution", "name", "run"], value_vars=names, var_name="metric")
     grouped = long.dropna(subset=["value"]).groupby(["execution", "name", "metric"], sort=False)["value"]
     spread = grouped.agg(runs="count", mean="mean", std="std", minimum="min", maximum="max").reset_index()
-    spread["cv"] = spread["std"] / spread["mean"].abs()
+    spread["cv"] = spread["std"] / spread["mean"].abs().where(spread["mean"] != 0)  # relative to 0 there is none
     spread["order"] = spread["metric"].map({name: position for position, name in enumerate(names)})
     columns = ["execution", "name", "metric", "runs", "mean", "std", "cv", "minimum", "maximum"]
     result: pd.DataFrame = spread.sort_values(["execution", "name", "order"], ignore_index=True)[columns]
@@ -37,10 +37,17 @@ def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def noise_markdown(runs: Sequence[Run]) -> str:
-    """Return the noise floor as Markdown, one table for each execution."""
-    parts = [f"# Noise floor over {len(runs)} run(s)"]
-    conditions = differences((str(run.path), item["extra_info"]) for run in runs for item in run.benchmarks)
-    parts += [f"> **warning:** {line}" for line in conditions]
+    """Return the noise floor as Markdown; runs that are not of one thing have a noise floor each."""
+    groups = alike(runs, OF_REPEATS)
+    if len(groups) == 1:
+        return noise_of(runs, "")
+    named = zip(words(groups), groups, strict=True)
+    return "\n\n".join(noise_of(group.runs, f": {name}") for name, group in named)
+
+
+def noise_of(runs: Sequence[Run], name: str) -> str:
+    """Return the noise floor of runs of one thing as Markdown, one table for each execution."""
+    parts = [f"# Noise floor over {len(runs)} run(s){name}"]
     if len(runs) < 2:
         parts.append("One run has no run-to-run spread; make more with `python -m benchmarks --repeats 5`.")
     for execution, rows in noise_floor(runs).groupby("execution"):

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.alike import OF_REPEATS, alike, words
 from analysis.report.text_tables import markdown_table
 from analysis.runs.saved import Run
 from analysis.uncertainty.figures import FIGURES
 from analysis.uncertainty.variance import components
 from core.errors import InputError
-from core.metrics import lookup
 
 
 def variance_markdown(runs: Sequence[Run]) -> str:
-    """Return the components of each board's sessions as Markdown. Raises `InputError` where no run has visits."""
-    boards: dict[str, list[Run]] = {}
-    for run in runs:
-        boards.setdefault(board_of(run), []).append(run)
-    parts = [f"# Components of variance over {len(runs)} session(s)"]
-    for board, of_board in boards.items():
-        rows = list(component_rows(of_board))
-        if not rows:
-            raise InputError(
-                f"{of_board[0].path} and the others of {board} are {len(of_board)} session(s), or have no visits; "
+    """Return the components of the sessions of each board and measurement as Markdown.
+
+    Raises `InputError` where no board has two sessions with visits.
+    """
+    groups = alike(runs, OF_REPEATS)
+    names = words(groups) if len(groups) > 1 else [groups[0].machine]
+    parts, too_few = [f"# Components of variance over {len(runs)} session(s)"], []
+    for name, group in zip(names, groups, strict=True):
+        rows = list(component_rows(group.runs))
+        if rows:
+            parts.append(f"## {name}, {len(group.runs)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
+        else:
+            too_few.append(
+                f"{group.runs[0].path} and the others of {name} are {len(group.runs)} session(s), or have no visits; "
                 "expected two sessions or more, as `python -m benchmarks --repeats 10` makes them."
             )
-        parts.append(f"## {board}, {len(of_board)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
-    return "\n\n".join(parts)
+    if len(too_few) == len(groups):
+        raise InputError(" ".join(too_few))
+    return "\n\n".join([*parts, *too_few])
 
 
 def component_rows(runs: Sequence[Run]) -> Iterable[dict[str, str]]:
@@ -48,10 +52,3 @@ def component_rows(runs: Sequence[Run]) -> Iterable[dict[str, str]]:
                     "session figures": str(found.session),
                     "between sessions": f"{found.between:.2%}",
                 }
-
-
-def board_of(run: Run) -> str:
-    """Return name and UUID of the device that a run was measured on."""
-    first: Any = run.benchmarks[0]["extra_info"] if run.benchmarks else {}
-    name, uuid = (lookup(first, f"environment.{key}") for key in ("device_name", "device_uuid"))
-    return f"{name or 'unknown device'} ({uuid or 'no UUID'})"

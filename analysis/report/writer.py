@@ -8,10 +8,13 @@ from pathlib import Path
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from core.files import write
+from core.folders import replaced_files
 from core.guards import escape_formula
 from core.tasks import TaskWords
 
 PAGE_NAME = "report.html"
+#: The file with the names of the others, by which the next run's take their place.
+MANIFEST = ".report_files.txt"
 
 
 def csv_name(words: TaskWords) -> str:
@@ -27,7 +30,8 @@ def summary_name(words: TaskWords) -> str:
 def write_report(folder: Path, run: RunSummary) -> list[Path]:
     """Write tables, pictures and page of one run and return the paths of tables and page.
 
-    Each task has a table of its own; the summary, called after the first, and the page have all of them.
+    Each task has a table of its own; the summary, called after the first, and the page have all of them. They take the
+    place of those of the run before, all of them or, on a failure, none.
 
     Raises `OSError` where the folder cannot be written.
     """
@@ -36,16 +40,17 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
     from analysis.report.plots import write_plots
 
     start_s = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     every = {words.files: words for words in run.tasks.values()}
-    for files, words in every.items():
-        names = [name for name, of_task in run.tasks.items() if of_task.files == files]
-        rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
-        paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
-    paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
-    plots = write_plots(folder, run)
-    return [*paths, write(folder / PAGE_NAME, page(run, plots, time.perf_counter() - start_s))]
+    with replaced_files(folder, MANIFEST) as unfinished:
+        for files, words in every.items():
+            names = [name for name, of_task in run.tasks.items() if of_task.files == files]
+            rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
+            paths.append(write(unfinished / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
+        paths.append(write(unfinished / summary_name(next(iter(every.values()))), summary(run)))
+        plots = write_plots(unfinished, run)
+        paths.append(write(unfinished / PAGE_NAME, page(run, plots, time.perf_counter() - start_s)))
+    return [folder / path.name for path in paths]
 
 
 def summary(run: RunSummary) -> str:

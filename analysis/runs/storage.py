@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis.runs.copies import without_copies
 from analysis.runs.estimator import read
 from analysis.runs.saved import Run, moment_in_file
-from analysis.runs.selection import select
+from analysis.runs.selection import matching, select
 from analysis.runs.time_order import FORM, Dated, contradictions
 from core.errors import InputError
 
@@ -26,6 +26,11 @@ class Storage:
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
         self.folder = folder
         self._warn = warn
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any file is there that may be a saved run."""
+        return bool(matching("*", self.folder))
 
     def runs(self, selectors: Sequence[str], besides: Sequence[Run] = ()) -> list[Run]:
         """Return the runs that selectors choose, in the order in which they were measured, none of them `besides`.

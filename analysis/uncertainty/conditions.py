@@ -54,6 +54,17 @@ def host_of(run: Run) -> str:
     return host_name(run.environment.get("node"), essentials if isinstance(essentials, Mapping) else {})
 
 
+def machine_of(run: Run) -> str:
+    """Return the name of the device that a run was measured on, and what tells it from others of that name.
+
+    That is the UUID of a board; a CPU has none, and is told by the key of its machine, or else the name of its node.
+    """
+    first = first_own(run)
+    name, *known = (lookup(first, f"environment.{key}") for key in ("device_name", "device_uuid", "machine_key"))
+    known = [value for value in (*known, run.environment.get("node")) if isinstance(value, str) and value]
+    return f"{name or 'unknown device'} ({known[0] if known else 'no UUID'})"
+
+
 def first_own(run: Run) -> Mapping[str, Any]:
     """Return `extra_info` of a run's first benchmark that is this suite's; empty where there is none."""
     return next((item["extra_info"] for item in run.benchmarks if is_own(item)), {})

@@ -142,15 +142,12 @@ def choose_saved_run(option: argparse.Namespace) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the limits, and compare this session with the saved runs that pytest-benchmark loads."""
+    """Check the limits' metrics, and compare this session with the saved runs that pytest-benchmark loads."""
     catalogue = Catalogue.of({CATALOGUE_KEY: config.stash[SESSION].catalogue})
     try:
         gates = [parse_gate(expression).resolved(catalogue) for expression in config.option.metric_fail]
     except InputError as error:
         raise pytest.UsageError(f"--metric-fail: {error}") from error
-    limits = "--metric-fail" if gates else "--benchmark-compare-fail" if config.option.benchmark_compare_fail else None
-    if limits and not config.option.benchmark_compare:
-        raise pytest.UsageError(f"{limits} needs a saved run to compare with; add --benchmark-compare.")
     try:
         notes = choose_saved_run(config.option)
     except InputError as error:

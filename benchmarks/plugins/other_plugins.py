@@ -38,16 +38,6 @@ def is_measuring(test: str) -> bool:
     return PurePath(file).name == FILE and name.partition("[")[0] in MEASURING
 
 
-def require_pytest_benchmark(config: pytest.Config) -> None:
-    """Raise `pytest.UsageError` where pytest-benchmark is switched off, as pytest-codspeed does."""
-    if any(map(config.pluginmanager.is_blocked, ("benchmark", "pytest-benchmark"))):
-        raise pytest.UsageError(
-            "pytest-benchmark, which holds what is measured here, is switched off by --codspeed, CODSPEED_ENV or -p "
-            "no:benchmark; leave that out."
-        )
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Check what can be checked now, and answer other plugins later."""
-    require_pytest_benchmark(config)
+    """Answer other plugins."""
     config.pluginmanager.register(OtherPlugins(config), "precision-other-plugins")

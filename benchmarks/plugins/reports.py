@@ -40,6 +40,12 @@ class ReportPlugin:
             except OSError as error:
                 self._lines.append(f"error: {folder} cannot be written ({error.strerror}); the tables were not saved.")
                 session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+            except KeyboardInterrupt:
+                self._lines.append(
+                    f"error: interrupted while tables and pictures were written: none of {folder} are of this run; "
+                    "`python -m analysis report` writes them where the run was saved."
+                )
+                session.exitstatus = pytest.ExitCode.INTERRUPTED
 
     def _write_tables(self, folder: Path) -> None:
         session = self._session

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
 from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
+from benchmarks.plugins.options import saving_places
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.files import exclusive_access
-from fixtures.plugin import SETTINGS
 
 
 class SavingPlugin:
@@ -67,46 +66,6 @@ def forget_failures(config: pytest.Config) -> None:
         timed.clear()
 
 
-def saving_places(config: pytest.Config) -> dict[str, Path]:
-    """Return the folders on this machine that pytest-benchmark will save the run to, by the option that names each."""
-    options, places = config.option, {}
-    storage = str(options.benchmark_storage).removeprefix("file://")
-    if (options.benchmark_autosave or options.benchmark_save) and "://" not in storage:
-        places["--benchmark-storage"] = Path(storage)
-    if options.benchmark_json:
-        places["--benchmark-json"] = Path(options.benchmark_json).parent
-    return places
-
-
-def require_writable(config: pytest.Config) -> None:
-    """Raise `pytest.UsageError` unless every output folder can be written: better now than after the measurement."""
-    places = {"--results-dir": config.stash[SETTINGS].results_dir, **saving_places(config)}
-    for option, folder in places.items():
-        probe = folder / f".writable-{os.getpid()}"
-        try:
-            if option == "--benchmark-json" and config.option.benchmark_json.exists():
-                require_writable_file(config.option.benchmark_json)
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise pytest.UsageError(
-                f"The folder {folder} cannot be written ({error.strerror}); choose another with {option}."
-            ) from error
-
-
-def require_writable_file(path: Path) -> None:
-    """Raise `pytest.UsageError` where what --benchmark-json names, and is there, cannot be written.
-
-    It may be a device or a pipe, such as /dev/stdout, in whose folder no file can be made.
-    """
-    if path.is_dir() or not os.access(path, os.W_OK):
-        kind = "is a folder" if path.is_dir() else "cannot be written"
-        raise pytest.UsageError(f"--benchmark-json names {path}, which {kind}; expected a file that can be written.")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the folders now, and stand around the saving later."""
-    require_writable(config)
+    """Stand around the saving."""
     config.pluginmanager.register(SavingPlugin(config.stash[SESSION]), "precision-saving")

@@ -180,6 +180,16 @@ def test_no_history_yet_has_its_own_exit_code(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("no history yet: No other saved run in ")
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_storage_without_a_run_is_no_history_yet(tmp_path, monkeypatch, capsys, is_made):
+    path, elsewhere = save(tmp_path / "new", 1, measured("fp16", "graph", 1.0)), tmp_path / "elsewhere"
+    if is_made:
+        elsewhere.mkdir()
+    monkeypatch.setattr(sys, "argv", ["analysis", "compare", "last:5", "--to", str(path), "--storage", str(elsewhere)])
+    assert main() == 4
+    assert capsys.readouterr().err == f"no history yet: There is no saved run in {elsewhere} yet.\n"
+
+
 def test_a_side_that_stands_first_and_is_the_later_is_said(storage, capsys, tmp_path):
     for number, moment in ((1, "2026-11-02 10:00 UTC"), (2, "2026-11-01 10:00 UTC")):
         (path,) = (tmp_path / ".benchmarks").rglob(f"{number:04d}*.json")

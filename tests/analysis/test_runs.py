@@ -139,6 +139,17 @@ def test_the_noise_floor_counts_a_run_as_one_observation(storage):
     assert ("fp32-eager", "energy_per_sample_mj") not in spread.index  # missing, not 0
 
 
+def test_around_zero_nothing_is_relative(tmp_path):
+    runs = []
+    for number, delta in ((1, 0.5), (2, -0.5)):
+        item = benchmark("fp16", 1.0)
+        item["extra_info"]["quality"]["delta_perplexity_rel"] = delta
+        runs.append(load(save(tmp_path, number, item)))
+    (row,) = noise_floor(runs).query("metric == 'delta_perplexity_rel'").to_dict("records")
+    assert (row["mean"], math.isnan(row["cv"])) == (0, True)
+    assert "inf" not in noise_markdown(runs)
+
+
 def test_one_run_has_no_noise_floor_and_says_so(storage):
     text = noise_markdown([load(*select(["0001"], storage))])
     assert "One run has no run-to-run spread" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,12 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.runs.journal import append, orphaned_journals, read, recover
+from analysis.runs.journal import append, begin, orphaned_journals, read, recover, recover_all
 from benchmarks.instruments import numerics
+from benchmarks.plugins import reports
 from core.errors import InputError
 from fixtures.executions import CaptureError
 from tests.support.journals import GONE, line
 from tests.support.tiny import REPOSITORY
+
+#: What Python says of `[1]["benchmarks"]`.
+LIST_BY_TEXT = "list indices must be integers or slices, not str"
 
 
 @pytest.fixture
@@ -47,10 +52,48 @@ def test_half_a_line_is_left_out(journal):
     assert len(read(journal)) == 2
 
 
-def test_what_is_no_journal_is_one_sentence(journal):
-    append(journal, "[1]")
-    with pytest.raises(InputError, match="is not a journal: line 3"):
-        read(journal)
+@pytest.mark.parametrize("content", ["[1]", '{"benchmarks": [{"fullname": ["a"]}]}', "{}", '{"benchmarks": 7}'])
+def test_what_is_no_journal_is_one_sentence(tmp_path, content):
+    path = tmp_path / "1.jsonl"
+    append(path, content)
+    with pytest.raises(InputError, match="is not a journal: line 1: "):
+        read(path)
+
+
+def test_lines_that_cannot_be_read_are_left_out_and_the_whole_journal_is_kept(journal, tmp_path):
+    content = journal.read_text().splitlines()
+    broken = "\n".join([content[0], "", "[1]", content[1], "{cut"])
+    journal.write_text(broken)
+    recovered, said = recover_all(tmp_path / "results", [], tmp_path / "saved")
+    assert recovered.startswith(f"recovered 2 benchmark(s) of {journal} into ")
+    kept = journal.with_name(f"{journal.name}.kept")
+    assert said == f"2 line(s) were not recovered (line 3: TypeError: {LIST_BY_TEXT}); all are in {kept}"
+    assert kept.read_text() == broken
+    assert not journal.exists()
+    assert orphaned_journals(tmp_path / "results") == []
+
+
+def test_blank_lines_alone_keep_nothing(journal, tmp_path):
+    journal.write_text(journal.read_text().replace("\n", "\n\n"))
+    recover(journal, tmp_path / "saved")
+    assert list(journal.parent.iterdir()) == []
+
+
+def test_what_is_of_another_suite_is_neither_saved_nor_removed(tmp_path):
+    path = tmp_path / "others.jsonl"
+    append(path, json.dumps({"benchmarks": [{"fullname": "a", "extra_info": {}}]}))
+    with pytest.raises(InputError, match=r"others\.jsonl holds 1 benchmark\(s\), but none of this suite"):
+        recover(path, tmp_path / "saved")
+    assert path.exists()
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    (tmp_path / "journal").mkdir()
+    os.mkfifo(tmp_path / "journal" / "1-2.jsonl")
+    assert orphaned_journals(tmp_path) == []
+    with pytest.raises(InputError, match="is no file; expected the journal of a session"):
+        recover(tmp_path / "journal" / "1-2.jsonl")
 
 
 @given(st.binary(max_size=200))
@@ -73,9 +116,129 @@ def test_a_journal_cut_off_at_any_byte_gives_every_whole_line(tmp_path_factory, 
     assert recovered == names[: content[:cut].count(b"\n")]
 
 
-def test_the_journal_of_a_running_session_is_left_alone(journal):
-    append(journal.with_name("20261123_101112-1.jsonl"), line("fp32"))
-    assert orphaned_journals(journal.parent.parent) == [journal]
+def test_the_journal_of_a_running_session_is_left_alone(journal, tmp_path):
+    running = journal.with_name(f"20261123_101112-{GONE + 1}.jsonl")  # of a process that is not seen from here
+    with begin(running, line("fp32")):
+        append(running, line("fp16"))
+        assert orphaned_journals(tmp_path / "results") == [journal]
+        with pytest.raises(InputError, match="is of a session that is running, which saves what it measures when it"):
+            recover(running, tmp_path / "saved")
+        recovered, left_out = recover_all(tmp_path / "results", [], tmp_path / "saved")
+        assert str(journal) in recovered
+        assert left_out.startswith(f"left out: {running} is of a session that is running")
+        with pytest.raises(InputError, match=r"There is no journal of a killed run .* running"):
+            list(recover_all(tmp_path / "results", [], tmp_path / "saved"))
+        assert len(read(running)) == 2
+    assert orphaned_journals(tmp_path / "results") == [running]
+    assert recover(running, tmp_path / "saved")[1] == 2
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from analysis.runs.journal import begin
+handle = begin(Path(sys.argv[1]), sys.argv[2])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lock_is_told_whatever_the_processes_number_and_is_gone_with_the_process(journal, tmp_path):
+    running = journal.with_name(f"20261123_101112-{GONE + 1}.jsonl")
+    command = [sys.executable, "-c", HOLDS, str(running), line("fp32")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        assert orphaned_journals(tmp_path / "results") == [journal]
+        process.kill()
+    assert orphaned_journals(tmp_path / "results") == [journal, running]
+
+
+def test_where_there_are_no_locks_a_journal_is_recovered_where_it_is_named_alone(journal, tmp_path, monkeypatch):
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("core.files.fcntl.flock", none)
+    assert orphaned_journals(tmp_path / "results") == []
+    with pytest.raises(InputError, match=r"cannot be locked \(No locks available\), .*; name it where it has\."):
+        list(recover_all(tmp_path / "results", [], tmp_path / "saved"))
+    assert len(list(recover_all(tmp_path / "results", [journal], tmp_path / "saved"))) == 1
+
+
+def test_a_session_without_locks_says_so_and_keeps_its_journal_all_the_same(run_suite, monkeypatch, tmp_path):
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("core.files.fcntl.flock", none)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
+    result = run_suite("--precisions=fp32")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["warning: *.jsonl cannot be locked (No locks available): *named alone."])
+    (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")
+    assert len(read(path)) == 3
+
+
+def test_a_session_names_what_a_killed_one_has_left_and_how_to_recover_it(run_suite, tmp_path):
+    path = tmp_path / "results" / "journal" / f"20261123_101112-{GONE}.jsonl"
+    append(path, line("fp32"))
+    places = f"--results-dir {tmp_path / 'results'} --storage {tmp_path / 'saved'}"
+    expected = f"note: a session that was killed has left {path}; `python -m analysis recover {places}` saves it"
+    assert expected in run_suite("--precisions=fp32", "--collect-only").outlines
+    assert path.exists()
+
+
+class EndsAt:
+    """Sends SIGTERM to this process while a test of some name runs."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem):
+        if self._name in pyfuncitem.name:
+            signal.raise_signal(signal.SIGTERM)
+        return (yield)
+
+
+def test_sigterm_ends_the_session_and_what_was_measured_is_saved(run_suite, tmp_path, saved_run):
+    before = signal.getsignal(signal.SIGTERM)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", plugins=[EndsAt("v2")], no_reraise_ctrlc=True)
+    assert result.ret == 143  # 128 + SIGTERM
+    result.stdout.fnmatch_lines(
+        ["SIGTERM ends the session, which saves its run. Until then: What was measured is kept in *; `python -m *"]
+    )
+    (item,) = saved_run()["benchmarks"]
+    assert item["extra_info"]["incomplete"] == "1 of 2 visits were made; what follows the visits was not measured"
+    assert list((tmp_path / "results" / "journal").iterdir()) == []
+    assert (tmp_path / "results" / "report.html").exists()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_sigterm_leaves_the_journal_of_a_session_that_was_not_to_be_saved(run_suite, tmp_path):
+    result = run_suite("--precisions=fp32", plugins=[EndsAt("v2")], no_reraise_ctrlc=True)
+    assert result.ret == 143
+    (path,) = (tmp_path / "results" / "journal").iterdir()
+    assert len([text for text in result.outlines if f"What was measured is kept in {path}; " in text]) == 2
+    assert recover(path, tmp_path / "saved")[1] == 1
+
+
+def test_sigterm_before_the_first_visit_says_that_nothing_was_measured(run_suite, tmp_path):
+    result = run_suite("--precisions=fp32", plugins=[EndsAt("test_forward")], no_reraise_ctrlc=True)
+    assert result.ret == 143
+    result.stdout.fnmatch_lines(["SIGTERM ends the session. Nothing had been measured."])
+    assert not list((tmp_path / "results" / "journal").iterdir())
+
+
+def test_sigterm_while_the_run_is_saved_interrupts_nothing(run_suite, monkeypatch, tmp_path, saved_run):
+    original = reports.write_report
+
+    def told_to_end(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(reports, "write_report", told_to_end)
+    assert run_suite("--benchmark-autosave", "--precisions=fp32").ret == 143
+    assert saved_run()["benchmarks"][0]["extra_info"]["incomplete"] is None
+    assert (tmp_path / "results" / "report.html").exists()
 
 
 def test_runs_that_are_there_are_not_overwritten(journal, tmp_path):
@@ -98,7 +261,7 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
     monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     result.stdout.fnmatch_lines(
-        ["What was measured is kept in *; `python -m analysis recover` makes a saved run of it."]
+        ["What was measured is kept in *; `python -m analysis recover --results-dir * --storage *` makes a *."]
     )
     (path,) = (tmp_path / "results" / "journal").iterdir()
     states = [item for document in read(path) for item in document["benchmarks"]]

@@ -263,6 +263,21 @@ def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_i
     assert len(saved_run()["benchmarks"]) == 1
 
 
+def test_ctrl_c_while_pictures_are_drawn_is_one_sentence_and_the_run_is_saved(
+    run_suite, monkeypatch, saved_run, tmp_path
+):
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis.report.plots.rendered", interrupted)
+    result = run_suite("--benchmark-autosave", "--precisions=fp32", pictures=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["error: interrupted while tables and pictures were written: none of * are of this *"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert len(saved_run()["benchmarks"]) == 1
+    assert not [path for path in (tmp_path / "results").iterdir() if path.is_file()]
+
+
 def test_the_run_is_saved_before_its_pictures_are_drawn(run_suite, monkeypatch, saved_run):
     saved_by_then = []
     monkeypatch.setattr(reports, "write_report", lambda *_: saved_by_then.append(saved_run()) or [])

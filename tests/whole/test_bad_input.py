@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from tests.support.tiny import tiny_gpt2
+from tests.support.tiny import REPOSITORY, tiny_gpt2
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 
@@ -151,3 +153,57 @@ def test_a_model_that_will_not_do_is_one_sentence(run_suite, tmp_path, make, sen
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert sentence in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
+
+
+#: Options, each with the beginning of what is said of it.
+JUDGED_AT_ONCE = {
+    "--precisions=fp32,fp7": "ERROR: --precisions names 'fp7'",
+    "--executions=magic": "ERROR: --executions names 'magic'",
+    "--workloads=sleep": "ERROR: --workloads names 'sleep'",
+    "--task=poetry": "ERROR: --task names 'poetry'",
+    "--device=tpu": "ERROR: --device is 'tpu'",
+    "--visits=0": "argument --visits: '0' is not a whole number",
+    "--rounds=many": "argument --rounds: 'many' is not a whole number",
+    "--batch-size=1,x": "argument --batch-size: 'x' is not a whole number",
+    "--energy=solar": "argument --energy: invalid choice: 'solar'",
+    "--quality-stride=2000": "ERROR: --quality-stride is 2000",
+    "--quality-protocol=strided --task=classification": "ERROR: --quality-protocol strided scores",
+    "--model=classification=x": "ERROR: --model names the task 'classification'",
+    "--dataset-dir=classification=x": "ERROR: --dataset-dir names the task 'classification'",
+    "--stand-in=always --model=x": "ERROR: --model is 'x', but --stand-in always",
+    "--metric-fail=median_ms --benchmark-compare": "ERROR: --metric-fail: The limit 'median_ms' cannot be read",
+    "--metric-fail=median_ms:3%": "ERROR: --metric-fail needs a saved run to compare with",
+    "--benchmark-compare-fail=min:5%": "ERROR: --benchmark-compare-fail needs a saved run to compare with",
+    "--results-dir=pyproject.toml": "ERROR: The folder pyproject.toml cannot be written",
+    "-p no:benchmark": "ERROR: pytest-benchmark, which holds what is measured here, is switched off",
+}
+RUN_EACH = """
+import sys, pytest
+for options in sys.argv[1:]:
+    code = pytest.main(["benchmarks", "-pno:cacheprovider", *options.split()])
+    print(int(code), "torch" in sys.modules, file=sys.stderr)
+"""
+
+
+def test_options_are_judged_before_pytorch_is_imported():
+    command = [sys.executable, "-c", RUN_EACH, *JUDGED_AT_ONCE]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line[:1].isdigit()] == ["4 False"] * len(JUDGED_AT_ONCE)
+    for sentence in JUDGED_AT_ONCE.values():
+        assert any(sentence in line for line in lines), (sentence, done.stderr)
+
+
+def test_a_histogram_without_what_draws_it_is_refused_before_measuring(run_suite, monkeypatch):
+    monkeypatch.setattr("benchmarks.plugins.options.find_spec", {"pygal": object(), "pygaljs": None}.get)
+    result = run_suite("--benchmark-histogram")
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark-histogram needs pygaljs, not installed for *histogram*"])
+
+
+def test_too_few_repeats_are_refused_before_measuring(tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "--repeats=2", f"--benchmark-storage={tmp_path}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2  # a usage error, as argparse has it
+    assert "error: --repeats is 2; expected 3 or more, for fewer make no noise floor." in done.stderr
+    assert done.stdout == ""

@@ -99,7 +99,7 @@ def test_tables_that_do_not_fit_leave_the_old_ones(small_disk, fill, tmp_path, m
 
 def test_a_recovered_run_that_does_not_fit_leaves_the_journal(small_disk, fill, tmp_path, monkeypatch, capsys):
     journal = tmp_path / "results" / "journal" / f"20261123_101112-{GONE}.jsonl"
-    append(journal, line("fp32" * 2000))
+    append(journal, line("fp32", padding="x" * 8000))
     monkeypatch.chdir(small_disk)
     fill(0)
     before = files(small_disk)
@@ -139,7 +139,7 @@ def test_a_run_that_does_not_fit_is_kept_in_the_journal(run_suite, small_disk, f
     failed(run_suite, f"--benchmark-storage={small_disk}").fnmatch_lines(
         [
             f"error: {small_disk} cannot be written (No space left on device); the run was not saved.",
-            "What was measured is kept in *; `python -m analysis recover` makes a saved run of it.",
+            "What was measured is kept in *; `python -m analysis recover --results-dir * --storage *` makes a *.",
         ]
     )
     (half,) = small_disk.rglob("*.json")

@@ -40,7 +40,7 @@ def modules() -> dict[str, ast.Module]:
 
 #: The rooms of what is measured, each importing from those before it alone.
 MEASURED = (
-    ("device", "families", "settings"),
+    ("device", "families", "settings", "option_checks"),
     ("dataset", "precisions"),
     ("models",),
     ("workloads",),

@@ -55,10 +55,10 @@ def history_figure(
         axes = figure.add_subplot(grid[panel // COLUMNS, panel % COLUMNS])
         style_panel(axes, column)
         for name in values.columns:
-            number = benchmarks[name]
+            number, measured = benchmarks[name], values[name].dropna()  # runs of other models or machines lie between
             colour, marker = pick(COLOURS, number), pick(MARKERS, number + number // len(COLOURS))
             (lines[name],) = axes.plot(
-                values.index, values[name], color=colour, marker=marker, ms=marker_size, linewidth=1
+                measured.index, measured, color=colour, marker=marker, ms=marker_size, linewidth=1
             )
     figure.legend(
         lines.values(),
