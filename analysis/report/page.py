@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.report.breakdown import breakdown_table, fused_table
 from analysis.report.missing_cases import MISSING_KEY
 from analysis.report.plots import PLOTS, plots_of
 from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS, Plot
@@ -85,6 +86,8 @@ def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = N
         procedures=table_of_paths(run, PROCEDURE_PATHS),
         validity=validity_table(run),
         metrics=metric_table(run),
+        breakdown=breakdown_table(run),
+        fused=fused_table(run),
         provenance=key_value_table(first.get("provenance")),
         integrity=key_value_table(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=key_value_table(flat_environment(run.environment)),

@@ -27,6 +27,7 @@ ORDER = (
     "quality",
     "generation",
     "numerics",
+    "breakdown",  # runs a profiler, whose profiles roofline and fallback look at too
     "roofline",  # runs a profiler
     "fallback",  # runs it on a CPU
 )
