@@ -1,4 +1,4 @@
-"""The table and the picture of where the time of a forward goes."""
+"""The tables and the picture of where the time of a forward goes, and the table of what the GPU did meanwhile."""
 
 from __future__ import annotations
 
@@ -59,3 +59,12 @@ def test_a_bar_is_as_long_as_its_forward_and_its_parts_add_up():
 def test_a_damaged_run_has_no_parts(odd):
     run = summary_of(benchmark("fp32", 2.0, breakdown={"groups": odd, "fused": odd}))
     assert (len(breakdown_table(run)), len(fused_table(run)), stacked(run, "t")) == (0, 0, None)
+
+
+def test_what_the_counters_show_is_a_table_and_without_any_there_is_none():
+    shown = {"sm_share": 0.39, "pipes": {"hmma": 0.04, "imma": 0.0}, "tensor_pipe": "hmma", "reason": None}
+    other = {"sm_share": None, "reason": "its window failed"}
+    document = page(summary_of(benchmark("fp16", 2.0, activity=shown), benchmark("fp32", 2.0, activity=other)), {})
+    for words in ("How near the limits", "hmma: 0.04, imma: 0", "its window failed"):
+        assert words in document
+    assert "How near the limits" not in page(summary_of(benchmark("fp32", 2.0, activity=other)), {})

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from benchmarks.ceilings import peak_bytes_per_s, peak_flops
+from benchmarks.ceilings import peak_bytes_per_s, peak_flops, product_format
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.roofline.flops import count_flops
 from benchmarks.kernels import Kernels
@@ -67,14 +67,12 @@ class Roofline(AfterVisits):
     def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return kernel time, and the distance from the limit."""
         device, policy, precision = case.settings.device, self.policies.ceilings, case.precision
-        # The format of most products: the output layer of a quantized model is counted as if it were in it too.
-        compute = precision.weights if precision.products and precision.weights else precision.compute
-        key = (compute, precision.float32_products)
+        key = product_format(precision)
         with case.phase("limits"):
             # First: after the large products of a ceiling the clock is lower for a while.
             kernels = kernel_figures(case, after)
             if key not in self._peak_flops:
-                self._peak_flops[key] = peak_flops(compute, device, policy)
+                self._peak_flops[key] = peak_flops(key[0], device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
             work = forward_work(case.model, case.eager, case.data.batches[0], precision.autocast)
