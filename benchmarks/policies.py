@@ -104,6 +104,23 @@ class TuningPolicy:
     patience_s: float = 1200.0
 
 
+@dataclass(frozen=True)
+class ActivityPolicy:
+    """When the GPU's counters are read beside rounds, in seconds.
+
+    In 10 to 20 ms they tell nothing, and no error says so; from 0.2 s on they are right (an H200, driver 580). Both
+    times together are longer than the second of which NVML averages the power.
+    """
+
+    #: For so long the rounds have run when the window begins.
+    settling_s: float = 0.6
+    window_s: float = 0.5
+    #: A window has so many rounds at least.
+    fewest_rounds: int = 5
+    #: Eight times as large as the cache of an H200.
+    read_bytes: int = 2**29
+
+
 def timing_by_device() -> Mapping[str, TimingPolicy]:
     """Return how long a visit lasts by type of device: on a CPU as long as its rounds, each of which takes 0.1 s."""
     return MappingProxyType({"cuda": TimingPolicy(), "cpu": TimingPolicy(0.0, 0.0, 0.0)})
@@ -117,5 +134,6 @@ class Policies:
     energy: EnergyPolicy = EnergyPolicy()
     ceilings: CeilingPolicy = field(default_factory=CeilingPolicy)
     tuning: TuningPolicy = TuningPolicy()
+    activity: ActivityPolicy = ActivityPolicy()
     #: Another session saves its run within a second; one that keeps the folder locked for longer has been stopped.
     lock_timeout_s: float = 30.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: What a test does: compile a case, make a visit to it, or measure what follows the visits.
 COMPILATION, VISIT, CLOSING = KINDS = ("compilation", "visit", "closing")
 #: Seconds of the report; of a case's compilation until one has been made; of a closing beside what it scores.
-REPORT_S, COMPILATION_S, CLOSING_S = 5.0, 30.0, 1.0
+REPORT_S, COMPILATION_S, CLOSING_S = 5.0, 30.0, 2.0
 #: How many times as fast rows are in large batches as in a round, by type of device.
 BATCH_GAIN: Mapping[str, float] = {"cuda": 5.0, "cpu": 1.0}
 #: A row that goes through the timed execution is scored and compared with FP32's too: in rounds.

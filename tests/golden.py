@@ -53,7 +53,7 @@ FORWARD_MS = {torch.float32: 3.0, torch.float16: 1.0}
 #: What each look at the clock adds: a loop that waits for it ends.
 LOOK_S = 1e-6
 #: Sections that a machine fills in as it is, whatever the code; keys stay, values are constants.
-OF_THE_MACHINE = ("environment", "validity", "seconds")
+OF_THE_MACHINE = ("environment", "validity", "seconds", "breakdown")
 #: Keys anywhere in `extra_info` with what the machine's own speed, folders or rounding decides.
 MACHINES_OWN = (
     "started_s",

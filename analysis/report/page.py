@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.report.breakdown import breakdown_table, fused_table
 from analysis.report.missing_cases import MISSING_KEY
 from analysis.report.plots import PLOTS, plots_of
 from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS, Plot
@@ -52,6 +53,20 @@ PROCEDURE_PATHS = {
     "difference from eager": "numerics.difference_from_eager",
     "KL scored vs timed": "quality.scored_vs_timed.kl_nats",
 }
+#: What the GPU's counters show of a benchmark.
+ACTIVITY_PATHS = {
+    "SMs busy": "activity.sm_share",
+    "tensor pipes busy": "activity.tensor_share",
+    "pipes": "activity.pipes",
+    "pipe of the format": "activity.tensor_pipe",
+    "of it in a large product": "activity.tensor_of_peak",
+    "memory GB/s": "activity.memory_gb_per_s",
+    "of reading alone": "activity.memory_of_read",
+    "reading alone GB/s": "activity.read_gb_per_s",
+    "memory W": "activity.memory_power_w",
+    "GPU W": "activity.gpu_power_w",
+    "why not": "activity.reason",
+}
 VALIDITY_PATHS = {
     "SM clock MHz": "validity.sm_clock_mhz",
     "temperature C": "validity.temperature_c",
@@ -83,8 +98,11 @@ def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = N
         courses=COURSES,
         conditions_share=f"{conditions_height_in(run) / WIDTH_IN:.2%}",
         procedures=table_of_paths(run, PROCEDURE_PATHS),
+        activity=activity_table(run),
         validity=validity_table(run),
         metrics=metric_table(run),
+        breakdown=breakdown_table(run),
+        fused=fused_table(run),
         provenance=key_value_table(first.get("provenance")),
         integrity=key_value_table(lookup(first, "integrity.checks"), ("check", "passed")),
         environment=key_value_table(flat_environment(run.environment)),
@@ -138,6 +156,13 @@ def table_of_paths(run: RunSummary, paths: Mapping[str, str]) -> pd.DataFrame:
         rows.append({"benchmark": name, **values})
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def activity_table(run: RunSummary) -> pd.DataFrame:
+    """Return what the GPU's counters show of each benchmark; empty where they show nothing of any."""
+    table = table_of_paths(run, ACTIVITY_PATHS)
+    has_any = any(finite_number(lookup(item["extra_info"], "activity.sm_share")) is not None for item in run.benchmarks)
+    return table if has_any else table.iloc[:0]
 
 
 def validity_table(run: RunSummary) -> pd.DataFrame:

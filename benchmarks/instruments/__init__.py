@@ -28,8 +28,10 @@ ORDER = (
     "quality",
     "generation",
     "numerics",
+    "breakdown",  # runs a profiler, whose profiles roofline and fallback look at too
     "roofline",  # runs a profiler
-    "fallback",  # runs it on a CPU
+    "fallback",
+    "activity",  # keeps the device at its limits for a second
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmarks.kernels import Kernels, profiled_kernels
+from benchmarks.kernels import Kernels, Timeline, operator_timeline, profiled_kernels
 from core.errors import DeclarationError
 from core.metrics.records import Record
 
@@ -82,6 +82,7 @@ class AfterLastVisit:
     measured: tuple[MeasuredCase, ...]
     #: What the profiler saw, by variant.
     _kernels: dict[str, Kernels | None] = field(default_factory=dict)
+    _operators: dict[str, Timeline] = field(default_factory=dict)
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -91,9 +92,16 @@ class AfterLastVisit:
     def kernels(self, example: Batch) -> Kernels | None:
         """Return the kernels of a forward of a variant's example, which are profiled once; None where none is seen."""
         if example.variant not in self._kernels:
-            forward = partial(self.loop.run_on, example)
-            self._kernels[example.variant] = profiled_kernels(forward, example.input_ids.device)
+            place = partial(self.loop.forward.place, example)
+            device = example.input_ids.device
+            self._kernels[example.variant] = profiled_kernels(self.loop.forward_and_wait, device, place)
         return self._kernels[example.variant]
+
+    def operators(self, example: Batch) -> Timeline:
+        """Return the operators of a forward of a variant's example on a CPU, which are profiled once."""
+        if example.variant not in self._operators:
+            self._operators[example.variant] = operator_timeline(partial(self.loop.run_on, example))
+        return self._operators[example.variant]
 
 
 class AfterVisits(Instrument):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
-from benchmarks.kernels import operator_times_ms
 from benchmarks.measured_case import MeasuredCase
 from core.metrics import FAR_SLOWER
 from core.metrics.figures import Figure, Interval, Reason
@@ -89,7 +87,7 @@ def times_ms(case: MeasuredCase, after: AfterLastVisit) -> Mapping[str, float]:
     """Return the time of each kernel of a forward, of each operator on a CPU; empty where the profiler saw none."""
     example = case.data.examples[-1]
     if case.settings.device.type != "cuda":
-        return operator_times_ms(partial(after.loop.run_on, example))
+        return after.operators(example).times_ms
     kernels = after.kernels(example)
     return {} if kernels is None else kernels.times_ms
 

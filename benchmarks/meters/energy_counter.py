@@ -8,16 +8,18 @@ import time
 
 from benchmarks.meters.board import whole_board
 from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reader, Reading, at_once
-from benchmarks.meters.power_sensor import instant_power
+from benchmarks.meters.power_sensor import GPU_ALONE, MODULE, instant_power
 from benchmarks.policies import CounterPolicy, EnergyPolicy
-from fixtures.device.nvml import Gpu
+from fixtures.device.nvml import MODULE_SCOPE, Gpu, NvmlError
 
 
 class EnergyCounter:
-    """NVML's energy counter (Volta and newer): exact between two of its ticks, so windows begin and end on one."""
+    """NVML's energy counter (Volta and newer): exact between two of its ticks, so windows begin and end on one.
+
+    On a superchip (GH200) it counts the whole module's energy, that of the CPU and its memory included.
+    """
 
     method = "nvml_energy_counter"
-    scope = "gpu"
     needs_long_window = False
     begins_at_update = True
     TICKS_FOR_PERIOD = 4
@@ -30,6 +32,7 @@ class EnergyCounter:
         self.tick_period_s: float | None = None
         self._ticks_s: tuple[float, float] | None = None
         gpu.total_energy_mj()  # probing: a GPU without a counter raises here
+        self.scope = scope_of_counter(gpu)
 
     @property
     def read_cost_s(self) -> float | None:
@@ -37,8 +40,8 @@ class EnergyCounter:
         return statistics.median(self._read_costs_s) if self._read_costs_s else None
 
     def second_meter(self) -> Meter | None:
-        """Return the instantaneous power: another register of the same sensor."""
-        return instant_power(self._gpu, self._energy_policy)
+        """Return the instantaneous power of what the counter is of: another register of the same sensor."""
+        return instant_power(self._gpu, self._energy_policy, self.scope)
 
     def visit_window_s(self, remaining_visits: int, ticks: int, read: Reader = at_once) -> float:
         """Return the seconds of some ticks: so many that the visits but one have enough."""
@@ -104,6 +107,18 @@ class EnergyCounter:
         after_s = time.perf_counter()
         self._read_costs_s.append(after_s - before_s)
         return value, (before_s + after_s) / 2
+
+
+def scope_of_counter(gpu: Gpu) -> str:
+    """Return what a GPU's energy counter is of: its module where NVML knows the module's power, else the GPU alone.
+
+    Source: ml-energy/zeus, pull request 172: "on GH200 the cumulative energy counter is for the entire chip/module".
+    Not tried on such a chip here; the cross-check disputes the counter where its power is not the module's.
+    """
+    try:
+        return MODULE if gpu.instant_power_w(MODULE_SCOPE) > 0 else GPU_ALONE
+    except NvmlError:
+        return GPU_ALONE
 
 
 ENERGY_COUNTER = MeterSource(

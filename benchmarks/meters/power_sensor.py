@@ -6,23 +6,28 @@ import math
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks.meters.board import whole_board
 from benchmarks.meters.meter import Meter, MeterError, MeterSource, Reader, Reading, at_once
 from benchmarks.policies import EnergyPolicy, PowerPolicy
-from fixtures.device.nvml import Gpu
+from fixtures.device.nvml import GPU_SCOPE, MODULE_SCOPE, Gpu
 
+#: What a meter of NVML's is of, as records name it: the GPU with its memory, or with a superchip's CPU and its memory.
+GPU_ALONE, MODULE = "gpu", "module"
+POWER_SCOPES = {GPU_ALONE: GPU_SCOPE, MODULE: MODULE_SCOPE}
 INSTANT, AVERAGE = "power_integration_instant", "power_integration_avg1s"
 
 
 class PowerSensor:
     """A power that NVML shows, integrated over time. Equal samples count: a constant power is a power."""
 
-    scope = "gpu"
     begins_at_update = False
 
-    def __init__(self, method: str, read_power_w: Callable[[], float], policy: PowerPolicy) -> None:
-        self.method = method
+    def __init__(
+        self, method: str, read_power_w: Callable[[], float], policy: PowerPolicy, scope: str = GPU_ALONE
+    ) -> None:
+        self.method, self.scope = method, scope
         self._read_power_w = read_power_w
         self._policy = policy
         self.tick_period_s: float | None = policy.tick_period_s
@@ -62,9 +67,9 @@ class PowerSensor:
         )
 
 
-def instant_power(gpu: Gpu, policy: EnergyPolicy) -> PowerSensor:
-    """Return the meter of NVML's instantaneous power. Raises `NvmlError`."""
-    return PowerSensor(INSTANT, gpu.instant_power_w, policy.instant)
+def instant_power(gpu: Gpu, policy: EnergyPolicy, scope: str = GPU_ALONE) -> PowerSensor:
+    """Return the meter of NVML's instantaneous power, the GPU's or its module's. Raises `NvmlError`."""
+    return PowerSensor(INSTANT, partial(gpu.instant_power_w, POWER_SCOPES[scope]), policy.instant, scope)
 
 
 def average_power(gpu: Gpu, policy: EnergyPolicy) -> PowerSensor:

@@ -107,7 +107,15 @@ def test_it_is_laid_out_from_the_verdict_to_the_details(tmp_path):
     places = [document.index(landmark) for landmark in (*landmarks, "<details")]
     assert places == sorted(places)
     titles = re.findall(r'<img alt="(.*?)"', document)
-    order = ("What each", "Median latency of a forward", "Speed against", "Throughput", "Energy per", "Perplexity")
+    order = (
+        "What each",
+        "Median latency of a forward",
+        "Speed against",
+        "Throughput",
+        "Where the",
+        "Energy per",
+        "Perplexity",
+    )
     assert all(title.startswith(start) for title, start in zip(titles, order, strict=False))
     (courses,) = [content for summary, content in folded(document) if summary.startswith("Course")]
     assert re.findall(r'<img alt="(.*?)"', courses) == titles[-2:] == ["Latency over the rounds", "Power over time"]

@@ -27,7 +27,7 @@ from benchmarks.machine.readings import (
 )
 from benchmarks.meters import MeterError
 from benchmarks.meters.power_sensor import instant_power
-from benchmarks.policies import CeilingPolicy, EnergyPolicy, TimingPolicy
+from benchmarks.policies import ActivityPolicy, CeilingPolicy, EnergyPolicy, TimingPolicy
 from benchmarks.steady_state import is_steady
 from core.metrics.figures import Figure
 from data_prep.datasets.wikitext2 import SPEC
@@ -56,7 +56,7 @@ def state(time_s: float, **gpu: object) -> Snapshot:
     return replace(moment(time_s), gpu={"sm_clock_mhz": 2000, "compute_pids": [], **gpu})
 
 
-TIMING, ENERGY, CEILINGS = TimingPolicy(), EnergyPolicy(), CeilingPolicy()
+TIMING, ENERGY, CEILINGS, ACTIVITY = TimingPolicy(), EnergyPolicy(), CeilingPolicy(), ActivityPolicy()
 WORDS = {0.5: "half a second", 2: "two", 5: "five", 6: "six"}
 
 
@@ -69,6 +69,9 @@ WORDS = {0.5: "half a second", 2: "two", 5: "five", 6: "six"}
         ("latency", f"On a CPU {WORDS[WARMUP_ROUNDS['cpu']]} rounds."),
         ("latency", f"two {CEILINGS.matrix_side['cuda']:,} x {CEILINGS.matrix_side['cuda']:,} matrices in the dtype"),
         ("latency", f"a copy of {CEILINGS.copied_bytes // 2**20} MiB"),
+        ("latency", f"The rounds run for {ACTIVITY.settling_s} s, then for a window of {ACTIVITY.window_s} s"),
+        ("latency", f"of {WORDS[ACTIVITY.fewest_rounds]} rounds at least, with a sample at both ends"),
+        ("latency", f"reading alone ({ACTIVITY.read_bytes // 2**20} MiB summed over and over"),
         ("energy", f"It lasts {WORDS[ENERGY.counter.ticks]} ticks"),
         ("energy", f"all visits but one together have at least {ENERGY.fewest_ticks} ticks"),
         ("energy", f"one window of {ENERGY.average.window_s:g} s a case after the last visit"),

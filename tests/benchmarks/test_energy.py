@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.support.board import BATCH_SIZE, TICK_S, Benches, Board
-from tests.support.fake_nvml import field_value
+from tests.support.fake_nvml import field_value, power_fields
 
 
 @pytest.fixture
@@ -128,6 +128,16 @@ def test_a_cross_check_that_disagrees_is_disputed(bench):
     assert found["reason"] is None  # it is given
     assert found["cross_check_rel"] == pytest.approx(400 / 200 - 1, rel=0.3)
     assert found["energy_per_sample_mj"] > 0
+
+
+def test_on_a_superchip_the_counter_is_the_modules_and_so_is_what_it_is_compared_with(bench):
+    """The module draws 200 W while the GPU in it draws 120 W: a comparison with the GPU's power would be disputed."""
+    powers = power_fields(f186_s0=120_000, f186_s1=200_000)
+    made = bench(Board(busy_w=200, nvmlDeviceGetFieldValues=powers), largest_dispute=0.15)
+    found = made.measured()
+    assert found["scope"] == "module"
+    assert found["status"] in ("ok", "marked")
+    assert abs(found["cross_check_rel"]) < 0.15
 
 
 def test_the_cross_check_is_made_once_and_stands_for_every_case(bench):

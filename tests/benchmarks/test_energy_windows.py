@@ -20,6 +20,7 @@ from benchmarks.meters import MeterError
 from benchmarks.meters.energy_counter import EnergyCounter
 from benchmarks.meters.rapl import Rapl
 from benchmarks.policies import EnergyPolicy
+from fixtures.device.nvml import NvmlError
 
 POLICY = EnergyPolicy()
 TICK_S, READ_S = 0.1, 0.003
@@ -106,6 +107,9 @@ class CounterOf:
         self.course.sleep(READ_S * self.course.random.uniform(0.9, 1.1))
         tick_s = math.floor(self.course.now_s / TICK_S) * TICK_S
         return round(1000 * self.course.energy_j(tick_s - self.lag_s))
+
+    def instant_power_w(self, scope: int) -> float:
+        raise NvmlError("NVML_ERROR_NOT_SUPPORTED", "field 186")
 
 
 def rapl_of(course: Course) -> Rapl:

@@ -32,7 +32,7 @@ from tests.support.tiny import REPOSITORY
 
 #: The procedure: whoever changes it changes published figures.
 IN_VISIT = ["Provenance", "TunedWith", "Latency", "Energy", "Validity", "Cache"]
-AFTER_VISITS = ["Size", "Quality", "Generation", "Numerics", "Roofline", "Fallback"]
+AFTER_VISITS = ["Size", "Quality", "Generation", "Numerics", "Breakdown", "Roofline", "Fallback", "Activity"]
 
 
 MOMENTS = ("prepared", "beside", "visited", "closing")

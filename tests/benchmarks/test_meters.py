@@ -18,7 +18,7 @@ from benchmarks.visit import DeviceReads
 from core.errors import DeclarationError
 from fixtures.device import nvml
 from fixtures.device.nvml import Gpu, NvmlError
-from tests.support.fake_nvml import fake_nvml, field_value
+from tests.support.fake_nvml import fake_nvml, field_value, power_fields
 from tests.support.registries import register
 
 CUDA = torch.device("cuda", 0)
@@ -126,6 +126,31 @@ def test_a_field_that_failed_is_an_error_not_a_power_of_zero(answer, code):
     with pytest.raises(NvmlError) as caught:
         gpu(nvmlDeviceGetFieldValues=lambda handle, fields: [answer]).instant_power_w()
     assert caught.value.code == code
+
+
+def test_power_is_read_of_the_scope_that_is_asked_for():
+    board = gpu(
+        nvmlDeviceGetFieldValues=power_fields(f186_s0=300_000, f186_s1=520_000, f185_s0=290_000, f185_s2=48_000)
+    )
+    assert (board.instant_power_w(), board.instant_power_w(nvml.MODULE_SCOPE)) == (300, 520)
+    assert (board.average_power_of_w(nvml.GPU_SCOPE), board.average_power_of_w(nvml.MEMORY_SCOPE)) == (290, 48)
+    with pytest.raises(NvmlError, match="field 186 of scope 2: NVML_ERROR_NOT_SUPPORTED"):
+        board.instant_power_w(nvml.MEMORY_SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("powers_mw", "scope", "second_w"),
+    [
+        ({"f186_s0": 300_000}, "gpu", 300),  # an H200
+        ({"f186_s0": 300_000, "f186_s1": 520_000}, "module", 520),  # a GH200
+        ({"f186_s0": 300_000, "f186_s1": 0}, "gpu", 300),  # an answer, and no power
+    ],
+)
+def test_the_counter_is_compared_with_the_power_of_what_it_counts(powers_mw, scope, second_w, quick_energy):
+    meter = EnergyCounter(gpu(nvmlDeviceGetFieldValues=power_fields(**powers_mw)), quick_energy)
+    assert meter.scope == scope
+    second = meter.second_meter()
+    assert (second.scope, second.measure(0.02).power_w) == (scope, pytest.approx(second_w))
 
 
 @pytest.mark.parametrize("meter", [instant_power, average_power])

@@ -23,7 +23,7 @@ from fixtures.dataset.batches import FULL, Batch
 from fixtures.device import nvml
 from fixtures.executions import Forward
 from fixtures.tasks.language_modeling import TASK
-from tests.support.fake_nvml import fake_nvml, field_value
+from tests.support.fake_nvml import fake_nvml, power_fields
 from tests.support.shared_clock import SharedClock
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -82,7 +82,7 @@ class Board:
     def library(self):
         defaults = {
             "nvmlDeviceGetTotalEnergyConsumption": self.counter_mj,
-            "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, round(1000 * self.busy_w))],
+            "nvmlDeviceGetFieldValues": lambda *asked: power_fields(f186_s0=1000 * self.busy_w)(*asked),
         }
         return fake_nvml(**(defaults | self.functions))
 

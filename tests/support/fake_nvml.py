@@ -43,7 +43,7 @@ def fake_nvml(**functions):
         "nvmlDeviceGetHandleByIndex": lambda index: index,
         "nvmlDeviceGetHandleByUUID": lambda uuid: uuid,
         "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 0,
-        "nvmlDeviceGetFieldValues": lambda handle, fields: [field_value(0, 0) for _ in fields],
+        "nvmlDeviceGetFieldValues": power_fields(f186_s0=0),
         "nvmlDeviceGetPowerUsage": lambda handle: 0,
         "nvmlDeviceGetMigMode": 3,
         "nvmlDeviceGetClockInfo": lambda handle, clock: 1980,
@@ -56,7 +56,7 @@ def fake_nvml(**functions):
         **{f"nvmlClocksThrottleReason{name}": 4 << bit for bit, name in enumerate(THROTTLE_REASONS)},
     }
     for name, function in {**library, **functions}.items():
-        is_function = name.startswith(("nvmlDevice", "nvmlInit", "nvmlSystem"))
+        is_function = name.startswith(("nvmlDevice", "nvmlInit", "nvmlSystem", "nvmlGpm"))
         library[name] = failing(function) if is_function and isinstance(function, int) else function
     return SimpleNamespace(**library)
 
@@ -70,6 +70,19 @@ def fake_nvml_of(*gpus: tuple[str, tuple[int, int]], driver: str, **functions):
         nvmlDeviceGetCudaComputeCapability=lambda handle: gpus[handle][1],
         **functions,
     )
+
+
+def power_fields(**scopes_mw: float):
+    """Return nvmlDeviceGetFieldValues of a board that knows the power of some scopes, in mW, and of no other.
+
+    The names are the field's and the scope's numbers, such as `f186_s0`.
+    """
+
+    def answer(handle: object, fields: list[tuple[int, int]]) -> list[SimpleNamespace]:
+        powers = [scopes_mw.get(f"f{field}_s{scope}") for field, scope in fields]
+        return [field_value(3, 0) if power is None else field_value(0, round(power)) for power in powers]
+
+    return answer
 
 
 def field_value(returned: int, value: int, value_type: int = 1) -> SimpleNamespace:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch.utils.benchmark import Timer
 
+from benchmarks.ceilings import peak_bytes_per_s, peak_flops, product_format
 from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.instruments.roofline.flops import count_flops
 from benchmarks.kernels import Kernels
 from benchmarks.measured_case import MeasuredCase
-from benchmarks.policies import CeilingPolicy, Policies
+from benchmarks.policies import Policies
 from core.metrics.figures import Figure, Reason
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
@@ -68,14 +67,12 @@ class Roofline(AfterVisits):
     def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return kernel time, and the distance from the limit."""
         device, policy, precision = case.settings.device, self.policies.ceilings, case.precision
-        # The format of most products: the output layer of a quantized model is counted as if it were in it too.
-        compute = precision.weights if precision.products and precision.weights else precision.compute
-        key = (compute, precision.float32_products)
+        key = product_format(precision)
         with case.phase("limits"):
             # First: after the large products of a ceiling the clock is lower for a while.
             kernels = kernel_figures(case, after)
             if key not in self._peak_flops:
-                self._peak_flops[key] = peak_flops(compute, device, policy)
+                self._peak_flops[key] = peak_flops(key[0], device, policy)
             if self._peak_bytes_per_s is None:
                 self._peak_bytes_per_s = peak_bytes_per_s(device, policy)
             work = forward_work(case.model, case.eager, case.data.batches[0], precision.autocast)
@@ -103,39 +100,6 @@ def kernel_figures(case: MeasuredCase, after: AfterLastVisit) -> dict[str, Any]:
     kernel_time_ms = sum(shares[variant] * kernels.time_ms for variant, kernels in by_variant.items())
     figures["kernels"] = by_variant[max(shares, key=lambda variant: shares[variant])].count
     return {**figures, "kernel_time_ms": Figure(kernel_time_ms)}
-
-
-def peak_flops(dtype: torch.dtype, device: torch.device, policy: CeilingPolicy) -> float:
-    """Return the FLOP/s of one large matrix product of random values in a dtype (zeros would run faster than data).
-
-    Kernels of 8 bits take the second factor transposed alone, as the weight of a linear layer is.
-    """
-    side = policy.matrix_side[device.type]
-    spread = 40 if dtype == torch.int8 else 1
-    left, right = (torch.randn(side, side, device=device).mul_(spread).to(dtype) for _ in range(2))
-    one = torch.ones((), device=device)
-    statement = {
-        torch.int8: "torch._int_mm(left, right.t())",
-        torch.float8_e4m3fn: "torch._scaled_mm(left, right.t(), one, one, out_dtype=torch.bfloat16)",
-    }.get(dtype, "left @ right")
-    return 2 * side**3 / seconds_of(statement, policy.timed_s, left=left, right=right, one=one)
-
-
-def peak_bytes_per_s(device: torch.device, policy: CeilingPolicy) -> float:
-    """Return the bytes a second, read plus written, of one large copy on the device."""
-    source = torch.randint(0, 255, (policy.copied_bytes,), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    return 2 * source.nbytes / seconds_of("target.copy_(source)", policy.timed_s, target=target, source=source)
-
-
-def seconds_of(statement: str, timed_s: float, **tensors: torch.Tensor) -> float:
-    """Return the mean seconds of a statement, repeated for about `timed_s` after a first time.
-
-    Not `Timer.blocked_autorange`, which takes two to four times as long, to find out how often to repeat.
-    """
-    timer = Timer(statement, globals=tensors, num_threads=torch.get_num_threads())
-    repeats = max(1, math.ceil(timed_s / timer.timeit(1).mean))
-    return float(timer.timeit(repeats).mean)
 
 
 def forward_work(model: torch.nn.Module, eager: Forward, batch: Batch, autocast: torch.dtype | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What the units of a GPU do while a case runs."""
