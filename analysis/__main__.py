@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,12 +27,18 @@ from analysis.runs.storage import Storage
 from core.errors import InputError
 from core.metrics import Catalogue
 from core.options import whole_number
+from core.safe_text import one_line
 
 Value = TypeVar("Value")
 #: The exit code where a limit lies within the interval and `--undecided fail` is given.
 UNDECIDED = 3
 #: That where no earlier run of the same conditions is there yet: the first run of a new machine or version.
 NO_HISTORY = 4
+
+
+def tell(kind: str, text: object) -> None:
+    """Print a line beside the output, as `warning: …`; names of files in it may be anybody's."""
+    print(f"{kind}: {one_line(str(text))}", file=sys.stderr)
 
 
 def report(options: argparse.Namespace, storage: Storage) -> int:
@@ -74,12 +81,12 @@ def compare(options: argparse.Namespace, storage: Storage) -> int:
     compared = changes(before, after)
     print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
     if note := clock_note(before, after):
-        print(f"note: {note}", file=sys.stderr)
+        tell("note", note)
     outcome = judge(compared, gates, allow_missing=options.allow_missing)
     for line in outcome.undecided:
-        print(f"undecided: {line}", file=sys.stderr)
+        tell("undecided", line)
     for line in outcome.failed:
-        print(f"failed: {line}", file=sys.stderr)
+        tell("failed", line)
     if gates:
         print(outcome.closing_line, file=sys.stderr)
     if outcome.failed:
@@ -107,7 +114,7 @@ def recover(options: argparse.Namespace, storage: Storage) -> int:
         raise InputError(
             f"{error.filename or storage.folder} cannot be written ({error.strerror}); the journal is untouched."
         ) from error
-    print("\n".join(lines))
+    print("\n".join(map(one_line, lines)))
     return 0
 
 
@@ -207,14 +214,14 @@ def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> Non
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong or each limit that was passed."""
     options = parser().parse_args()
-    storage = Storage(options.storage, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
+    storage = Storage(options.storage, warn=partial(tell, "warning"))
     try:
         code: int = options.run(options, storage)
     except NoHistoryError as error:
-        print(f"no history yet: {error}", file=sys.stderr)
+        tell("no history yet", error)
         return NO_HISTORY
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell("error", error)
         return 1
     return code
 

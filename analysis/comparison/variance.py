@@ -13,6 +13,7 @@ from analysis.uncertainty.figures import FIGURES
 from analysis.uncertainty.variance import components
 from core.errors import InputError
 from core.metrics import lookup
+from core.safe_text import markdown
 
 
 def variance_markdown(runs: Sequence[Run]) -> str:
@@ -28,7 +29,7 @@ def variance_markdown(runs: Sequence[Run]) -> str:
                 f"{of_board[0].path} and the others of {board} are {len(of_board)} session(s), or have no visits; "
                 "expected two sessions or more, as `python -m benchmarks --repeats 10` makes them."
             )
-        parts.append(f"## {board}, {len(of_board)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
+        parts.append(f"## {markdown(board)}, {len(of_board)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
     return "\n\n".join(parts)
 
 

@@ -17,7 +17,7 @@ from analysis.runs.visits import identities
 from core.case import case_of, is_own
 from core.errors import InputError
 from core.executions import Executions
-from core.guards import require_encodable, sanitized
+from core.guards import sanitized
 from core.metrics import Catalogue
 from core.tasks import tasks_of
 
@@ -72,7 +72,6 @@ def of_bytes(path: Path, content: bytes) -> Run:
     """Return the saved run that a file holds. Raises `InputError` where the content is not a run of this suite."""
     try:
         document = sanitized(json.loads(content.decode("utf-8")))
-        require_encodable(document)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
@@ -200,7 +199,6 @@ def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
     """
     try:
         listed = [sanitized(item) for item in benchmarks]
-        require_encodable(listed)
         for item in filter(is_own, listed):
             case_of(item)
     except ValueError as error:
