@@ -13,7 +13,10 @@ from typing import Any
 import psutil
 
 from analysis.runs.selection import STORAGE
+from core.case import is_own
 from core.errors import InputError
+from core.files import read_regular
+from core.guards import LIMITS, nesting_levels
 from core.metrics import lookup
 
 #: Below the results folder: one file a session, named DATE_TIME-PROCESS.jsonl.
@@ -62,6 +65,11 @@ def recover(journal: Path, storage: Path = STORAGE) -> tuple[Path, int]:
             latest.pop(one[WITHDRAWN_KEY], None)
     if not latest:
         raise InputError(f"{journal} holds no finished benchmark; nothing can be recovered from it.")
+    if not any(map(is_own, latest.values())):
+        raise InputError(
+            f"{journal} holds {len(latest)} benchmark(s), but none of this suite; expected extra_info with a case. "
+            "Nothing was saved, and the journal stays."
+        )
     merged.pop(WITHDRAWN_KEY, None)
     merged["benchmarks"] = in_order_of_cases(list(latest.values()), lookup(merged, f"machine_info.{CASES_KEY}"))
     path = save(storage, f"recovered_{journal.stem}", json.dumps(merged, indent=4))
@@ -83,18 +91,28 @@ def in_order_of_cases(benchmarks: list[dict[str, Any]], cases: object) -> list[d
 def read(journal: Path) -> list[dict[str, Any]]:
     """Return the complete lines of a journal, parsed. Raises `InputError` where one of them is not a run's document."""
     try:
-        lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = read_regular(journal).decode(errors="replace").split("\n")
     except OSError as error:
         raise InputError(f"{journal} cannot be read ({error.strerror}).") from error
     documents = []
     for number, line in enumerate(lines[:-1], start=1):  # the last is empty, or was cut off
+        if not line.strip():
+            continue
         try:
             document = json.loads(line)
-            _ = [item["fullname"] for item in document["benchmarks"]]
+            require_document(document)
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise InputError(f"{journal} is not a journal: line {number}: {type(error).__name__}: {error}.") from error
         documents.append(document)
     return documents
+
+
+def require_document(document: Any) -> None:  # noqa: ANN401
+    """Raise one of `LookupError`, `TypeError` and `ValueError` unless a line of a journal is a run's document."""
+    if not all(isinstance(item["fullname"], str) for item in document["benchmarks"]):
+        raise ValueError("a benchmark's fullname is no text")
+    if nesting_levels(document) > LIMITS.json_levels:
+        raise ValueError(f"nested in more than {LIMITS.json_levels} levels")
 
 
 def save(storage: Path, name: str, text: str) -> Path:

@@ -17,6 +17,7 @@ from analysis.runs.visits import identities
 from core.case import case_of, is_own
 from core.errors import InputError
 from core.executions import Executions
+from core.files import read_regular
 from core.guards import sanitized
 from core.metrics import Catalogue
 from core.tasks import tasks_of
@@ -62,7 +63,7 @@ class Run:
 def load(path: Path) -> Run:
     """Read one saved run. Raises `InputError` where the file is not a run of this suite."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     return of_bytes(path, content)
@@ -167,7 +168,7 @@ def moment_in_file(path: Path) -> datetime | None:
     No more of it is parsed than `machine_info` where that comes first and says it.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_regular(path).decode("utf-8")
         beginning, moment = MACHINE_INFO_FIRST.match(text), None
         if beginning is not None:
             machine, _ = json.JSONDecoder().raw_decode(text, beginning.end())

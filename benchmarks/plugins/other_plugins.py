@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -47,7 +48,17 @@ def require_pytest_benchmark(config: pytest.Config) -> None:
         )
 
 
+def require_histogram(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` where what pytest-benchmark draws its histogram with, at the end, is not installed."""
+    if config.option.benchmark_histogram and importlib.util.find_spec("pygal") is None:
+        raise pytest.UsageError(
+            "--benchmark-histogram draws with pygal, which is not installed; install it with `python -m pip install "
+            "'pytest-benchmark[histogram]'`, or leave the option out: the page has pictures of its own."
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check what can be checked now, and answer other plugins later."""
     require_pytest_benchmark(config)
+    require_histogram(config)
     config.pluginmanager.register(OtherPlugins(config), "precision-other-plugins")
