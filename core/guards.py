@@ -23,6 +23,8 @@ class Limits:
     name_characters: int = 200
     #: Characters of any other text, such as the reason why a figure is missing. The longest name of a kernel has 498.
     text_characters: int = 1_000
+    #: Reasons of a benchmark why its figures are not to be trusted.
+    reasons: int = 20
     #: Magnitude of a number. No figure comes near these, and ratios, squares and margins of figures between them are
     #: finite.
     smallest_number: float = 1e-50

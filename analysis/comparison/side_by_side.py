@@ -126,8 +126,7 @@ def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any], *, of_other_to
     for column, heading, form in COLUMNS:
         is_comparable = not (of_other_tokens and column == QUALITY)
         cells[heading] = number(row[column], form) + (difference(row[column], first[column]) if is_comparable else "")
-    validity = str(row["validity"] or "unknown")
-    return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
+    return cells | {"validity": f"{row['validity']}, stand-in" if row["stand_in"] else row["validity"]}
 
 
 def with_repeat(row: pd.Series[Any]) -> str:

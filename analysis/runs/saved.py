@@ -19,7 +19,7 @@ from core.errors import InputError
 from core.executions import Executions
 from core.files import read_regular
 from core.guards import sanitized
-from core.metrics import Catalogue
+from core.metrics import ANY_NUMBER, Catalogue
 from core.tasks import tasks_of
 
 #: The key of `machine_info` with the seconds of a session by phase.
@@ -114,6 +114,8 @@ def is_of_procedure_1(benchmark: object) -> bool:
 def require_readable(run: Run) -> None:
     """Raise `InputError` unless cases, procedure, metrics, tasks and timings of a run can be read, each case once.
 
+    So it does where a figure is no number, or one that its metric cannot have: somebody has made it up or damaged it.
+
     What works with the run afterwards need not check them again.
     """
     try:
@@ -122,6 +124,10 @@ def require_readable(run: Run) -> None:
             procedure = item["extra_info"].get("procedure", 0)
             if type(procedure) is not int:
                 raise InputError(f"The procedure is {ascii(procedure)[:80]}; expected a whole number.")
+            for metric in run.catalogue.metrics:
+                if (value := metric.impossible(item["extra_info"])) is not None:
+                    within = metric.within or ANY_NUMBER
+                    raise InputError(f"{case_of(item).id} has {metric.column} {ascii(value)[:40]}; expected {within}.")
         judgements(run.benchmarks)
         Executions.of(run.environment)
         columns = (*run.catalogue.metrics, *run.catalogue.undescribed)
