@@ -199,5 +199,5 @@ def test_a_number_says_which_values_it_can_have():
 
 @pytest.mark.parametrize("changes", [{"rooms": -1}, {"pitch_hz": Figure(0.0)}, {"pitch_hz": Figure(float("nan"))}])
 def test_a_value_that_is_not_possible_is_a_mistake_of_the_record(changes):
-    with pytest.raises(DeclarationError, match="expected a finite number (from|above) 0"):
+    with pytest.raises(DeclarationError, match=r"expected a finite number (from|above) 0"):
         sound(**changes)
