@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from analysis.runs.storage import Storage
 from core.errors import InputError
 from core.metrics import Catalogue
 from core.options import whole_number
+from core.safe_text import one_line
 
 Value = TypeVar("Value")
 #: The exit code where a limit lies within the interval and `--undecided fail` is given.
@@ -34,6 +36,11 @@ UNDECIDED = 3
 NO_HISTORY = 4
 #: That where Ctrl-C ends a command, as shells have it.
 INTERRUPTED = 130
+
+
+def tell(kind: str, text: object) -> None:
+    """Print a line beside the output, as `warning: …`; names of files in it may be anybody's."""
+    print(f"{kind}: {one_line(str(text))}", file=sys.stderr)
 
 
 def report(options: argparse.Namespace, storage: Storage) -> int:
@@ -76,12 +83,12 @@ def compare(options: argparse.Namespace, storage: Storage) -> int:
     compared = changes(before, after)
     print(as_json(before, after, compared) if options.format == "json" else as_markdown(before, after, compared))
     if note := clock_note(before, after):
-        print(f"note: {note}", file=sys.stderr)
+        tell("note", note)
     outcome = judge(compared, gates, allow_missing=options.allow_missing)
     for line in outcome.undecided:
-        print(f"undecided: {line}", file=sys.stderr)
+        tell("undecided", line)
     for line in outcome.failed:
-        print(f"failed: {line}", file=sys.stderr)
+        tell("failed", line)
     if gates:
         print(outcome.closing_line, file=sys.stderr)
     if outcome.failed:
@@ -105,7 +112,7 @@ def recover(options: argparse.Namespace, storage: Storage) -> int:
     """Make saved runs of the journals that killed runs have left."""
     try:
         for line in recover_all(options.results_dir, options.runs, storage.folder):
-            print(line)
+            print(one_line(line))
     except OSError as error:  # one that a full disk causes names no file
         raise InputError(
             f"{error.filename or storage.folder} cannot be written ({error.strerror}); the journal is untouched."
@@ -211,14 +218,14 @@ def add_compare_options(command: argparse.ArgumentParser, runs_help: str) -> Non
 def main() -> int:
     """Run the command line; return 0, or 1 after one sentence on what went wrong or each limit that was passed."""
     options = parser().parse_args()
-    storage = Storage(options.storage, warn=lambda line: print(f"warning: {line}", file=sys.stderr))
+    storage = Storage(options.storage, warn=partial(tell, "warning"))
     try:
         code: int = options.run(options, storage)
     except NoHistoryError as error:
-        print(f"no history yet: {error}", file=sys.stderr)
+        tell("no history yet", error)
         return NO_HISTORY
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell("error", error)
         return 1
     except KeyboardInterrupt:
         print("interrupted: files that were not finished are those of before.", file=sys.stderr)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 from core.errors import InputError
+from core.guards import LIMITS, is_name
 
 #: The precision that the others are compared with.
 BASELINE = "fp32"
 EXPECTED = (
-    'expected text for "precision" and "execution", and for "batch_size" and "sequence_length" a whole number from 1 on'
+    'expected names without a space for "precision" and "execution", and for "batch_size" and "sequence_length" whole '
+    f"numbers from 1 to {LIMITS.count:,}"
 )
 
 
@@ -77,12 +80,21 @@ class Case:
         known = {name: value[name] for name in names if name in value}
         for name, part in known.items():
             is_count = name in ("batch_size", "sequence_length")
-            if not (type(part) is int and part > 0 if is_count else isinstance(part, str)):
+            if not (type(part) is int and 0 < part <= LIMITS.count if is_count else is_word(part)):
                 raise InputError(f"A saved benchmark has the case {ascii(dict(value))[:200]}; {EXPECTED}.")
         if not {"precision", "execution"} <= set(known):
             raise InputError(f"A saved benchmark has the case {ascii(dict(value))[:200]}; {EXPECTED}.")
         others = sorted((str(name), str(part)) for name, part in value.items() if name not in names)
+        if not all(map(is_word, chain.from_iterable(others))):
+            raise InputError(
+                f"A saved benchmark has the case {ascii(dict(value))[:200]}; expected names without a space."
+            )
         return cls(**known, others=tuple(others))
+
+
+def is_word(value: object) -> bool:
+    """Tell whether a value is a name without a space: with spaces it could be a sentence of its own in every output."""
+    return is_name(value) and " " not in str(value)
 
 
 def _joined(case: Case, precision: str) -> str:

@@ -1,10 +1,11 @@
-"""Atomic writes, digests of files, a lock on a file, and a lock per folder."""
+"""Reads of regular files alone, atomic writes, digests of files, a lock on a file, and a lock per folder."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,17 @@ from filelock import FileLock
 
 if sys.platform != "win32":
     import fcntl
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a regular file, which a link may lead to.
+
+    Raises `OSError` where it cannot be read, and where it is something else: a device may have no end, and a pipe waits
+    for somebody who writes.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.read_bytes()
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -1,7 +1,6 @@
 """Defences against input that anybody may have made: saved runs, datasets, model folders. One table of limits."""
 
 import json
-import re
 import tokenize
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from core.safe_text import one_line
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,18 @@ class Limits:
     json_levels: int = 32
     #: Characters of a name that tables show.
     name_characters: int = 200
+    #: Characters of any other text, such as the reason why a figure is missing. The longest name of a kernel has 498.
+    text_characters: int = 1_000
+    #: Reasons of a benchmark why its figures are not to be trusted.
+    reasons: int = 20
     #: Magnitude of a number. No figure comes near these, and ratios, squares and margins of figures between them are
     #: finite.
     smallest_number: float = 1e-50
     largest_number: float = 1e50
     #: e to the power of more is not a finite float.
     largest_logarithm: float = 709.0
+    #: Samples of a batch, or tokens of a sequence.
+    count: int = 10**9
     #: Metrics that a saved run describes.
     metrics: int = 1_000
     #: Magnitude of an execution's rank.
@@ -41,10 +47,6 @@ UNREADABLE_ARRAYS = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, MemoryError, NotImplementedError),
     *(SyntaxError, tokenize.TokenError, zlib.error, zipfile.BadZipFile),
 )
-#: Control characters, which a terminal obeys, except newline and tab.
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: How a cell begins that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 #: How a file begins that is a zip archive, as torch.save writes it.
 ARCHIVE_MAGIC = b"PK\x03\x04"
 #: Where a config.json names its attention; a name with a slash is that of code on the hub.
@@ -68,28 +70,25 @@ def nesting_levels(value: object) -> int:
 
 
 def sanitized(value: Any) -> Any:  # noqa: ANN401
-    """Return a JSON value with a replacement character for every control character in its strings and keys.
+    """Return a JSON value whose strings and keys are lines of printable characters, as `one_line` makes them.
 
-    Raises `ValueError` where it has more levels than `LIMITS.json_levels`.
+    Raises `ValueError` where it has more levels than `LIMITS.json_levels`, or holds half of a surrogate pair, which no
+    file can hold.
     """
     if nesting_levels(value) > LIMITS.json_levels:
         raise ValueError(f"nested in more than {LIMITS.json_levels} levels")
-    return _without_control_characters(value)
-
-
-def _without_control_characters(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, str):
-        return CONTROL_CHARACTERS.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_without_control_characters(part) for part in value]
-    if isinstance(value, dict):
-        return {_without_control_characters(key): _without_control_characters(part) for key, part in value.items()}
-    return value
-
-
-def require_encodable(value: Any) -> None:  # noqa: ANN401
-    """Raise `UnicodeEncodeError` where a JSON value holds half of a surrogate pair, which no file can hold."""
     json.dumps(value, ensure_ascii=False).encode()
+    return _in_lines(value)
+
+
+def _in_lines(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return one_line(value, LIMITS.text_characters)
+    if isinstance(value, (list, tuple)):
+        return [_in_lines(part) for part in value]
+    if isinstance(value, dict):
+        return {_in_lines(key): _in_lines(part) for key, part in value.items()}
+    return value
 
 
 def finite_number(value: Any) -> int | float | None:  # noqa: ANN401
@@ -105,11 +104,6 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LIMITS.name_characters
 
 
-def escape_formula(cell: object) -> object:
-    """Return a cell of a CSV file, with an apostrophe before text that a spreadsheet would compute."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
-
-
 def archive_fault(path: Path) -> str | None:
     """Return what is wrong with an archive's members, or None; None for files of another format too.
 
@@ -123,9 +117,12 @@ def archive_fault(path: Path) -> str | None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED:
-                return f"compressed ({member.filename}, {member.file_size:,} bytes), which torch.save never does"
+                name = one_line(member.filename, LIMITS.name_characters)
+                return f"compressed ({name}, {member.file_size:,} bytes), which torch.save never does"
         damaged = archive.testzip()
-    return None if damaged is None else f"damaged, the checksum of {damaged} is that of other bytes"
+    if damaged is None:
+        return None
+    return f"damaged, the checksum of {one_line(damaged, LIMITS.name_characters)} is that of other bytes"
 
 
 def nested_objects(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from core.errors import InputError
+from core.files import read_regular
 from core.tasks import DEFAULT_TASK
 from data_prep.datasets import DatasetSpec
 from data_prep.layout import DATASETS_FOLDER, METADATA_FILE
@@ -48,7 +49,7 @@ def has_files(folder: Path) -> bool:
 def is_dataset_of(spec: DatasetSpec, tokenizer: Tokenizer, folder: Path, text: str) -> bool:
     """Tell whether a folder says that it holds a text, laid out as a dataset, in a tokenizer's tokens."""
     try:
-        metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+        metadata = json.loads(read_regular(folder / METADATA_FILE).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(metadata, dict):

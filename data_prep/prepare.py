@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from core.errors import InputError
+from core.files import read_regular
 from core.folders import is_folder, refuse_foreign_files
 from core.guards import LIMITS, is_name
 from core.options import StandInMode
@@ -149,7 +150,7 @@ def refuse_another_dataset(folder: Path, description: Mapping[str, Any], command
     Generated data may be replaced by anything and replaces nothing else; what cannot be read may be replaced too.
     """
     try:
-        earlier = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+        earlier = json.loads(read_regular(folder / METADATA_FILE).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return
     if not isinstance(earlier, dict) or earlier.get("stand_in") is True:

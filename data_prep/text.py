@@ -11,6 +11,7 @@ from huggingface_hub import HfApi, is_offline_mode
 from yaml import YAMLError
 
 from core.errors import InputError, first_line
+from core.files import read_regular
 from data_prep.datasets.spec import DatasetSpec, Text
 from data_prep.hub import HUB_ERRORS
 from data_prep.hub_cache import is_unwritable, load_rows, rows_folder
@@ -57,7 +58,7 @@ def from_file(spec: DatasetSpec, path: Path) -> Text:
     Raises `InputError` when it is missing, not UTF-8, no plain text (JSON, a page of HTML) or malformed.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         require_plain_text(content, path)
         rows = spec.read_file(content, path)
     except OSError as error:

@@ -163,6 +163,7 @@ def neutral(run: dict[str, Any], folder: Path) -> dict[str, Any]:
         benchmark["extra_info"] = _neutral(benchmark["extra_info"])
         for section in OF_THE_MACHINE:
             benchmark["extra_info"][section] = _constants(benchmark["extra_info"][section])
+        benchmark["extra_info"]["validity"]["status"] = "valid"
         benchmark["extra_info"]["environment"]["suite_commit"] = "text"  # it has none outside a checkout
         for section in {*COMPUTED} & {*benchmark["extra_info"]}:
             benchmark["extra_info"][section] = _rounded(benchmark["extra_info"][section])

@@ -16,6 +16,7 @@ from analysis.uncertainty.noise_floor import FEWEST_SESSIONS, series_of
 from analysis.uncertainty.variance import Spread
 from core.errors import InputError
 from core.metrics import Catalogue
+from core.safe_text import markdown, markdown_block
 
 
 def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def noise_markdown(runs: Sequence[Run]) -> str:
 
 def noise_of(runs: Sequence[Run], name: str) -> str:
     """Return the noise floor of runs of one thing as Markdown, one table for each execution."""
-    parts = [f"# Noise floor over {len(runs)} run(s){name}"]
+    parts = [f"# Noise floor over {len(runs)} run(s){markdown(name)}"]
     if len(runs) < 2:
         parts.append("One run has no run-to-run spread; make more with `python -m benchmarks --repeats 5`.")
     for execution, rows in noise_floor(runs).groupby("execution"):
@@ -55,7 +56,7 @@ def noise_of(runs: Sequence[Run], name: str) -> str:
         text["cv"] = [number(value, "{:.2%}") for value in text["cv"]]
         for column in ("mean", "std", "minimum", "maximum"):
             text[column] = [number(value, "{:.5g}") for value in text[column]]
-        parts.append(f"## {execution}\n\n{markdown_table(text)}")
+        parts.append(f"## {markdown(str(execution))}\n\n{markdown_table(text)}")
     return "\n\n".join([*parts, *coverage_markdown(runs)])
 
 
@@ -67,7 +68,7 @@ def coverage_markdown(runs: Sequence[Run]) -> list[str]:
         series = series_of(runs)
         found = coverage(runs, lambda ours, theirs: without((ours, theirs), runs), lambda case: case.id)
     except InputError as error:
-        return [f"How well intervals of a repeat hold cannot be told: {error}"]
+        return [markdown_block(f"How well intervals of a repeat hold cannot be told: {error}")]
     rows = []
     for (name, figure), one in found.items():
         floor = {(key.case, key.figure): floor for key, floor in series.spreads.items()}.get((name, figure))

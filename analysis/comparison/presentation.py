@@ -18,6 +18,7 @@ from analysis.report.table import tables
 from analysis.report.text_tables import markdown_table, number
 from analysis.runs.saved import Run
 from core.metrics import Catalogue
+from core.safe_text import markdown, markdown_block
 
 #: A difference of the board's temperature that moves energy by about the 1% within which figures are called the same.
 WARMER_C = 3.0
@@ -46,12 +47,12 @@ def temperature_warnings(before: Sequence[Run], after: Sequence[Run]) -> list[st
 def as_markdown(before: Sequence[Run], after: Sequence[Run], changes: Sequence[Change]) -> str:
     """Return the comparison as Markdown: warnings, a table, and how to read it."""
     parts = [f"# {len(before)} run(s) against {len(after)} run(s)"]
-    parts += [f"> **warning:** {line}" for line in comparability_warnings(before, after)]
+    parts += [f"> **warning:** {markdown(line)}" for line in comparability_warnings(before, after)]
     catalogue = Catalogue.joined(run.catalogue for run in (*before, *after))
     headed = {column.column for column in catalogue.compared if column.heading} | {COMMON}  # the JSON has every metric
     rows = [change_as_text(change) for change in changes if change.metric in headed]
     parts.append(markdown_table(pd.DataFrame(rows)))
-    parts += legend(changes, headed)
+    parts += map(markdown_block, legend(changes, headed))
     return "\n\n".join(parts)
 
 

@@ -17,7 +17,7 @@ from analysis.comparison.common_text import (
     is_told_in_bits,
 )
 from analysis.report.table import tables
-from analysis.report.text_tables import markdown_table, number
+from analysis.report.text_tables import number, plain_table
 from analysis.runs.saved import Run
 from core.case import case_of, is_own
 from core.executions import EXECUTIONS_KEY
@@ -89,7 +89,7 @@ def side_by_side(benchmarks: Sequence[dict[str, Any]]) -> str | None:
             cells |= {BITS_HEADING: bits_text(infos[place])} if has_bits else {}
             cells |= {COMMON_HEADING: common_text(infos[first], infos[place]) if others else "-"} if has_several else {}
             rows.append(cells)
-    return markdown_table(pd.DataFrame(rows).rename(columns={QUALITY: heading}), "simple")
+    return plain_table(pd.DataFrame(rows).rename(columns={QUALITY: heading}))
 
 
 def bits_text(extra_info: Mapping[str, Any]) -> str:
@@ -126,8 +126,7 @@ def benchmark_as_text(row: pd.Series[Any], first: pd.Series[Any], *, of_other_to
     for column, heading, form in COLUMNS:
         is_comparable = not (of_other_tokens and column == QUALITY)
         cells[heading] = number(row[column], form) + (difference(row[column], first[column]) if is_comparable else "")
-    validity = str(row["validity"] or "unknown")
-    return cells | {"validity": f"{validity}, stand-in" if row["stand_in"] else validity}
+    return cells | {"validity": f"{row['validity']}, stand-in" if row["stand_in"] else row["validity"]}
 
 
 def with_repeat(row: pd.Series[Any]) -> str:

@@ -12,6 +12,7 @@ from analysis.runs.saved import Run
 from analysis.uncertainty.figures import FIGURES
 from analysis.uncertainty.variance import components
 from core.errors import InputError
+from core.safe_text import markdown
 
 
 def variance_markdown(runs: Sequence[Run]) -> str:
@@ -25,7 +26,7 @@ def variance_markdown(runs: Sequence[Run]) -> str:
     for name, group in zip(names, groups, strict=True):
         rows = list(component_rows(group.runs))
         if rows:
-            parts.append(f"## {name}, {len(group.runs)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
+            parts.append(f"## {markdown(name)}, {len(group.runs)} sessions\n\n{markdown_table(pd.DataFrame(rows))}")
         else:
             too_few.append(
                 f"{group.runs[0].path} and the others of {name} are {len(group.runs)} session(s), or have no visits; "
@@ -33,7 +34,7 @@ def variance_markdown(runs: Sequence[Run]) -> str:
             )
     if len(too_few) == len(groups):
         raise InputError(" ".join(too_few))
-    return "\n\n".join([*parts, *too_few])
+    return "\n\n".join([*parts, *map(markdown, too_few)])
 
 
 def component_rows(runs: Sequence[Run]) -> Iterable[dict[str, str]]:

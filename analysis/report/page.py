@@ -175,7 +175,7 @@ def validity_table(run: RunSummary) -> pd.DataFrame:
         reasons.append("; ".join([*judgement.reasons, *unknown]) or "-")
         lacking = lookup(benchmark["extra_info"], "validity.unreadable")
         unreadable.append(", ".join(map(str, lacking)) if isinstance(lacking, dict) and lacking else "-")
-    table.insert(1, "validity", [judgement.status or "-" for judgement in judged])
+    table.insert(1, "validity", [judgement.status for judgement in judged])
     table["drift"] = [number(judgement.drift and judgement.drift.change_rel, "{:+.1%}") for judgement in judged]
     table["why"] = reasons
     table["not readable here"] = unreadable

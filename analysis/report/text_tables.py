@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.report.fallbacks import fallbacks
 from analysis.report.table import interval_ends
 from core.metrics import ENERGY_AT_REFERENCE, REPEAT_COLUMNS, SECOND_FIGURES, Catalogue, Column
+from core.safe_text import markdown, one_line
 
 #: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can
 #: put it at a million times.
@@ -29,9 +30,17 @@ def formatted(value: Any, column: Column) -> str:  # noqa: ANN401
     return number(value, f"{{:{column.form}}}{column.sign}" if column.is_number else "{}")
 
 
-def markdown_table(frame: pd.DataFrame, style: str = "pipe") -> str:
-    """Return a table of text as Markdown, or in another style of `tabulate`, its cells unchanged."""
-    table: str = frame.to_markdown(index=False, disable_numparse=True, tablefmt=style)
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return a table of text as Markdown, without markup in its cells but for code."""
+    cells = frame.astype(str).rename(columns=markdown).map(markdown)
+    table: str = cells.to_markdown(index=False, disable_numparse=True, tablefmt="pipe")
+    return table
+
+
+def plain_table(frame: pd.DataFrame) -> str:
+    """Return a table of text for a terminal."""
+    cells = frame.astype(str).rename(columns=one_line).map(one_line)
+    table: str = cells.to_markdown(index=False, disable_numparse=True, tablefmt="simple")
     return table
 
 

@@ -9,7 +9,7 @@ from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from core.files import write
 from core.folders import replaced_files
-from core.guards import escape_formula
+from core.safe_text import escape_formula, markdown, markdown_block
 from core.tasks import TaskWords
 
 PAGE_NAME = "report.html"
@@ -55,15 +55,14 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
 
 def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
-    parts = [f"# {run.title[:1].upper()}{run.title[1:]}"]
-    if run.stand_in:
-        parts.append(f"> **{run.stand_in_notice}**")
-    parts += [f"> **{notice}**" for notice in run.quality_notices]
+    parts = [f"# {markdown(run.title[:1].upper() + run.title[1:])}"]
+    notices = [*([run.stand_in_notice] if run.stand_in else []), *run.quality_notices]
+    parts += [f"> **{markdown(notice)}**" for notice in notices]
     parts.append(bullets(run.conditions))
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
     legend = interval_legend(run.frame, run.catalogue)
-    parts += [legend] if legend else []
-    parts += [*run.advice, *run.published]
+    parts += [markdown_block(legend)] if legend else []
+    parts += map(markdown_block, [*run.advice, *run.published])
     parts += [bullets(run.gains_and_costs)] if run.gains_and_costs else []
     parts += [bullets(run.crossovers)] if run.crossovers else []
     if len(run.replies):
@@ -77,4 +76,4 @@ def summary(run: RunSummary) -> str:
 
 def bullets(lines: list[str]) -> str:
     """Return lines as a Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {markdown_block(line)}" for line in lines)

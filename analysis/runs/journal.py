@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 from analysis.runs.saved import of_bytes
 from analysis.runs.selection import STORAGE
 from core.errors import InputError
-from core.files import NoLocksError, hold
+from core.files import NoLocksError, hold, read_regular
+from core.guards import LIMITS, nesting_levels
 from core.metrics import lookup
 
 #: Where results are kept unless another folder is named.
@@ -166,7 +167,7 @@ def content_of(journal: Path) -> tuple[list[dict[str, Any]], list[str]]:
     Raises `InputError` where there are lines and none is a document.
     """
     try:
-        lines = journal.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = read_regular(journal).decode(errors="replace").split("\n")
     except OSError as error:
         raise InputError(f"{journal} cannot be read ({error.strerror}).") from error
     documents, unreadable = [], []
@@ -190,7 +191,17 @@ def document_of(line: str) -> dict[str, Any]:
     for item in document["benchmarks"]:
         if not isinstance(item["fullname"], str):
             raise TypeError(f"a benchmark is named {item['fullname']!r:.40}")
+    if nesting_levels(document) > LIMITS.json_levels:
+        raise ValueError(f"nested in more than {LIMITS.json_levels} levels")
     return document
+
+
+def require_document(document: Any) -> None:  # noqa: ANN401
+    """Raise one of `LookupError`, `TypeError` and `ValueError` unless a line of a journal is a run's document."""
+    if not all(isinstance(item["fullname"], str) for item in document["benchmarks"]):
+        raise ValueError("a benchmark's fullname is no text")
+    if nesting_levels(document) > LIMITS.json_levels:
+        raise ValueError(f"nested in more than {LIMITS.json_levels} levels")
 
 
 def save(storage: Path, name: str, text: str) -> Path:

@@ -17,8 +17,9 @@ from analysis.runs.visits import identities
 from core.case import case_of, is_own
 from core.errors import InputError
 from core.executions import Executions
-from core.guards import require_encodable, sanitized
-from core.metrics import Catalogue
+from core.files import read_regular
+from core.guards import sanitized
+from core.metrics import ANY_NUMBER, Catalogue
 from core.tasks import tasks_of
 
 #: The key of `machine_info` with the seconds of a session by phase.
@@ -62,7 +63,7 @@ class Run:
 def load(path: Path) -> Run:
     """Read one saved run. Raises `InputError` where the file is not a run of this suite."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     return of_bytes(path, content)
@@ -72,7 +73,6 @@ def of_bytes(path: Path, content: bytes) -> Run:
     """Return the saved run that a file holds. Raises `InputError` where the content is not a run of this suite."""
     try:
         document = sanitized(json.loads(content.decode("utf-8")))
-        require_encodable(document)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
@@ -114,6 +114,8 @@ def is_of_procedure_1(benchmark: object) -> bool:
 def require_readable(run: Run) -> None:
     """Raise `InputError` unless cases, procedure, metrics, tasks and timings of a run can be read, each case once.
 
+    So it does where a figure is no number, or one that its metric cannot have: somebody has made it up or damaged it.
+
     What works with the run afterwards need not check them again.
     """
     try:
@@ -122,6 +124,10 @@ def require_readable(run: Run) -> None:
             procedure = item["extra_info"].get("procedure", 0)
             if type(procedure) is not int:
                 raise InputError(f"The procedure is {ascii(procedure)[:80]}; expected a whole number.")
+            for metric in run.catalogue.metrics:
+                if (value := metric.impossible(item["extra_info"])) is not None:
+                    within = metric.within or ANY_NUMBER
+                    raise InputError(f"{case_of(item).id} has {metric.column} {ascii(value)[:40]}; expected {within}.")
         judgements(run.benchmarks)
         Executions.of(run.environment)
         columns = (*run.catalogue.metrics, *run.catalogue.undescribed)
@@ -168,7 +174,7 @@ def moment_in_file(path: Path) -> datetime | None:
     No more of it is parsed than `machine_info` where that comes first and says it.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_regular(path).decode("utf-8")
         beginning, moment = MACHINE_INFO_FIRST.match(text), None
         if beginning is not None:
             machine, _ = json.JSONDecoder().raw_decode(text, beginning.end())
@@ -200,7 +206,6 @@ def from_pytest_benchmark(benchmarks: Iterable[Any]) -> list[Any]:
     """
     try:
         listed = [sanitized(item) for item in benchmarks]
-        require_encodable(listed)
         for item in filter(is_own, listed):
             case_of(item)
     except ValueError as error:

@@ -22,6 +22,8 @@ DRIFT_CONFIDENCE = 0.90
 #: Visits of one case that scatter by more say that something besides the case decided how long it took. In a graph on a
 #: GPU they scatter by 0.3%, on two quiet cores of a CPU by 5% or more.
 LARGEST_SCATTER = 0.05
+#: What a benchmark may be, the worst first.
+STATUSES = ("invalid", "unknown", "valid")
 #: Names of NVIDIA's kernels that multiply in a format: CUTLASS's and older ones say it, nvjet's have a letter for each
 #: operand (t: BF16, h: FP16, s: FP32).
 BF16_KERNELS, FP16_KERNELS = re.compile(r"bf16|bfloat|_tst_|_ttt_"), re.compile(r"fp?16|_hsh_|_hhh_|h16816|half")
@@ -62,13 +64,13 @@ class Drift:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The status of a benchmark (valid, invalid, unknown, None where nothing was recorded) and why it is that."""
+    """The status of a benchmark (valid, invalid or unknown) and why it is that."""
 
-    status: str | None
+    status: str
     reasons: tuple[str, ...]
     drift: Drift | None
     #: The status apart from drift, which falls on both sides of a ratio.
-    paired_status: str | None
+    paired_status: str
 
 
 def session_drift(of: str, cases: Iterable[Sequence[tuple[float, float]]]) -> Drift | None:
@@ -131,8 +133,11 @@ def other_code_reason(benchmark: Mapping[str, Any]) -> str | None:
 
 def _judgement(extra_info: Mapping[str, Any], drifted: Drift | None, other_code: str | None) -> Judgement:
     status, stated = lookup(extra_info, "validity.status"), lookup(extra_info, "validity.reasons")
-    reasons = [str(reason) for reason in stated] if isinstance(stated, list) else []
-    status = status if isinstance(status, str) else None
+    reasons = [str(reason) for reason in stated[: LIMITS.reasons]] if isinstance(stated, list) else []
+    if status not in STATUSES:
+        said = "nothing" if status is None else ascii(status)[:40]
+        reasons.append(f"the run says {said} of its validity; expected {', '.join(STATUSES[:-1])} or {STATUSES[-1]}")
+        status = "unknown"
     if finite_number(lookup(extra_info, "quality.nonfinite_logits")):
         status = "invalid"
         reasons.append(str(lookup(extra_info, "quality.reason")))
@@ -169,10 +174,9 @@ def scatter_reason(extra_info: Mapping[str, Any]) -> str | None:
     )
 
 
-def worse(status: str | None, other: str) -> str | None:
-    """Return a status that is not better than `other`; None, where nothing was recorded, stays None."""
-    order = ("invalid", "unknown", "valid")
-    return min(status, other, key=order.index) if status in order else status
+def worse(status: str, other: str) -> str:
+    """Return the worse of two statuses."""
+    return min(status, other, key=STATUSES.index)
 
 
 def _drifts(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, Drift]:

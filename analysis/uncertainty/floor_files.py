@@ -17,7 +17,7 @@ from analysis.uncertainty.conditions import Conditions, conditions_of
 from analysis.uncertainty.noise_floor import Floor, Key, NoiseFloor, Series, series_of
 from analysis.uncertainty.slopes import Slopes
 from core.errors import InputError
-from core.files import write
+from core.files import read_regular, write
 from core.guards import finite_number, sanitized
 
 #: Within the folder of results.
@@ -41,7 +41,7 @@ def add_series(folder: Path, runs: Sequence[Run]) -> Path:
 def read_floor(path: Path) -> NoiseFloor:
     """Read a floor's file. Raises `InputError` where it is none."""
     try:
-        document = sanitized(json.loads(path.read_text(encoding="utf-8")))
+        document = sanitized(json.loads(read_regular(path).decode("utf-8")))
         conditions = Conditions(document["device"], document["driver"], document["torch"], document["procedure"])
         return NoiseFloor(conditions, tuple(_series(one) for one in document["series"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

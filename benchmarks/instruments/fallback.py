@@ -10,6 +10,7 @@ from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.measured_case import MeasuredCase
 from core.metrics import FAR_SLOWER
 from core.metrics.figures import Figure, Interval, Reason
+from core.metrics.ranges import POSITIVE, SHARE
 from core.metrics.records import Record, metric
 from core.statistics.ratios import ratio_of_times
 from fixtures.precisions import base_of, emulation_reason
@@ -31,6 +32,7 @@ class FallbackRecord(Record):
         "",
         None,
         "times the latency of the same case in the precision's base",
+        within=POSITIVE,
         interval=Interval(stem="slower_than_base", is_in_tables=False),
         reason=Reason("reason", column="fallback_reason", words="why the latency is not compared with the base's"),
     )
@@ -41,7 +43,7 @@ class FallbackRecord(Record):
     longest_kernel: str | None = metric(
         "", None, "the kernel, on a CPU the operator, that takes longest where the case is far slower than its base"
     )
-    longest_kernel_share: float | None = metric("", None, "its share of the time of all", form=".0%")
+    longest_kernel_share: float | None = metric("", None, "its share of the time of all", within=SHARE, form=".0%")
 
 
 class Fallback(AfterVisits):

@@ -14,6 +14,7 @@ from benchmarks.policies import Policies
 from core.case import Case
 from core.metrics import SAME
 from core.metrics.figures import NOT_MEASURED, Figure, Interval, Reason
+from core.metrics.ranges import DIVERGENCE, NOT_NEGATIVE, SHARE
 from core.metrics.records import Record, metric
 from core.statistics.paired_shares import share_interval
 from fixtures.dataset.batches import Batch
@@ -36,12 +37,19 @@ class GenerationRecord(Record):
 
     section: ClassVar[str] = "generation"
     same_as_eager: float | None = metric(
-        "", None, "share of greedy tokens that are eager's", column="generated_same_as_eager", place=930, default=None
+        "",
+        None,
+        "share of greedy tokens that are eager's",
+        within=SHARE,
+        column="generated_same_as_eager",
+        place=930,
+        default=None,
     )
     same_text_as_fp32: Figure[float] = metric(
         "",
         "higher",
         "share of prompts whose first 32 greedy tokens are FP32's",
+        within=SHARE,
         interval=Interval(of="the share of prompts like these (exact, binomial)", stem="same_text"),
         reason=Reason("reason", after="tokens"),
         repeat=SAME,
@@ -50,13 +58,27 @@ class GenerationRecord(Record):
         default=NOT_MEASURED,
     )
     first_difference: float | None = metric(
-        "tokens", "higher", "mean position of the first token that differs from FP32's, where one does", default=None
+        "tokens",
+        "higher",
+        "mean position of the first token that differs from FP32's, where one does",
+        within=NOT_NEGATIVE,
+        default=None,
     )
     kl_vs_fp32_nats: float | None = metric(
-        "nats", "lower", "mean divergence of the first step from FP32's", column="decode_kl_vs_fp32_nats", default=None
+        "nats",
+        "lower",
+        "mean divergence of the first step from FP32's",
+        within=DIVERGENCE,
+        column="decode_kl_vs_fp32_nats",
+        default=None,
     )
     top1_agreement_vs_fp32: float | None = metric(
-        "", "higher", "prompts whose most likely next token is FP32's", column="decode_top1_vs_fp32", default=None
+        "",
+        "higher",
+        "prompts whose most likely next token is FP32's",
+        within=SHARE,
+        column="decode_top1_vs_fp32",
+        default=None,
     )
     prompts: int | None = None
     tokens: int | None = None

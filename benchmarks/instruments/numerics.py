@@ -16,6 +16,7 @@ from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.loop import ForwardLoop
 from benchmarks.measured_case import MeasuredCase
 from core.metrics.figures import Figure, Reason
+from core.metrics.ranges import NOT_NEGATIVE, SHARE
 from core.metrics.records import Record, figure, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward, logits_distance, reference, require_same_logits
@@ -56,7 +57,9 @@ class NumericsRecord(Record):
     float32_matmul_precision: str
     cudnn_allow_tf32: bool
     attention_implementation: str
-    casts: int = metric("", None, "conversions between floating-point dtypes in one forward", place=430)
+    casts: int = metric(
+        "", None, "conversions between floating-point dtypes in one forward", within=NOT_NEGATIVE, place=430
+    )
     casts_by_dtype: Mapping[str, int]
     #: Names of the kernels that multiply matrices, on a CPU of the operators, and how often each runs.
     products: Figure[Mapping[str, int]] = figure(reason=Reason("products_reason"))
@@ -72,6 +75,7 @@ class NumericsRecord(Record):
         "",
         None,
         "share of what matrix products multiply by, in FP32 bytes, that is stored in the precision's format",
+        within=SHARE,
         reason=Reason("quantized_share_reason"),
         form=".2%",
     )

@@ -9,6 +9,7 @@ from benchmarks.instruments.base import AfterLastVisit, AfterVisits
 from benchmarks.measured_case import MeasuredCase
 from core.metrics import SAME
 from core.metrics.figures import Figure, Reason
+from core.metrics.ranges import NOT_NEGATIVE, POSITIVE
 from core.metrics.records import Record, metric
 from fixtures.precisions.storage import checkpoint_bytes, model_bytes, parameter_count
 
@@ -24,6 +25,7 @@ class SizeRecord(Record):
         "MB",
         "lower",
         "parameters and buffers, tied ones once",
+        within=POSITIVE,
         heading="size MB",
         in_terminal=True,
         form=".2f",
@@ -35,6 +37,7 @@ class SizeRecord(Record):
         "MB",
         None,
         "weight files on disk; of a quantized model, as they would be saved",
+        within=NOT_NEGATIVE,
         reason=Reason("checkpoint_reason"),
         repeat=SAME,
         place=800,
@@ -43,6 +46,7 @@ class SizeRecord(Record):
         "MB",
         "lower",
         "most memory PyTorch held for this case: the model, and what ran",
+        within=NOT_NEGATIVE,
         reason=Reason("peak_memory_reason"),
         repeat=SAME,
         heading="peak MB",

@@ -21,6 +21,7 @@ from benchmarks.machine.readings import (
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.visit import DeviceReads
 from benchmarks.visiting import TimedVisit
+from core.metrics.ranges import NOT_NEGATIVE, SHARE, Range
 from core.metrics.records import Record, metric
 from fixtures.precisions import emulation_reason
 
@@ -68,13 +69,17 @@ class ValidityRecord(Record):
     unreadable: Mapping[str, str]
     native: bool = metric("", None, "false where the hardware emulates the precision", place=820)
     throttle: Mapping[str, Any]
-    sm_clock_mhz: int | None = metric("MHz", None, "lowest SM clock seen while rounds ran", place=440)
-    temperature_c: int | None = metric("C", None, "highest GPU temperature seen while rounds ran")
+    sm_clock_mhz: int | None = metric(
+        "MHz", None, "lowest SM clock seen while rounds ran", within=NOT_NEGATIVE, place=440
+    )
+    temperature_c: int | None = metric(
+        "C", None, "highest GPU temperature seen while rounds ran", within=Range(-273.15, None)
+    )
     power_limit_w: float | None
     other_processes: int | None
     other_cpu_load: float
     cpu_steal_share: float | None = metric(
-        "", None, "share of the cores that the host gave to other machines", place=920
+        "", None, "share of the cores that the host gave to other machines", within=SHARE, place=920
     )
     cpu_pressure_share: float | None
 

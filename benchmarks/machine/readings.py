@@ -152,7 +152,8 @@ def steal_share(before: Snapshot, after: Snapshot) -> float | None:
     if before.stolen_cpu_s is None or after.stolen_cpu_s is None:
         return None
     stolen_s = after.stolen_cpu_s - before.stolen_cpu_s
-    return max(0.0, stolen_s) / max(after.time_s - before.time_s, 1e-9) / (os.cpu_count() or 1)
+    share = stolen_s / max(after.time_s - before.time_s, 1e-9) / (os.cpu_count() or 1)
+    return min(max(0.0, share), 1.0)  # counted in ticks of 10 ms, which may come to more than the time between
 
 
 def pressure_share(before: Snapshot, after: Snapshot) -> float | None:

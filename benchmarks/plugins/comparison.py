@@ -30,8 +30,8 @@ from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.case import is_own
 from core.errors import InputError
-from core.guards import sanitized
 from core.metrics import CATALOGUE_KEY, Catalogue
+from core.safe_text import one_line
 
 THIS_RUN = "this run"
 
@@ -56,7 +56,7 @@ class ComparisonPlugin:
         self, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
     ) -> None:
         """Keep a saved run, and keep pytest-benchmark from a warning: of the CPU's clock, and of every timing in it."""
-        name = f"the run of {sanitized(str(compared_benchmark.get('datetime')))}"
+        name = f"the run of {one_line(str(compared_benchmark.get('datetime')))}"
         listed = compared_benchmark["benchmarks"]
         try:
             own = own_benchmarks(Path(name), from_pytest_benchmark(listed))

@@ -14,6 +14,7 @@ from benchmarks.instruments.size import BYTES_PER_MB
 from benchmarks.loop import ClockError
 from benchmarks.refusals import PROOF_ERRORS, RefusedError
 from core.errors import InputError, first_line
+from core.safe_text import one_line
 from fixtures.device.memory import is_out_of_memory
 
 #: How the messages of PyTorch begin that pass on an error of CUDA, such as a GPU that is lost.
@@ -40,7 +41,7 @@ def fail_without_traceback(item: pytest.Item) -> Iterator[None]:
         else:
             raise
     except (InputError, ClockError, RefusedError, *PROOF_ERRORS) as error:
-        message = str(error)
+        message = one_line(str(error))
         release(error)
     # Without what it stands for, which says the same.
     raise pytest.fail.Exception(message, pytrace=False) from None

@@ -9,10 +9,11 @@ import pytest
 
 from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
-from analysis.report.text_tables import terminal_table
+from analysis.report.text_tables import plain_table, terminal_table
 from analysis.report.writer import csv_name, write_report
 from benchmarks.plugins.session import SESSION, WITHOUT_FIRST_VISIT
 from benchmarks.session import Session
+from core.guards import sanitized
 from core.tasks import title
 from fixtures.tasks import TASKS
 
@@ -50,7 +51,7 @@ class ReportPlugin:
     def _write_tables(self, folder: Path) -> None:
         session = self._session
         if session.extra_info:
-            self._summary = RunSummary(session.benchmarks, session.environment, session.missing)
+            self._summary = RunSummary(sanitized(session.benchmarks), session.environment, session.missing)
             self._lines += [f"wrote {path}" for path in write_report(folder, self._summary)]
         elif session.missing:
             earlier = any((folder / csv_name(words)).exists() for words in self._tasks.values())
@@ -77,7 +78,7 @@ class ReportPlugin:
         for baseline in summary.baselines:
             terminalreporter.write_line(f"baseline: {baseline}")
         short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
-        terminalreporter.write_line(short.to_markdown(index=False, disable_numparse=True, tablefmt="simple"))
+        terminalreporter.write_line(plain_table(short))
         for sentence in [*summary.advice, *summary.published, *summary.gains_and_costs, *summary.crossovers]:
             terminalreporter.write_line(sentence)
         for warning in summary.warnings:

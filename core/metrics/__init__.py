@@ -24,8 +24,10 @@ from core.metrics.columns import (
     lookup,
 )
 from core.metrics.known import HEADLINE, LEADING_COLUMNS, READ_BY_NAME
+from core.metrics.ranges import ANY_NUMBER
 
 __all__ = [
+    "ANY_NUMBER",
     "CASE_COLUMNS",
     "CATALOGUE_KEY",
     "DERIVED",

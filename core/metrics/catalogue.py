@@ -23,7 +23,7 @@ from core.metrics.columns import (
     Metric,
     with_repeat,
 )
-from core.metrics.known import PLACES, READ_BY_NAME, REPEATS
+from core.metrics.known import PLACES, RANGES, READ_BY_NAME, REPEATS
 
 #: The key of `machine_info` with a run's metrics.
 CATALOGUE_KEY = "metrics"
@@ -46,16 +46,17 @@ class Catalogue:
     def of(cls, environment: Mapping[str, Any]) -> Catalogue:
         """Return the metrics that a run's environment describes; none where it describes none.
 
-        A metric that does not say how its repeats differ, or where it stands, has what `REPEATS` and `PLACES` say of
-        its column. Raises `InputError` where the list cannot be read, and where it makes text of a number that is read
-        by name, or a number of text.
+        A metric that does not say how its repeats differ, where it stands, or which values it can have, has what
+        `REPEATS`, `PLACES` and `RANGES` say of its column. Raises `InputError` where the list cannot be read, and where
+        it makes text of a number that is read by name, or a number of text.
         """
         own = cls.from_json(environment.get(CATALOGUE_KEY, []))
         for metric in own.metrics:
             if metric.is_number != READ_BY_NAME.get(metric.column, metric.is_number):
                 kind = "a number" if READ_BY_NAME[metric.column] else "text"
                 raise InputError(f"The run's catalogue of metrics changes what {metric.column} is; expected {kind}.")
-        return cls(tuple(by_place(with_known_repeat(with_known_place(metric)) for metric in own.metrics)))
+        completed = (with_known_range(with_known_repeat(with_known_place(metric))) for metric in own.metrics)
+        return cls(tuple(by_place(completed)))
 
     @classmethod
     def joined(cls, catalogues: Iterable[Catalogue]) -> Catalogue:
@@ -118,6 +119,13 @@ def with_known_repeat(column: ColumnType) -> ColumnType:
 def with_known_place(metric: Metric) -> Metric:
     """Return a metric with its place; one that says none has what is known of it."""
     return metric if metric.place is not None else replace(metric, place=PLACES.get(metric.column))
+
+
+def with_known_range(metric: Metric) -> Metric:
+    """Return a metric with the values that it can have, which no run changes of one that is read by name."""
+    known = RANGES.get(metric.column)
+    is_own = metric.within is not None and metric.column not in READ_BY_NAME
+    return metric if is_own or known is None else replace(metric, within=known)
 
 
 def by_place(metrics: Iterable[Metric]) -> list[Metric]:

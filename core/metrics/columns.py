@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from core.errors import InputError
 from core.guards import LIMITS, finite_number
+from core.metrics.ranges import ANY_NUMBER, Range, range_of
 
 #: Figures within this share of each other are called the same, on one run as between runs.
 SAME_REL = 0.01
@@ -69,6 +70,8 @@ class Column:
     form: str = ".4g"
     #: Follows the number.
     sign: str = ""
+    #: Between which numbers values can lie; None where nothing says it.
+    within: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,13 @@ class Metric(Column):
         """Return this metric of a benchmark, or None where the value is missing or of another type."""
         value = lookup(extra_info, self.path)
         if self.is_number:
-            return finite_number(value)
+            return finite_number(value) if (self.within or ANY_NUMBER).holds(value) else None
         return value if isinstance(value, (str, bool)) else None
+
+    def impossible(self, extra_info: Mapping[str, Any]) -> object:
+        """Return the value of a benchmark that this figure cannot have, None where it is possible or missing."""
+        value = lookup(extra_info, self.path)
+        return value if self.is_number and not (self.within or ANY_NUMBER).holds(value) else None
 
     @classmethod
     def from_json(cls, entry: object) -> Metric:
@@ -93,17 +101,20 @@ class Metric(Column):
             raise InputError(f"The run's catalogue of metrics has {ascii(entry)[:80]}; expected a mapping.")
         known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
         flags = ("is_number", "in_terminal")
-        place = known.get("place")
+        place, within = known.get("place"), known.get("within")
+        if within is not None:
+            known["within"] = range_of(within)
         is_typed = (place is None or finite_number(place) is not None) and all(
             isinstance(part, bool) if name in flags else part is None or isinstance(part, str)
             for name, part in known.items()
-            if name != "place"
+            if name not in ("place", "within")
         )
+        is_typed = is_typed and (within is None or known["within"] is not None)
         required = [known.get(name) for name in ("column", "path", "unit", "description")]
         if not is_typed or not all(isinstance(part, str) for part in required) or cls.unsound_parts(known):
             raise InputError(
                 f"The run's catalogue of metrics has {ascii(dict(entry))[:200]}; expected column, path, unit, better "
-                "and description of a metric, and for a place a finite number."
+                "and description of a metric, for a place a finite number, and for within two ends."
             )
         return cls(**{"better": None} | {name: part for name, part in known.items() if part is not None})
 

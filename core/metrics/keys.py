@@ -79,6 +79,11 @@ def _key_of_value(record: type, name: str, annotation: object, declared: Declare
     if metric is not None:
         numbers = bool({int, float} & set(members_of(annotation)))
         metric = replace(metric, column=metric.column or name, is_number=numbers)
+        if numbers and metric.within is None:
+            raise DeclarationError(
+                f"{record.__name__}.{name} is a number and does not say which values it can have; expected `within=` "
+                "with a range of core.metrics.ranges, such as NOT_NEGATIVE or ANY_NUMBER"
+            )
     if not is_figure or declared is None:
         return Key(name, (name,), metric=metric)
     interval = declared.interval

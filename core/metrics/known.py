@@ -7,6 +7,16 @@ from types import MappingProxyType
 from typing import Any
 
 from core.metrics.columns import SAME
+from core.metrics.ranges import (
+    CHANGE_OF_SHARE,
+    DIVERGENCE,
+    FROM_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RELATIVE_CHANGE,
+    SHARE,
+    Range,
+)
 
 #: Columns that the analysis reads by name, those of `core.tasks.UNDESCRIBED_TASK` among them, and whether their values
 #: are numbers; the others are text, true or false. A table has all of them, empty where a run does not describe them.
@@ -64,6 +74,7 @@ FAST_LATENCY: Mapping[str, Any] = MappingProxyType(
         "unit": "ms",
         "better": "lower",
         "description": "time of a fast forward: the 5% quantiles of full and padded rounds, weighted like the median",
+        "within": POSITIVE,
         "column": "fast_latency_ms",
         "repeat": "fast latency",
         "heading": "fast ms",
@@ -140,3 +151,33 @@ _COLUMNS_BY_PLACE: Mapping[float, str] = {
     940: "compilation_s",
 }
 PLACES: Mapping[str, float] = {column: place for place, names in _COLUMNS_BY_PLACE.items() for column in names.split()}
+#: Which values columns can have (`Column.within`), for runs whose metrics do not say it: as declared since. No run says
+#: anything else of those that are read by name.
+_COLUMNS_BY_RANGE: Mapping[Range, str] = {
+    POSITIVE: (
+        "median_latency_ms fast_latency_ms mean_latency_ms p95_latency_ms p99_latency_ms full_median_ms "
+        "padded_median_ms loop_ms model_size_mb slower_than_base"
+    ),
+    NOT_NEGATIVE: (
+        "std_latency_ms throughput tokens_per_sec bits_per_byte mean_power_w energy_per_sample_mj rounds warmup_rounds "
+        "noise_rel kernel_time_ms kernels roofline_fraction limit_ms casts sm_clock_mhz nonfinite_logits avg_loss_nats "
+        "targets energy_rel_u95 energy_net_mj idle_power_w samples_per_joule tokens_per_joule "
+        "energy_delay_product_mj_ms checkpoint_size_mb peak_memory_mb energy_per_token_mj first_difference correct "
+        "flips_to_wrong flips_to_right preparation_s compilation_s"
+    ),
+    FROM_ONE: "perplexity strided_perplexity strided_word_perplexity",
+    SHARE: (
+        "top1_agreement_vs_fp32 top1_strict_vs_fp32 timed_top1_agreement_vs_fp32 timed_top1_strict_vs_fp32 "
+        "top1_tied_share delta_probability_rms outlier_share quantized_share longest_kernel_share full_share "
+        "cpu_steal_share generated_same_as_eager same_text_as_fp32 decode_top1_vs_fp32 accuracy error_rate mcnemar_p"
+    ),
+    DIVERGENCE: (
+        "kl_vs_fp32_nats kl_vs_fp32_median_nats kl_vs_fp32_p99_nats kl_vs_fp32_max_nats scored_vs_timed_kl_nats "
+        "timed_kl_vs_fp32_nats decode_kl_vs_fp32_nats"
+    ),
+    CHANGE_OF_SHARE: "delta_probability_mean loop_gap_share",
+    RELATIVE_CHANGE: "delta_perplexity_rel cross_check_rel",
+}
+RANGES: Mapping[str, Range] = {
+    column: within for within, names in _COLUMNS_BY_RANGE.items() for column in names.split()
+}

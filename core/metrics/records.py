@@ -11,6 +11,7 @@ from core.errors import DeclarationError
 from core.metrics.columns import Direction, Metric
 from core.metrics.figures import Figure, Interval, Reason
 from core.metrics.keys import DECLARED, Declared, Key, keys_of
+from core.metrics.ranges import Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ def metric(
     description: str,
     *,
     column: str = "",
+    within: Range | None = None,
     interval: Interval | None = None,
     reason: Reason | None = None,
     says_why: bool = False,
@@ -68,6 +70,7 @@ def metric(
 ) -> Any:  # noqa: ANN401
     """Declare a field of a record as a metric: a column of every table.
 
+    A number says `within` which range it can lie: a saved run with another value is refused, and so is a record.
     `column` is its name in tables, the field's own by default. With an `interval` or a `reason` the field's type is
     `Figure`; `says_why` has pictures say the reason where the figure is missing. `place` is where it stands in tables,
     by rising numbers; one that is left out is that of the metric declared before it in the same record, directly behind
@@ -83,6 +86,7 @@ def metric(
         in_terminal=in_terminal,
         form=form,
         place=place,
+        within=within,
         reason_column=reason.column if reason is not None and says_why else None,
     )
     return field(default=default, metadata={DECLARED: Declared(column_of_metric, interval, reason)})
@@ -131,11 +135,19 @@ def require_storable(record: str, value: object, key: Key) -> None:
                 raise DeclarationError(
                     f"{record}.{name} has an undeclared {what}; expected `{what}=` where the field is declared"
                 )
+    if key.metric is not None and key.metric.within is not None and parts[0] is not None:
+        require_within(f"{record}.{name}", parts[0], key.metric.within)
     for part in parts if key.metric is not None else ():
         if not isinstance(part, (bool, int, float, str, type(None))):
             raise DeclarationError(
                 f"{record}.{name} is a {type_name(part)}; expected a number, text, true, false or None of Python's own"
             )
+
+
+def require_within(name: str, value: object, within: Range) -> None:
+    """Raise `DeclarationError` where a value of a metric is not possible: the saved run could not be read again."""
+    if type(value) in (int, float) and not within.holds(value):
+        raise DeclarationError(f"{name} is {value}; expected {within}, as it is declared")
 
 
 def type_name(value: object) -> str:

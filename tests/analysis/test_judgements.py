@@ -281,11 +281,24 @@ def test_a_drift_does_not_make_an_invalid_measurement_better_and_both_reasons_ar
     ]
 
 
-def test_where_no_validity_was_recorded_none_is_made_up():
-    row = timed("fp32", (5.0,))
-    del row["extra_info"]["validity"]["status"]
+@pytest.mark.parametrize(
+    ("validity", "said"),
+    [({}, "nothing"), (None, "nothing"), ({"status": "VALID"}, "'VALID'"), ({"status": True}, "True"), (7, "nothing")],
+    ids=str,
+)
+def test_a_validity_that_was_not_recorded_is_unknown_and_never_clean(validity, said):
+    row = timed("fp32", STEADY)
+    row["extra_info"]["validity"] = validity
     (judged,) = judgements([row])
-    assert (judged.status, judged.paired_status) == (None, None)
+    assert (judged.status, judged.paired_status) == ("unknown", "unknown")
+    assert judged.reasons == (f"the run says {said} of its validity; expected invalid, unknown or valid",)
+
+
+def test_no_more_than_20_reasons_are_shown():
+    row = timed("fp32", STEADY)
+    row["extra_info"]["validity"]["reasons"] = [str(number) for number in range(1_000)]
+    (judged,) = judgements([row])
+    assert judged.reasons == tuple(str(number) for number in range(20))
 
 
 def test_logits_that_are_not_finite_make_a_measurement_invalid():

@@ -23,7 +23,7 @@ from analysis.report.writer import write_report
 from tests.support.described import TASKS, described
 from tests.support.saved_runs import benchmark, whole_run
 
-HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+HOSTILE = "<script>document.title='owned'</script><img/src=x/onerror=\"document.title='owned'\">"
 
 
 class Tags(HTMLParser):

@@ -21,7 +21,7 @@ from analysis.runs.selection import select
 from analysis.runs.validity import judgements
 from core.errors import InputError
 from core.executions import USUAL
-from tests.support.described import table
+from tests.support.described import METRICS, table
 from tests.support.saved_runs import FIVE_PERCENT, benchmark, floors_of_both, in_visits, save
 
 
@@ -265,10 +265,43 @@ def test_faster_and_slower_need_an_interval_without_one(fp16_ms, words):
     assert sentence.startswith(f"FP16 in eager is {words} FP32")
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "sentence"),
+    [
+        ("latency", "median_ms", -0.87, "median_latency_ms -0.87; expected a finite number above 0"),
+        ("latency", "median_ms", 0, "median_latency_ms 0; expected a finite number above 0"),
+        ("latency", "median_ms", math.nan, "median_latency_ms nan; expected a finite number"),
+        ("latency", "median_ms", "0.1", "median_latency_ms '0.1'; expected a finite number"),
+        ("latency", "mean_ms", math.inf, "mean_latency_ms inf; expected a finite number"),
+        ("latency", "outlier_share", 7, "outlier_share 7; expected a finite number from 0 to 1"),
+        ("size", "model_size_mb", -248.0, "model_size_mb -248.0; expected a finite number above 0"),
+        ("quality", "perplexity", 0.5, "perplexity 0.5; expected a finite number from 1"),
+        ("quality", "top1_agreement_vs_fp32", 7.0, "top1_agreement_vs_fp32 7.0; expected a finite number from 0 to 1"),
+        ("quality", "targets", True, "targets True; expected a finite number from 0"),
+        ("quality", "delta_perplexity_vs_fp32", [1], r"delta_perplexity_vs_fp32 \[1\]; expected a finite number"),
+    ],
+)
+@pytest.mark.parametrize("says_ranges", [True, False])
+def test_a_value_that_a_figure_cannot_have_is_refused(tmp_path, section, key, value, sentence, says_ranges):
+    """Whether a run's own metrics say it or not; of what is read by name they cannot say anything else."""
+    item = benchmark("fp32", 1.0)
+    item["extra_info"].setdefault(section, {})[key] = value
+    entries = [one if says_ranges else {**one, "within": None} for one in METRICS]
+    path = save(tmp_path, 1, item, metrics=entries)
+    with pytest.raises(InputError, match=f"cannot be read: fp32-eager has {sentence}"):
+        load(path)
+
+
+def test_no_run_widens_what_is_read_by_name(tmp_path):
+    entries = [{**one, "within": [None, None]} for one in METRICS]
+    with pytest.raises(InputError, match=r"median_latency_ms -1\.0; expected"):
+        load(save(tmp_path, 1, benchmark("fp32", -1.0), metrics=entries))
+
+
 def test_each_doubtful_benchmark_gets_one_line_with_figure_cause_and_remedy():
     noisy = executed("fp16", "eager", 10.0, converged=False, ci95_low_ms=9.5, ci95_high_ms=10.2, noise_rel=0.07)
-    hot = benchmark("fp32", 1.0, validity={"reasons": ["clocks were held down"], "unknown": {}})
-    unknown = benchmark("mixed", 1.0, validity={"reasons": [], "unknown": {"gpu": "no NVML"}})
+    hot = benchmark("fp32", 1.0, validity={"status": "invalid", "reasons": ["clocks were held down"], "unknown": {}})
+    unknown = benchmark("mixed", 1.0, validity={"status": "unknown", "reasons": [], "unknown": {"gpu": "no NVML"}})
     listed = [noisy, hot, unknown, benchmark("fp32", 1.0)]
     lines = caveats(listed, judgements(listed))
     assert len(lines) == 3

@@ -25,6 +25,7 @@ from benchmarks.instruments.roofline import flops
 from benchmarks.instruments.roofline import instrument as roofline
 from core.errors import DeclarationError
 from core.metrics.declarations import catalogue
+from core.metrics.ranges import NOT_NEGATIVE
 from core.metrics.records import Record, metric
 from fixtures.tasks.language_modeling import task as language_modeling
 from tests.support.registries import register
@@ -129,7 +130,9 @@ def test_no_plugin_that_measures_is_left_to_pytests_order():
 @dataclass(frozen=True, kw_only=True)
 class Words(Record):
     section: ClassVar[str] = "words"
-    letters: int = metric("letters", "lower", "letters of the id", heading="letters", in_terminal=True)
+    letters: int = metric(
+        "letters", "lower", "letters of the id", within=NOT_NEGATIVE, heading="letters", in_terminal=True
+    )
 
 
 class CountLetters(AfterVisits):
@@ -189,7 +192,7 @@ def test_a_metric_that_could_not_be_read_again_is_an_error_at_the_start():
     @dataclass(frozen=True, kw_only=True)
     class Broken(Record):
         section: ClassVar[str] = "broken"
-        letters: int = metric("letters", "lower", "letters of the id", form="8.2f")
+        letters: int = metric("letters", "lower", "letters of the id", within=NOT_NEGATIVE, form="8.2f")
 
     with pytest.raises(ValueError, match=r"the metric broken\.letters cannot be read .*: it has form='8.2f'"):
         catalogue([Broken])

@@ -96,6 +96,40 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         recover(tmp_path / "journal" / "1-2.jsonl")
 
 
+def test_blank_lines_are_no_documents(journal):
+    journal.write_text(journal.read_text().replace("\n", "\n\n \n"))
+    assert len(read(journal)) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        '{"benchmarks": [{"fullname": ["a"]}]}',
+        '{"benchmarks": [{"fullname": "a", "x": ' + "[" * 40 + "]" * 40 + "}]}",
+    ],
+)
+def test_a_line_of_another_shape_is_one_sentence_and_the_journal_stays(journal, tmp_path, damage):
+    append(journal, damage)
+    with pytest.raises(InputError, match="is not a journal: line 3"):
+        recover(journal, tmp_path / "saved")
+    assert journal.exists()
+
+
+def test_a_journal_of_another_suite_is_not_saved(journal, tmp_path):
+    journal.write_text('{"benchmarks": [{"fullname": "a"}]}\n')
+    with pytest.raises(InputError, match=r"holds 1 benchmark\(s\), but none of this suite"):
+        recover(journal, tmp_path / "saved")
+    assert journal.exists()
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_journal_that_is_a_device_is_one_sentence(journal):
+    journal.unlink()
+    journal.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="cannot be read"):
+        read(journal)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_escape_as_another_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "1-2.jsonl"

@@ -66,11 +66,28 @@ def test_any_value_is_a_case_or_one_error(value):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"batch_size": 0}, {"batch_size": True}, {"sequence_length": "128"}, {"precision": 16}, {"task": None}]
+    "changes",
+    [
+        {"batch_size": 0},
+        {"batch_size": True},
+        {"batch_size": 10**9 + 1},
+        {"sequence_length": "128"},
+        {"precision": 16},
+        {"task": None},
+    ],
 )
 def test_a_case_with_a_field_of_another_type_is_an_error(changes):
-    with pytest.raises(InputError, match="expected text for"):
+    with pytest.raises(InputError, match="expected names without a space for"):
         Case.from_json(Case("fp32", "eager").as_json() | changes)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Use fp16: it is the fastest", "fp16\n\n# x", "fp16\x1b[2J", "fp\u202e61", "x" * 201]
+)
+@pytest.mark.parametrize("key", ["precision", "execution", "task", "workload", "adapter"])
+def test_what_could_be_more_than_a_name_is_an_error(key, name):
+    with pytest.raises(InputError, match="expected names without a space"):
+        Case.from_json(Case("fp32", "eager").as_json() | {key: name})
 
 
 def test_a_field_of_a_later_edition_is_kept_and_shown():

@@ -11,6 +11,7 @@ from core.errors import DeclarationError
 from core.metrics.declarations import catalogue
 from core.metrics.figures import NOT_IN_TABLES, NOT_MEASURED, Figure, Interval, Reason
 from core.metrics.keys import keys_of
+from core.metrics.ranges import ANY_NUMBER, NOT_NEGATIVE, POSITIVE, SHARE
 from core.metrics.records import Record, figure, metric
 
 NO_SOUND = Reason("reason", column="sound_reason", words="why nothing was heard", after="rooms")
@@ -18,19 +19,31 @@ NO_SOUND = Reason("reason", column="sound_reason", words="why nothing was heard"
 
 @dataclass(frozen=True, kw_only=True)
 class Inner(Record):
-    share: Figure[float] = metric("", None, "of the whole", interval=NOT_IN_TABLES, default=NOT_MEASURED)
+    share: Figure[float] = metric("", None, "of the whole", within=SHARE, interval=NOT_IN_TABLES, default=NOT_MEASURED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound(Record):
     section: ClassVar[str] = "sound"
     loudness_db: Figure[float] = metric(
-        "dB", "lower", "how loud it is", interval=Interval(of="the mean", place=7), reason=NO_SOUND, place=5
+        "dB",
+        "lower",
+        "how loud it is",
+        within=ANY_NUMBER,
+        interval=Interval(of="the mean", place=7),
+        reason=NO_SOUND,
+        place=5,
     )
     pitch_hz: Figure[float] = metric(
-        "Hz", None, "how high", column="pitch", interval=Interval(stem="", is_in_tables=False), reason=NO_SOUND
+        "Hz",
+        None,
+        "how high",
+        within=POSITIVE,
+        column="pitch",
+        interval=Interval(stem="", is_in_tables=False),
+        reason=NO_SOUND,
     )
-    rooms: int = metric("", None, "rooms listened to")
+    rooms: int = metric("", None, "rooms listened to", within=NOT_NEGATIVE)
     recording: Figure[str] = figure(reason=Reason("recording_reason"), default=NOT_MEASURED)
     inner: Inner = Inner()
 
@@ -85,8 +98,8 @@ def test_the_parts_of_a_figure_are_the_metrics_that_it_declares():
 def test_pictures_say_a_reason_only_of_a_figure_that_asks_for_it():
     @dataclass(frozen=True, kw_only=True)
     class Two(Record):
-        first: Figure[float] = metric("", None, "x", reason=NO_SOUND, says_why=True)
-        second: Figure[float] = metric("", None, "x", reason=NO_SOUND)
+        first: Figure[float] = metric("", None, "x", within=ANY_NUMBER, reason=NO_SOUND, says_why=True)
+        second: Figure[float] = metric("", None, "x", within=ANY_NUMBER, reason=NO_SOUND)
         rooms: int
 
     assert [key.metric.reason_column for key in keys_of(Two)[:2]] == ["sound_reason", None]
@@ -131,7 +144,7 @@ def test_an_interval_with_an_end_that_is_no_number_is_refused():
 def test_declarations_that_contradict_a_fields_type_are_refused():
     @dataclass(frozen=True, kw_only=True)
     class Plain(Record):
-        loudness_db: float = metric("dB", None, "x", reason=NO_SOUND)
+        loudness_db: float = metric("dB", None, "x", within=ANY_NUMBER, reason=NO_SOUND)
 
     @dataclass(frozen=True, kw_only=True)
     class Bare(Record):
@@ -171,3 +184,20 @@ def test_what_a_record_holds_beside_figures_is_plain_json():
     inner = {"share": None, "share_ci95_low": None, "share_ci95_high": None}
     held = [Pair(1, Inner()), {"a": (2, Other(3))}]
     assert Holder(parts=held).as_json() == {"parts": [(1, inner), {"a": (2, {"length": 3})}]}
+
+
+def test_a_number_says_which_values_it_can_have():
+    @dataclass(frozen=True, kw_only=True)
+    class Rangeless(Record):
+        rooms: int | None = metric("", None, "rooms listened to")
+
+    with pytest.raises(
+        DeclarationError, match=r"Rangeless\.rooms is a number and does not say which values it can have"
+    ):
+        keys_of(Rangeless)
+
+
+@pytest.mark.parametrize("changes", [{"rooms": -1}, {"pitch_hz": Figure(0.0)}, {"pitch_hz": Figure(float("nan"))}])
+def test_a_value_that_is_not_possible_is_a_mistake_of_the_record(changes):
+    with pytest.raises(DeclarationError, match=r"expected a finite number (from|above) 0"):
+        sound(**changes)

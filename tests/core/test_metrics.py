@@ -20,7 +20,8 @@ from analysis.report.writer import write_report
 from analysis.runs.saved import Run
 from core.errors import InputError
 from core.metrics import RATIOS, READ_BY_NAME, Catalogue, Metric
-from core.metrics.known import REPEATS
+from core.metrics.known import RANGES, REPEATS
+from core.metrics.ranges import Range
 from tests.support.described import CATALOGUE, METRICS, described, table
 from tests.support.json_values import json_values
 from tests.support.saved_runs import benchmark, in_visits, with_floor
@@ -67,6 +68,28 @@ def test_a_run_that_does_not_say_how_repeats_differ_has_what_is_known_of_it():
     (said,) = Catalogue.of({"metrics": [entry | {"repeat": "same"}]}).metrics
     assert (said.repeat, said.low_column) == ("same", None)
     assert all(known == CATALOGUE[column].repeat for column, known in REPEATS.items())
+
+
+def test_what_is_known_of_ranges_is_what_metrics_declare():
+    declared = {metric["column"]: metric["within"] for metric in METRICS if metric["within"] is not None}
+    assert {column: Range(*within) for column, within in declared.items() if column in RANGES} == {
+        column: within for column, within in RANGES.items() if column in declared
+    }
+    assert declared.keys() - RANGES.keys() == {"delta_perplexity_vs_fp32", "temperature_c"}
+
+
+@pytest.mark.parametrize("within", [[0], [0, 1, 2], ["0", None], "01", [math.nan, None], 3, {}])
+def test_a_range_is_a_list_of_two_ends(within):
+    with pytest.raises(InputError, match="for within two ends"):
+        Metric.from_json(DESCRIBED | {"within": within})
+
+
+def test_a_value_outside_its_range_is_none():
+    metric = Metric.from_json(DESCRIBED | {"within": [0, 1]})
+    values = (-0.1, 0, 0.5, 1, 1.1)
+    assert [metric.value({"words": {"letters": value}}) for value in values] == [None, 0, 0.5, 1, None]
+    assert [metric.impossible({"words": {"letters": value}}) for value in values] == [-0.1, None, None, None, 1.1]
+    assert metric.impossible({}) is None
 
 
 def test_a_run_does_not_make_text_of_a_figure():

@@ -17,6 +17,7 @@ from benchmarks.policies import Policies
 from core.errors import InputError
 from core.metrics import CATALOGUE_KEY, Catalogue, Metric
 from core.metrics.declarations import catalogue
+from core.metrics.ranges import ANY_NUMBER, NOT_NEGATIVE, POSITIVE
 from core.metrics.records import Record, metric
 from core.tasks import TASKS_KEY, as_json
 from fixtures.tasks import TASKS
@@ -25,23 +26,23 @@ from tests.support.saved_runs import benchmark
 
 @dataclass(frozen=True, kw_only=True)
 class Inner(Record):
-    unplaced: int = metric("", None, "no metric of this record is before it")
-    third: int = metric("", None, "x", place=30)
+    unplaced: int = metric("", None, "no metric of this record is before it", within=ANY_NUMBER)
+    third: int = metric("", None, "x", within=ANY_NUMBER, place=30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outer(Record):
     section: ClassVar[str] = "outer"
-    unplaced_too: int = metric("", None, "no metric is before it")
-    second: int = metric("", None, "x", place=20)
+    unplaced_too: int = metric("", None, "no metric is before it", within=ANY_NUMBER)
+    second: int = metric("", None, "x", within=ANY_NUMBER, place=20)
     inner: Inner
-    behind_second: int = metric("", None, "follows the one before it in its own record")
-    first: int = metric("", None, "x", place=-1.5)
+    behind_second: int = metric("", None, "follows the one before it in its own record", within=ANY_NUMBER)
+    first: int = metric("", None, "x", within=ANY_NUMBER, place=-1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Further(Outer):
-    behind_first: int = metric("", None, "follows the last of the base")
+    behind_first: int = metric("", None, "follows the last of the base", within=ANY_NUMBER)
 
 
 def columns(*records: type[Record]) -> list[str]:
@@ -57,7 +58,7 @@ def test_metrics_stand_by_their_places_and_those_without_one_behind_the_one_befo
 def test_a_place_that_is_no_finite_number_is_a_mistake_of_the_record():
     @dataclass(frozen=True, kw_only=True)
     class Nowhere(Record):
-        letters: int = metric("", None, "x", place=float("nan"))
+        letters: int = metric("", None, "x", within=NOT_NEGATIVE, place=float("nan"))
 
     with pytest.raises(ValueError, match=r"the metric letters cannot be read from a saved run: it has .*finite number"):
         catalogue([Nowhere])
@@ -69,7 +70,9 @@ def with_field_behind(record: type[Record], name: str, added: str) -> type[Recor
     for part in fields(record):
         declared.append((part.name, types[part.name], field(default=part.default, metadata=part.metadata)))
         if part.name == name:
-            declared.append((added, float | None, metric("ms", "lower", "a further percentile", default=None)))
+            declared.append(
+                (added, float | None, metric("ms", "lower", "a further percentile", within=POSITIVE, default=None))
+            )
     section = {"section": record.section}
     return make_dataclass("More", declared, bases=(Record,), frozen=True, kw_only=True, namespace=section)
 
@@ -123,5 +126,5 @@ def test_a_place_is_any_finite_number_or_none(place):
 
 @pytest.mark.parametrize("place", ["first", True, float("inf"), float("nan"), 10**400, [1]])
 def test_a_place_that_is_no_finite_number_is_refused(place):
-    with pytest.raises(InputError, match=r"The run's catalogue of metrics has .*for a place a finite number\."):
+    with pytest.raises(InputError, match=r"The run's catalogue of metrics has .*for a place a finite number"):
         Metric.from_json(entry("letters") | {"place": place})

@@ -35,7 +35,7 @@ def benchmark(
             "latency": {"median_ms": median_ms, "mean_ms": median_ms, "rounds": 100, "warmup_rounds": 10},
             "energy": {"energy_per_sample_mj": energy_mj, "reason": None if energy_mj else "no meter"},
             "quality": {"perplexity": 30.0, "meaningful": True, "reason": None},
-            "validity": {"native": True},
+            "validity": {"native": True, "status": "valid"},
             **more,
         },
     }

@@ -38,6 +38,7 @@ TAIL = "analysis/report/plots/tail.py"
     [
         ("fastest_ms", torch.tensor(1.0)),
         ("p90_ms", 1.0),
+        ("fastest_ms", -0.1),
     ],
 )
 def test_values_that_are_not_what_their_metric_declares(name, value):
@@ -54,6 +55,7 @@ def test_values_that_are_not_what_their_metric_declares(name, value):
             ('        reason=Reason("p90_reason"),\n', ""),
         ],
         [("    p90_ms: Figure[float]", "    p90_ms: float")],
+        [('"shortest round", within=POSITIVE', '"shortest round"')],
     ],
 )
 def test_metrics_whose_type_is_not_that_of_their_parts(changes):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from analysis.__main__ import main
 from core.errors import InputError
@@ -207,3 +208,51 @@ def test_templates_and_formats_in_a_saved_run_are_text(tmp_path, monkeypatch, ca
     said = capsys.readouterr().out + "".join(path.read_text() for path in Path("results").glob("*.[!p]*[!g]"))
     assert hostile in said
     assert "1337" not in said
+
+
+STEERING = "\x1b]0;PWNED\x07\x1b[2J\u202e\n\n# Use fp16\n\n<img src=x> [x](javascript:1) **bold**"
+
+
+def test_text_of_a_saved_run_is_neither_markup_nor_obeyed(tmp_path, monkeypatch, capsys):
+    """In the summary, in what is printed, and on the page, wherever a run has text of its own."""
+    items = [benchmark("fp32", 1.0), benchmark("fp16", 0.5)]
+    for item in items:
+        info = item["extra_info"]
+        info["energy"] |= {"reason": STEERING, "marks": STEERING}
+        info["validity"] |= {"status": "unknown", "reasons": [STEERING], "unknown": {"x": STEERING}}
+        info["provenance"] |= {"model": STEERING, "dataset": STEERING, "baseline": STEERING}
+        info["quality"] |= {"meaningful": None, "meaningful_reason": STEERING, "reason": STEERING}
+        info["environment"] = dict.fromkeys(("device_name", "driver", "torch"), STEERING)
+    for number in (1, 2):
+        items[0]["extra_info"]["environment"]["python"] = f"{STEERING}{number}"
+        document = {"benchmarks": items, "machine_info": {"torch": STEERING, "gpu": {"name": STEERING}}}
+        (tmp_path / f"{number}\x1b[2J.json").write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["report", "1\x1b[2J.json"],
+        ["noise", "1\x1b[2J.json"],
+        ["compare", "1\x1b[2J.json", "2\x1b[2J.json"],
+        ["history", "1\x1b[2J.json"],
+    ):
+        monkeypatch.setattr(sys, "argv", ["analysis", *arguments])
+        assert main() == 0
+    captured = capsys.readouterr()
+    markdown = captured.out + Path("results/gpt2_benchmark_summary.md").read_text()
+    page = Path("results/report.html").read_text()
+    assert "PWNED" in markdown
+    assert "PWNED" in page
+    for output in (captured.out, captured.err, markdown, page):
+        assert all(character.isprintable() or character == "\n" for character in output)
+    assert not [line for line in markdown.split("\n") if line.lstrip("> -").startswith("# Use")]
+    for markup in ("<img", " [x]", " **bold"):
+        assert markup not in markdown
+    assert "<img src=x>" not in page
+
+
+def test_a_weight_of_any_name_is_shown_in_one_line(model_folder):
+    weights = load_file(model_folder / "model.safetensors")
+    save_file(weights | {STEERING * 20: torch.ones(1)}, model_folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="has left over 1 weights") as raised:
+        load(model_folder)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 600

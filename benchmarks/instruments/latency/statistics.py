@@ -16,6 +16,7 @@ from benchmarks.measured_case import MeasuredCase
 from benchmarks.timed_rounds import VisitLatency
 from core.metrics.figures import NOT_IN_TABLES, Figure, Interval, Reason
 from core.metrics.known import FAST_LATENCY
+from core.metrics.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from core.metrics.records import Record, metric
 from core.statistics.intervals import block_medians, mean_interval, quantile_interval
 from core.statistics.rounds import NOT_REPLAYED, TOO_FEW_ROUNDS, weighted
@@ -40,6 +41,7 @@ class LatencyRecord(Record):
         "ms",
         "lower",
         "time of a forward: the medians of full and padded rounds, weighted by their share of the dataset",
+        within=POSITIVE,
         column="median_latency_ms",
         interval=Interval(
             stem="",
@@ -63,27 +65,37 @@ class LatencyRecord(Record):
         "ms",
         "lower",
         "median of the rounds whose masks are all ones, so that no mask is prepared",
+        within=POSITIVE,
         reason=NO_SUCH_BATCH,
         place=900,
     )
-    padded_median_ms: Figure[float] = metric("ms", "lower", "median of the other rounds", reason=NO_SUCH_BATCH)
-    full_share: float = metric("", None, "share of the dataset's batches whose masks are all ones")
+    padded_median_ms: Figure[float] = metric(
+        "ms", "lower", "median of the other rounds", within=POSITIVE, reason=NO_SUCH_BATCH
+    )
+    full_share: float = metric("", None, "share of the dataset's batches whose masks are all ones", within=SHARE)
     mean_ms: float = metric(
         "ms",
         "lower",
         "mean time of a forward, weighted in the same way",
+        within=POSITIVE,
         column="mean_latency_ms",
         place=110,
         heading="mean ms",
         form=".3f",
     )
     std_ms: Figure[float] = metric(
-        "ms", "lower", "standard deviation of the rounds", column="std_latency_ms", reason=Reason("std_reason")
+        "ms",
+        "lower",
+        "standard deviation of the rounds",
+        within=NOT_NEGATIVE,
+        column="std_latency_ms",
+        reason=Reason("std_reason"),
     )
     throughput_samples_per_s: float = metric(
         "samples/s",
         "higher",
         "samples a second of forward",
+        within=NOT_NEGATIVE,
         column="throughput",
         heading="samples/s",
         in_terminal=True,
@@ -93,29 +105,35 @@ class LatencyRecord(Record):
         "tokens/s",
         "higher",
         "text tokens a second, padding not counted",
+        within=NOT_NEGATIVE,
         column="tokens_per_sec",
         heading="tokens/s",
         form=",.0f",
     )
     p95_ms: Figure[float] = metric(
-        "ms", "lower", "95th percentile of the rounds", column="p95_latency_ms", interval=NOT_IN_TABLES
+        "ms", "lower", "95th percentile of the rounds", within=POSITIVE, column="p95_latency_ms", interval=NOT_IN_TABLES
     )
     p99_ms: Figure[float] = metric(
         "ms",
         "lower",
         "99th percentile of the rounds",
+        within=POSITIVE,
         column="p99_latency_ms",
         interval=NOT_IN_TABLES,
         reason=Reason("p99_reason"),
     )
-    rounds: int = metric("", None, "timed rounds")
-    warmup_rounds: int = metric("", None, "untimed rounds before them, in all visits together")
+    rounds: int = metric("", None, "timed rounds", within=NOT_NEGATIVE)
+    warmup_rounds: int = metric("", None, "untimed rounds before them, in all visits together", within=NOT_NEGATIVE)
     warmup_steady: bool
     converged: bool = metric("", None, "whether the median's interval is within 1% of it")
     noise_rel: Figure[float] = metric(
-        "", "lower", "standard deviation of the visits' medians, relative", reason=Reason("noise_reason")
+        "",
+        "lower",
+        "standard deviation of the visits' medians, relative",
+        within=NOT_NEGATIVE,
+        reason=Reason("noise_reason"),
     )
-    outlier_share: float = metric("", "lower", "rounds far outside those of their variant (5 MAD)")
+    outlier_share: float = metric("", "lower", "rounds far outside those of their variant (5 MAD)", within=SHARE)
     series_ms: Sequence[float]
 
 

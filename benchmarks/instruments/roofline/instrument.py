@@ -15,6 +15,7 @@ from benchmarks.kernels import Kernels
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies
 from core.metrics.figures import Figure, Reason
+from core.metrics.ranges import NOT_NEGATIVE
 from core.metrics.records import Record, metric
 from fixtures.dataset.batches import Batch
 from fixtures.executions import Forward
@@ -30,18 +31,21 @@ class RooflineRecord(Record):
         "ms",
         "lower",
         "summed time of the kernels of one forward, weighted like the median",
+        within=NOT_NEGATIVE,
         reason=Reason("kernel_time_reason", after="padded_kernels"),
         place=420,
     )
-    kernels: int | None = metric("", None, "kernels of one forward of the more frequent variant")
+    kernels: int | None = metric("", None, "kernels of one forward of the more frequent variant", within=NOT_NEGATIVE)
     full_kernel_time_ms: float | None
     padded_kernel_time_ms: float | None
     full_kernels: int | None
     padded_kernels: int | None
     roofline_fraction: Figure[float] = metric(
-        "", "higher", "the device's own limit over the latency", reason=Reason("roofline_reason")
+        "", "higher", "the device's own limit over the latency", within=NOT_NEGATIVE, reason=Reason("roofline_reason")
     )
-    limit_ms: float | None = metric("ms", None, "shortest time in which the device could do the work")
+    limit_ms: float | None = metric(
+        "ms", None, "shortest time in which the device could do the work", within=NOT_NEGATIVE
+    )
     limited_by: str | None
     forward_gflop: float | None
     forward_mb: float
