@@ -22,7 +22,7 @@ class TuningRecord(Record):
         None,
         "the candidate of compiler options that a tuned case was compiled with",
         column="tuned_with",
-        place=440,
+        place=445,
     )
     options: Mapping[str, Any] = field(default_factory=dict)
     measured_utc: str | None = None

@@ -17,6 +17,7 @@ from benchmarks.machine.readings import other_processes, snapshot
 from benchmarks.measured_case import MeasuredCase
 from benchmarks.policies import Policies
 from core.metrics.figures import NOT_MEASURED, Figure, Reason
+from core.metrics.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from core.metrics.records import Record, metric
 from fixtures.device.gpm import MEMORY, PIPES, SM, TENSOR, TENSOR_PIPES, GpmError, open_counters
 from fixtures.device.nvml import Gpu, NvmlError, open_gpu
@@ -34,12 +35,18 @@ class ActivityRecord(Record):
         "",
         None,
         "share of the SMs that were busy, mean of a window after the last visit (GPM)",
+        within=SHARE,
         column="sm_active_share",
         reason=Reason("reason", column="activity_reason", words="why the counters do not say what the GPU did"),
         place=440,
     )
     tensor_share: float | None = metric(
-        "", None, "share of the time with tensor operations of any kind (GPM)", column="tensor_share", default=None
+        "",
+        None,
+        "share of the time with tensor operations of any kind (GPM)",
+        within=SHARE,
+        column="tensor_share",
+        default=None,
     )
     #: The same of each pipe, tensor and other.
     pipes: Mapping[str, float] = field(default_factory=dict)
@@ -49,27 +56,39 @@ class ActivityRecord(Record):
         "",
         None,
         "use of the format's tensor pipe, over that in a large product of the same format",
+        within=NOT_NEGATIVE,
         column="tensor_share_of_peak",
         reason=Reason("tensor_reason"),
         default=NOT_MEASURED,
     )
     memory_share: float | None = metric(
-        "", None, "memory traffic over the theoretical bandwidth (GPM)", column="memory_share", default=None
+        "",
+        None,
+        "memory traffic over the theoretical bandwidth (GPM)",
+        within=NOT_NEGATIVE,
+        column="memory_share",
+        default=None,
     )
     memory_of_read: Figure[float] = metric(
         "",
         None,
         "memory traffic over that of reading alone, which reaches `read_gb_per_s`",
+        within=NOT_NEGATIVE,
         column="memory_share_of_read",
         reason=Reason("memory_reason"),
         default=NOT_MEASURED,
     )
-    memory_gb_per_s: float | None = metric("GB/s", None, "memory traffic, read and written", default=None)
-    read_gb_per_s: float | None = metric("GB/s", None, "bandwidth of reading alone, by the clock", default=None)
+    memory_gb_per_s: float | None = metric(
+        "GB/s", None, "memory traffic, read and written", within=NOT_NEGATIVE, default=None
+    )
+    read_gb_per_s: float | None = metric(
+        "GB/s", None, "bandwidth of reading alone, by the clock", within=POSITIVE, default=None
+    )
     memory_power_w: Figure[float] = metric(
         "W",
         None,
         "power of the GPU's memory while the rounds ran, mean of one second",
+        within=NOT_NEGATIVE,
         reason=Reason("memory_power_reason"),
         default=NOT_MEASURED,
     )
@@ -77,6 +96,7 @@ class ActivityRecord(Record):
         "W",
         None,
         "power of the whole GPU in the same second",
+        within=NOT_NEGATIVE,
         reason=Reason("gpu_power_reason"),
         default=NOT_MEASURED,
     )

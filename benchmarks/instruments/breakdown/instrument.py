@@ -12,6 +12,7 @@ from benchmarks.instruments.breakdown.groups import FUSED, OTHER, fused_name, gr
 from benchmarks.kernels import Timeline
 from benchmarks.measured_case import MeasuredCase
 from core.metrics.figures import Figure, Reason
+from core.metrics.ranges import POSITIVE, SHARE
 from core.metrics.records import Record, metric
 
 GAPS = "gaps"
@@ -36,6 +37,7 @@ class BreakdownRecord(Record):
         "ms",
         "lower",
         "from the beginning of a forward's first kernel to the end of its last, in the profiler",
+        within=POSITIVE,
         column="forward_span_ms",
         reason=Reason(
             "reason", column="breakdown_reason", words="why it is not known where the time of a forward goes"
@@ -46,11 +48,12 @@ class BreakdownRecord(Record):
         "",
         "lower",
         "share of that in which no kernel ran, on a CPU no operator",
+        within=SHARE,
         column="kernel_gap_share",
         default=None,
     )
     other_share: float | None = metric(
-        "", None, "share of that in kernels of no known group", column="kernel_other_share", default=None
+        "", None, "share of that in kernels of no known group", within=SHARE, column="kernel_other_share", default=None
     )
     #: The groups, with the gaps, the largest first: their shares add up to 1.
     groups: Sequence[Part] = ()
