@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import InputError
 from core.guards import LIMITS, is_name
+from core.safe_text import REPLACEMENT
 
 #: The precision that the others are compared with.
 BASELINE = "fp32"
@@ -93,8 +94,11 @@ class Case:
 
 
 def is_word(value: object) -> bool:
-    """Tell whether a value is a name without a space: with spaces it could be a sentence of its own in every output."""
-    return is_name(value) and " " not in str(value)
+    """Tell whether a value is a name without a space: with spaces it could be a sentence of its own in every output.
+
+    What had to be replaced in a saved run's text was none either.
+    """
+    return is_name(value) and not {" ", REPLACEMENT} & set(str(value))
 
 
 def _joined(case: Case, precision: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -71,19 +72,33 @@ def load(path: Path) -> Run:
 
 def of_bytes(path: Path, content: bytes) -> Run:
     """Return the saved run that a file holds. Raises `InputError` where the content is not a run of this suite."""
-    try:
-        document = sanitized(json.loads(content.decode("utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
-            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
-        ) from error
+    with refused(path):
+        document = json.loads(content.decode("utf-8"))
+    return of_document(path, document)
+
+
+def of_document(path: Path, value: object) -> Run:
+    """Return the saved run that a parsed file is. Raises `InputError` where that is not a run of this suite."""
+    with refused(path):
+        document = sanitized(value)
     listed = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{path} is not a saved run: it holds no list of benchmarks.")
     run = Run(path, own_benchmarks(path, listed), environment_of(document))
     require_readable(run)
     return run
+
+
+@contextmanager
+def refused(path: Path) -> Iterator[None]:
+    """Raise an `InputError` where a file is no JSON, or holds what no saved run does."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a saved run: {type(error).__name__}: {error}. Delete it where it is half a run, as a full "
+            "disk or a kill leaves one; `python -m analysis recover` makes a whole one of the journal."
+        ) from error
 
 
 def own_benchmarks(path: Path, listed: Sequence[Any]) -> tuple[dict[str, Any], ...]:

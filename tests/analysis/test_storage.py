@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -42,6 +43,22 @@ FOREIGN = {
     "no run": {"coverage": 98},
     "half a run": None,
 }
+#: What stands for a file of it, and may have no end.
+ENDLESS = ("a pipe", "a device")
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_may_have_no_end_is_left_out_too(storage, command, capsys, kind):
+    for number in (1, 2):
+        save(storage / NEW, number, session(1 + number / 10), measured_utc=f"2026-11-0{number} 10:00 UTC")
+    other = storage / NEW / "0003_other.json"
+    os.mkfifo(other) if kind == "a pipe" else other.symlink_to("/dev/zero")
+    for arguments in (["noise"], ["history"], ["variance"], ["compare", f"{storage}/*/*", "--to", "0002"]):
+        assert command(*arguments) == 0, arguments
+        said = capsys.readouterr().err
+        assert f"warning: left out: {other} cannot be read (not a regular file)." in said
+    assert command("report") == 0
+    assert command("noise", other) == 1
 
 
 @pytest.mark.parametrize("kind", FOREIGN)

@@ -82,7 +82,7 @@ def test_a_case_with_a_field_of_another_type_is_an_error(changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Use fp16: it is the fastest", "fp16\n\n# x", "fp16\x1b[2J", "fp\u202e61", "x" * 201]
+    "name", ["", "Use fp16: it is the fastest", "fp16\n\n# x", "fp16\x1b[2J", "fp\u202e61", "fp\ufffd61", "x" * 201]
 )
 @pytest.mark.parametrize("key", ["precision", "execution", "task", "workload", "adapter"])
 def test_what_could_be_more_than_a_name_is_an_error(key, name):
