@@ -43,6 +43,7 @@ PROCEDURE_PATHS = {
     "warm-up rounds": "latency.warmup_rounds",
     "median within 1%": "latency.converged",
     "energy meter": "energy.method",
+    "energy of": "energy.scope",
     "windows": "energy.windows",
     "metered s": "energy.window_s",
     "energy ± (95%, of this session's centre)": "energy.rel_u95",
