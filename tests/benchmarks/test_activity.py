@@ -116,12 +116,20 @@ class Session:
         self.loads.append(what)
         return Load(loop, 10, 0.001)
 
-    def record(self, precision: str, energy: str = "auto", device: torch.device = CUDA, **shares: float) -> dict:
+    def record(
+        self,
+        precision: str,
+        energy: str = "auto",
+        device: torch.device = CUDA,
+        is_replayed: bool = True,
+        **shares: float,
+    ) -> dict:
         visits = [SimpleNamespace(latency=SimpleNamespace(median_ms=1.0))]
         case = SimpleNamespace(
             settings=SimpleNamespace(device=device, energy=energy),
             done=visits,
             precision=PRECISIONS[precision],
+            is_replayed=is_replayed,
             phase=lambda _: nullcontext(),
         )
         after = SimpleNamespace(loop=self.board.loop(0.005, **shares))
@@ -194,6 +202,13 @@ def test_what_cannot_be_read_is_null_with_the_reason(monkeypatch, board, device,
     assert found.pop("pipes") == {}
     assert set(found.values()) == {None}
     assert session.loads == []
+
+
+def test_no_counter_is_read_beside_eager_forwards(monkeypatch):
+    session = Session(monkeypatch, CountedGpu())
+    found = session.record("fp16", is_replayed=False, sm=0.5, memory=0.5)
+    assert "replayed" in found["reason"]
+    assert (found["sm_share"], session.loads) == (None, [])
 
 
 def test_power_is_null_with_its_own_reason(monkeypatch):

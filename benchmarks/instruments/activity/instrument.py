@@ -104,6 +104,10 @@ class ActivityRecord(Record):
     rounds: float | None = None
 
 
+#: Of an eager forward the counters would show how long the host keeps the GPU waiting, which `gap_share` does.
+NOT_REPLAYED = "the counters are read beside executions that are replayed; what eager ones wait is in the breakdown"
+
+
 class Activity(AfterVisits):
     """Reads the counters beside rounds of each case, and once in a session beside loads of known size.
 
@@ -121,6 +125,8 @@ class Activity(AfterVisits):
 
     def measure(self, case: MeasuredCase, after: AfterLastVisit) -> Record:
         """Return the counters' shares of the time, and of what they show at the device's limits."""
+        if not case.is_replayed and case.settings.device.type == "cuda":
+            return ActivityRecord(sm_share=Figure(None, reason=NOT_REPLAYED))
         with case.phase("limits"):
             try:
                 gpu = counted_gpu(case.settings.device)
