@@ -30,7 +30,7 @@ def noise_floor(runs: Sequence[Run]) -> pd.DataFrame:
     long = frame.melt(id_vars=["execution", "name", "run"], value_vars=names, var_name="metric")
     grouped = long.dropna(subset=["value"]).groupby(["execution", "name", "metric"], sort=False)["value"]
     spread = grouped.agg(runs="count", mean="mean", std="std", minimum="min", maximum="max").reset_index()
-    spread["cv"] = spread["std"] / spread["mean"].abs()
+    spread["cv"] = spread["std"] / spread["mean"].abs().where(spread["mean"] != 0)  # of a mean of 0 there is none
     spread["order"] = spread["metric"].map({name: position for position, name in enumerate(names)})
     columns = ["execution", "name", "metric", "runs", "mean", "std", "cv", "minimum", "maximum"]
     result: pd.DataFrame = spread.sort_values(["execution", "name", "order"], ignore_index=True)[columns]

@@ -139,6 +139,14 @@ def test_the_noise_floor_counts_a_run_as_one_observation(storage):
     assert ("fp32-eager", "energy_per_sample_mj") not in spread.index  # missing, not 0
 
 
+def test_a_mean_of_zero_has_no_coefficient_of_variation(tmp_path):
+    items = [benchmark("fp16", 1.0, quality={"delta_perplexity_vs_fp32": value}) for value in (-0.5, 0.5)]
+    runs = [load(save(tmp_path, number, item)) for number, item in enumerate(items)]
+    spread = noise_floor(runs).set_index("metric").loc["delta_perplexity_vs_fp32"]
+    assert spread["mean"] == 0
+    assert math.isnan(spread["cv"])
+
+
 def test_one_run_has_no_noise_floor_and_says_so(storage):
     text = noise_markdown([load(*select(["0001"], storage))])
     assert "One run has no run-to-run spread" in text
