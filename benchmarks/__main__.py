@@ -32,6 +32,8 @@ def main() -> int:
     options, pytest_options = parser.parse_known_args()
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}; expected 1 or more")
+    if "--quick" in pytest_options:
+        parser.error("--quick makes no noise floor; expected whole sessions: leave it out")
     storage = Path(options.benchmark_storage.removeprefix("file://"))
     earlier = set(storage.glob("*/*.json"))
     places = [f"--results-dir={options.results_dir}", f"--benchmark-storage={options.benchmark_storage}"]

@@ -75,7 +75,6 @@ def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = N
         headline=headline(run),
         verdict=[sentence for sentence in run.advice if sentence not in run.explanations],
         run=run,
-        stand_in_notice=run.stand_in_notice,
         most_shown=MOST_SHOWN,
         words=words_of(run.executions),
         results=terminal_table(run.frame, run.catalogue, run.dominated),

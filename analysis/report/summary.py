@@ -23,6 +23,7 @@ from analysis.report.reruns import rerun_sentences
 from analysis.report.sentences import names_by_text
 from analysis.report.sources import sources
 from analysis.report.table import table
+from analysis.runs.quick import QUICK_NOTICE, is_quick
 from analysis.runs.saved import Run, measured_at, short_commit
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import floors_of
@@ -117,6 +118,16 @@ class RunSummary:
         return stand_in_notice(
             {words for path, words in parts.items() if any(lookup(one, path) is True for one in own)}
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """What must not be overlooked in the run: that it is a quick one, what is not real, what quality rests on."""
+        quick = is_quick(Run(Path(), tuple(self.benchmarks), dict(self.environment)))
+        return [
+            *([QUICK_NOTICE] if quick else []),
+            *([self.stand_in_notice] if self.stand_in else []),
+            *self.quality_notices,
+        ]
 
     @property
     def quality_notices(self) -> list[str]:

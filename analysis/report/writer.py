@@ -51,9 +51,7 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
 def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
     parts = [f"# {run.title[:1].upper()}{run.title[1:]}"]
-    if run.stand_in:
-        parts.append(f"> **{run.stand_in_notice}**")
-    parts += [f"> **{notice}**" for notice in run.quality_notices]
+    parts += [f"> **{notice}**" for notice in run.notices]
     parts.append(bullets(run.conditions))
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
     legend = interval_legend(run.frame, run.catalogue)

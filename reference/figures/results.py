@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 
-from analysis.report.text_tables import markdown_table, terminal_table
+from analysis.report.terminal import plain_table
+from analysis.report.text_tables import terminal_table
 from reference import series
 from reference.figures.pages import Figures
 from reference.runs import command_seconds, complete, details, drift_check, phase_seconds, saved, sessions, values
@@ -19,7 +20,7 @@ def terminal() -> Figures:
     first, frame = saved(H100_DEFAULT)[0], sessions(H100_DEFAULT)
     graphs = frame[(frame["run"] == 0) & (frame["execution"] == "graph")]
     shown = terminal_table(graphs, first.catalogue, {}).drop(columns=["perplexity", "against FP32", "marks"])
-    return {"table": markdown_table(shown, "simple")}
+    return {"table": plain_table(shown)}
 
 
 def default() -> Figures:

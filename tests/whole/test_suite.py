@@ -18,6 +18,7 @@ from analysis.runs.validity import judgements
 from core.metrics import HEADLINE, LEADING_COLUMNS
 from data_prep.layout import write_dataset
 from tests.support.saved_runs import extra_info
+from tests.support.terminal_lines import whole_lines
 from tests.support.tiny import LENGTHS, ORIGINAL_METADATA, tiny_gpt2, tiny_tensors
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
@@ -310,3 +311,27 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     assert result.ret == 0
     assert "no benchmark was measured" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*test_forward?fp32-eager-b1x16?"])
+
+
+def test_the_suites_table_comes_last_and_says_why_its_medians_differ(run_suite):
+    result = run_suite("--precisions=fp32")
+    lines = whole_lines(result).lines
+    (theirs,) = [number for number, line in enumerate(lines) if line.startswith("Name (time in ")]
+    (ours,) = [number for number, line in enumerate(lines) if line.startswith("benchmark  ")]
+    assert theirs < ours
+    assert [line for line in lines[theirs:ours] if line.startswith("median ms: mean of the visits' medians; pytest-")]
+    begin = result.outlines.index(lines[ours])
+    assert not [line for line in result.outlines[begin:] if len(line) > 100 and line.startswith(("fp", "warn", "no "))]
+    quiet = run_suite("--precisions=fp32", "--benchmark-quiet").outlines
+    assert not [line for line in quiet if line.startswith(("Name (time in ", "median ms: "))]
+
+
+def test_a_limit_on_the_times_that_is_exceeded_hides_no_table(run_suite, tmp_path):
+    run_suite("--precisions=fp32", "--benchmark-autosave")
+    (path,) = (tmp_path / "saved").rglob("*.json")
+    saved = json.loads(path.read_text())
+    saved["benchmarks"][0]["stats"]["min"] /= 1e6
+    path.write_text(json.dumps(saved))
+    result = run_suite("--precisions=fp32", "--benchmark-compare", "--benchmark-compare-fail=min:1%")
+    assert result.ret
+    assert [line for line in result.outlines if line.startswith("fp32-eager-b1x16 ")]
