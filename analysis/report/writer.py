@@ -5,18 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from analysis.report.csv_tables import csv_tables
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from core.files import write
-from core.guards import escape_formula
 from core.tasks import TaskWords
 
 PAGE_NAME = "report.html"
-
-
-def csv_name(words: TaskWords) -> str:
-    """Return the name of the table with every figure of a task."""
-    return f"{words.files}_quantization_benchmark_results.csv"
 
 
 def summary_name(words: TaskWords) -> str:
@@ -37,20 +32,16 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
 
     start_s = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    every = {words.files: words for words in run.tasks.values()}
-    for files, words in every.items():
-        names = [name for name, of_task in run.tasks.items() if of_task.files == files]
-        rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
-        paths.append(write(folder / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
-    paths.append(write(folder / summary_name(next(iter(every.values()))), summary(run)))
+    tables = csv_tables(run)
+    paths = [write(folder / name, content) for name, content in tables.items()]
+    paths.append(write(folder / summary_name(next(iter(run.tasks.values()))), summary(run)))
     plots = write_plots(folder, run)
-    return [*paths, write(folder / PAGE_NAME, page(run, plots, time.perf_counter() - start_s))]
+    return [*paths, write(folder / PAGE_NAME, page(run, plots, time.perf_counter() - start_s, tables))]
 
 
 def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
-    parts = [f"# {run.title[:1].upper()}{run.title[1:]}"]
+    parts = [f"# {run.title}"]
     parts += [f"> **{notice}**" for notice in run.notices]
     parts.append(bullets(run.conditions))
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.report.csv_tables import csv_name
 from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
 from analysis.report.terminal import table_lines
-from analysis.report.writer import csv_name, write_report
+from analysis.report.writer import write_report
 from benchmarks.plugins.lines import width_of, write_wrapped
 from benchmarks.plugins.session import SESSION, WITHOUT_FIRST_VISIT
 from benchmarks.session import Session
@@ -68,7 +69,8 @@ class ReportPlugin:
                 self._show(terminalreporter)
 
     def _show(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section(title(self._tasks))
+        models = self._summary.models if self._summary is not None else [one.model for one in self._tasks.values()]
+        terminalreporter.section(title(models))
         if self._summary is not None:
             self._show_table(terminalreporter, self._summary)
         for line in self._lines:
@@ -82,7 +84,8 @@ class ReportPlugin:
             write_wrapped(terminalreporter, f"*** {notice}", red=True, bold=True)
         for line in [*map(real_data_hint, summary.stand_in_tasks), *(f"baseline: {one}" for one in summary.baselines)]:
             write_wrapped(terminalreporter, line)
-        if not terminalreporter.config.option.benchmark_quiet:
+        config = terminalreporter.config
+        if config.pluginmanager.getplugin("pytest-benchmark").groups and not config.option.benchmark_quiet:
             write_wrapped(terminalreporter, OTHER_MEDIAN)
         for line in table_lines(summary.frame, summary.catalogue, summary.dominated, width_of(terminalreporter)):
             terminalreporter.write_line(line)
