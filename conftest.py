@@ -128,18 +128,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="tokens of a sequence, the first of the dataset's (default: all of them, 128 as published)",
     )
     add(
+        "--quick",
+        action="store_true",
+        help="a first look in half a minute: two precisions, two visits, few rounds and rows; marked in every output, "
+        "and part of no noise floor and no history",
+    )
+    add(
         "--visits",
         type=options.whole_number(1),
-        default=5,
         metavar="N",
-        help="times that each case is measured, in changing order (default: %(default)s)",
+        help="times that each case is measured, in changing order (default: 5, with --quick 2)",
     )
     add(
         "--rounds",
         type=options.whole_number(1),
-        default=100,
         metavar="N",
-        help="timed rounds of a case, at least, all visits together (default: %(default)s)",
+        help="timed rounds of a case, at least, all visits together (default: 100, with --quick 8)",
     )
     add(
         "--warmup-rounds",
@@ -158,7 +162,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quality-samples",
         type=options.whole_number_or_all(1),
         metavar="all|N",
-        help="rows scored (default: all on CUDA, 64 on a CPU)",
+        help="rows scored (default: all on CUDA, 64 on a CPU, with --quick 4)",
     )
     add(
         "--quality-protocol",

@@ -22,6 +22,7 @@ from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
 from analysis.runs.journal import RESULTS, recover_all
+from analysis.runs.quick import require_whole
 from analysis.runs.selection import STORAGE, storage_folder
 from analysis.runs.storage import Storage
 from core.errors import InputError
@@ -65,13 +66,13 @@ def report(options: argparse.Namespace, storage: Storage) -> int:
 
 def noise(options: argparse.Namespace, storage: Storage) -> int:
     """Print the run-to-run spread of every metric."""
-    print(noise_markdown(storage.runs(options.runs)))
+    print(noise_markdown(storage.runs(options.runs, require=require_whole)))
     return 0
 
 
 def variance(options: argparse.Namespace, storage: Storage) -> int:
     """Print how much visits and sessions of one board differ, from several runs of it."""
-    print(variance_markdown(storage.runs(options.runs)))
+    print(variance_markdown(storage.runs(options.runs, require=require_whole)))
     return 0
 
 
@@ -98,7 +99,7 @@ def compare(options: argparse.Namespace, storage: Storage) -> int:
 
 def history(options: argparse.Namespace, storage: Storage) -> int:
     """Plot every metric over saved runs, and list them with commit and versions."""
-    runs = storage.runs(options.runs)
+    runs = storage.runs(options.runs, require=require_whole)
     try:
         listed, paths = write_history(options.results_dir, runs)
     except OSError as error:

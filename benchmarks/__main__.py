@@ -38,6 +38,8 @@ def main() -> int:
             f"--repeats is {options.repeats}; expected {FEWEST_SESSIONS} or more, for fewer make no noise floor. "
             "`pytest benchmarks --benchmark-autosave` measures once"
         )
+    if "--quick" in pytest_options:
+        parser.error("--quick makes no noise floor; expected whole sessions: leave it out")
     storage = Path(options.benchmark_storage.removeprefix("file://"))
     earlier = set(storage.glob("*/*.json"))
     places = [f"--results-dir={options.results_dir}", f"--benchmark-storage={options.benchmark_storage}"]

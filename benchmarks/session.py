@@ -13,6 +13,7 @@ from analysis.comparison.comparability import COMMAND_KEY
 from analysis.report.missing_cases import MISSING_KEY
 from analysis.runs.estimator import ESTIMATOR, ESTIMATOR_KEY
 from analysis.runs.journal import CASES_KEY
+from analysis.runs.quick import QUICK_KEY
 from analysis.runs.saved import SECONDS_KEY, Run
 from analysis.uncertainty.chosen_floors import FLOORS_KEY, Floors, find_floors
 from analysis.uncertainty.conditions import Conditions, host_name
@@ -119,6 +120,7 @@ class Session:
             ESTIMATOR_KEY: ESTIMATOR,
             COMMAND_KEY: self.command_line,
             CASES_KEY: list(self.cases),
+            QUICK_KEY: self.settings.quick,
             MISSING_KEY: self.missing,
             "order_seed": self.settings.order_seed,
             "rounds_file": None if self.rounds_file is None else str(self.rounds_file),

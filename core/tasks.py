@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -134,7 +134,6 @@ def as_json(tasks: Mapping[str, TaskWords]) -> dict[str, Any]:
     return {name: asdict(words) for name, words in tasks.items()}
 
 
-def title(tasks: Mapping[str, TaskWords]) -> str:
-    """Return the title of everything about a run."""
-    models = dict.fromkeys(words.model for words in tasks.values())
-    return f"{' and '.join(models)} precision benchmark"
+def title(models: Iterable[str]) -> str:
+    """Return the title of everything about a run of some models."""
+    return f"{' and '.join(dict.fromkeys(models))} precision benchmark"

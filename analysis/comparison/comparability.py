@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analysis.runs.quick import QUICK_KEY
 from core.case import case_of, is_own
 from core.metrics import lookup
 
@@ -32,6 +33,7 @@ CONDITIONS_IF_KNOWN = {
     "persistence mode": "environment.persistence_mode",
     "error correction (ECC)": "environment.ecc",
     "the CPU": "environment.cpu_model",
+    "whether the session was a quick one": QUICK_KEY,
     "the number of threads": "environment.torch_threads",
     "Python": "environment.python",
     "torchao": "environment.torchao",

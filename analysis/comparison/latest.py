@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.comparison.comparability import differences
+from analysis.runs.quick import is_quick
 from analysis.runs.saved import Run, measured_at
 from analysis.runs.storage import Storage
 from analysis.runs.validity import judgements
@@ -47,7 +48,8 @@ def sides_of(first: Sequence[str], second: Sequence[str] | None, storage: Storag
 def last_comparable(runs: Sequence[Run], count: str, storage: Storage) -> list[Run]:
     """Return the last `count` other saved runs made in the same conditions as `runs`, in the order of their times.
 
-    Of each the benchmarks that `runs` have too and that are not invalid; runs without one do not count. Fewer where
+    Of each the benchmarks that `runs` have too and that are not invalid; runs without one do not count, nor quick
+    sessions. Fewer where
     there are fewer. Raises `NoHistoryError` where there are none, and `InputError` unless `count` is a number above 0.
     """
     if not (count.isascii() and count.isdecimal() and int(count) > 0):
@@ -57,7 +59,7 @@ def last_comparable(runs: Sequence[Run], count: str, storage: Storage) -> list[R
     def comparable(saved: Run) -> Run | None:
         run = usable(saved, names)
         named = ((str(one.path), item["extra_info"]) for one in (run, *runs) for item in one.benchmarks)
-        return run if run.benchmarks and not differences(named) else None
+        return run if run.benchmarks and not is_quick(saved) and not differences(named) else None
 
     if not storage.is_begun:
         raise NoHistoryError(f"There is no saved run in {storage.folder} yet.")

@@ -20,6 +20,17 @@ for (const button of document.querySelectorAll(".sortable th button")) {
     ));
   });
 }
+const filter = document.getElementById("filter");
+filter.addEventListener("input", () => {
+  const words = filter.value.toLowerCase().split(/\s+/);
+  for (const row of document.querySelectorAll("#cases tbody tr")) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+  }
+});
+for (const picture of document.querySelectorAll(".picture")) {
+  picture.addEventListener("click", () => picture.classList.toggle("large"));
+}
 // Paper cannot be unfolded.
 let unfolded = [];
 addEventListener("beforeprint", () => {

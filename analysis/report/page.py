@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.comparison.comparability import COMMAND_KEY
 from analysis.report.breakdown import breakdown_table, fused_table
+from analysis.report.detectable import with_smallest_change
+from analysis.report.labels import label
 from analysis.report.missing_cases import MISSING_KEY
 from analysis.report.plots import PLOTS, plots_of
-from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS, Plot
+from analysis.report.plots.plot import COURSES, REPEAT_PROMISE, SECTIONS
 from analysis.report.plots.style import WIDTH_IN, conditions_height_in
+from analysis.report.sentences import counted
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import number, terminal_table
 from analysis.report.words import words_of
@@ -26,6 +31,7 @@ from analysis.runs.validity import judgements
 from core.executions import EXECUTIONS_KEY
 from core.guards import finite_number
 from core.metrics import CATALOGUE_KEY, lookup
+from core.paths import without_folders
 
 TEMPLATES = Path(__file__).parent
 #: A list shows so many sentences, and folds those that follow.
@@ -33,7 +39,13 @@ MOST_SHOWN = 5
 #: What of a CPU's description a reader needs; its flags are hundreds.
 CPU_KEYS = ("brand_raw", "arch", "count")
 #: What of a machine's description the page leaves out.
-OMITTED_KEYS = ("node", "cpu", "python_build", CATALOGUE_KEY, EXECUTIONS_KEY, SECONDS_KEY, MISSING_KEY)
+OMITTED_KEYS = (
+    *("node", "cpu", "python_build"),
+    *(CATALOGUE_KEY, EXECUTIONS_KEY, SECONDS_KEY, MISSING_KEY, COMMAND_KEY),
+)
+#: How an SVG file of matplotlib's says its size.
+SVG_SIZE = re.compile(rb'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
+POINTS_PER_INCH = 72
 #: How a benchmark was measured: column, and its path in `extra_info`.
 PROCEDURE_PATHS = {
     "rounds": "latency.rounds",
@@ -75,8 +87,24 @@ VALIDITY_PATHS = {
 }
 
 
-def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = None) -> str:
+class Picture(NamedTuple):
+    """A picture of the page: its title and caption, the SVG file in base64, and how many times as wide as high."""
+
+    title: str
+    caption: str
+    svg: str
+    shape: str
+
+
+def page(
+    run: RunSummary,
+    plots: Mapping[str, bytes],
+    report_s: float | None = None,
+    tables: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the page of a run; `plots` are SVG files by their titles, and `report_s` the seconds that they took.
+
+    `tables`: CSV files by their names, which the page holds and offers to save.
 
     Everything that comes from the run is escaped, and the page's own policy lets no script but its own run and nothing
     be loaded.
@@ -85,17 +113,23 @@ def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = N
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     script = asset("page.js")
+    shown = pictures(run, plots)
+    ids = {section: section.lower().replace(" ", "-") for section in SECTIONS}
     first = run.benchmarks[0]["extra_info"]
     return environment.get_template("page.html.j2").render(
         title=run.title,
-        headline=headline(run),
+        about=run.about,
+        baselines=run.baselines,
+        downloads={name: in_base64(content.encode()) for name, content in tables.items()},
         verdict=[sentence for sentence in run.advice if sentence not in run.explanations],
         run=run,
-        stand_in_notice=run.stand_in_notice,
         most_shown=MOST_SHOWN,
         words=words_of(run.executions),
-        results=terminal_table(run.frame, run.catalogue, run.dominated),
-        pictures=pictures(run, plots),
+        results=results_table(run),
+        pictures=shown,
+        ids=ids,
+        contents=contents(run, {ids[one]: one for one, plots in shown.items() if plots and one != COURSES}),
+        counted=counted,
         courses=COURSES,
         conditions_share=f"{conditions_height_in(run) / WIDTH_IN:.2%}",
         procedures=table_of_paths(run, PROCEDURE_PATHS),
@@ -110,8 +144,25 @@ def page(run: RunSummary, plots: Mapping[str, bytes], report_s: float | None = N
         seconds=seconds_table(run.environment.get(SECONDS_KEY), report_s),
         style=asset("page.css"),
         script=script,
-        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_sha256=in_base64(hashlib.sha256(script.encode()).digest()),
     )
+
+
+def in_base64(content: bytes) -> str:
+    """Return bytes as a data URL has them."""
+    return base64.b64encode(content).decode()
+
+
+def shape_of(svg: bytes, hidden_in: float) -> str:
+    """Return how many times as wide as high a picture is without its lowest inches, which the page hides.
+
+    `1` for one that does not say its size.
+    """
+    size = SVG_SIZE.search(svg)
+    if size is None:
+        return "1"
+    width_pt, height_pt = map(float, size.groups())
+    return f"{width_pt / max(height_pt - POINTS_PER_INCH * hidden_in, 1.0):.3f}"
 
 
 def seconds_table(seconds: object, report_s: float | None) -> pd.DataFrame:
@@ -131,20 +182,32 @@ def asset(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704
 
 
-def headline(run: RunSummary) -> str:
-    """Return in one line what was measured on; the page has all conditions in its details."""
-    shapes = dict.fromkeys(case.shape for case in run.frame["case"])
-    return "; ".join([run.conditions[0], f"{', '.join(shapes)} tokens", *(f"baseline: {one}" for one in run.baselines)])
+def results_table(run: RunSummary) -> pd.DataFrame:
+    """Return the short table, each verdict "equal" with what the run could have seen."""
+    table = terminal_table(run.frame, run.catalogue, run.dominated)
+    heading = run.catalogue["quality_verdict"].heading
+    if heading in table:
+        tasks = [run.tasks[name] for name in run.frame["task"]]
+        table[heading] = with_smallest_change(table[heading].tolist(), run.benchmarks, run.catalogue, tasks)
+    return table
 
 
-def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[tuple[Plot, str]]]:
-    """Return each section's pictures with their SVG files in base64; `plots` are the files by title."""
-    sections: dict[str, list[tuple[Plot, str]]] = {section: [] for section in SECTIONS}
+def contents(run: RunSummary, sections: Mapping[str, str]) -> dict[str, str]:
+    """Return the headings of the page by the names that links have for them; `sections` are those of pictures."""
+    caveats = {"caveats": "Caveats"} if run.notes else {}
+    return {"verdict": "What to use", "results": "Results", **caveats, **sections, "details": "Details"}
+
+
+def pictures(run: RunSummary, plots: Mapping[str, bytes]) -> dict[str, list[Picture]]:
+    """Return each section's pictures; `plots` are SVG files by title."""
+    sections: dict[str, list[Picture]] = {section: [] for section in SECTIONS}
+    hidden_in = conditions_height_in(run)
     for plot in (*PLOTS.values(), *plots_of(run.tasks)):
         if plot.title in plots:
             caption = plot.caption.replace(REPEAT_PROMISE, run.repeat_promise)
+            content = plots[plot.title]
             sections[plot.section].append(
-                (replace(plot, caption=caption), base64.b64encode(plots[plot.title]).decode())
+                Picture(plot.title, caption, in_base64(content), shape_of(content, hidden_in))
             )
     return sections
 
@@ -198,7 +261,8 @@ def metric_table(run: RunSummary) -> pd.DataFrame:
     for metric in run.catalogue:
         values = [value_text(value) for value in run.frame[metric.column]]
         if any(value != "-" for value in values):
-            described = {"metric": metric.column, "description": metric.description, "unit": metric.unit}
+            names = {"metric": label(metric), "description": metric.description, "unit": metric.unit}
+            described = names | {"column of the CSV": metric.column}
             rows.append(described | dict(zip(run.frame["name"], values, strict=True)))
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
@@ -239,4 +303,4 @@ def value_text(value: Any) -> str:  # noqa: ANN401
         return f"{value:,}"
     if isinstance(value, float):
         return number(value, "{:.7g}")
-    return "-" if value is None or pd.isna(value) else str(value)
+    return "-" if value is None or pd.isna(value) else without_folders(str(value))

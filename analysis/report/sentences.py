@@ -14,6 +14,12 @@ NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 FEWEST = 3
 
 
+def counted(number: object, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one; what is not known is unknown."""
+    known = "unknown" if number is None else number
+    return f"{known} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Sentence:
     """What is said of a case. `text` has a place `{key}` for each of `cases` and `figures`.

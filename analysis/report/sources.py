@@ -7,6 +7,7 @@ from typing import Any
 
 from core.guards import finite_number
 from core.metrics import lookup
+from core.paths import without_folders
 
 
 def sources(extra_info: dict[str, Any]) -> list[str]:
@@ -46,4 +47,4 @@ def provenance_text(extra_info: dict[str, Any], key: str) -> str:
         return "unknown"
     if isinstance(value, str) and len(value) == 64:
         return f"{value[:12]}…"
-    return f"{value:,}" if type(value) is int else str(value)
+    return f"{value:,}" if type(value) is int else without_folders(str(value))

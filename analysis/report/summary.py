@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.report.about import about, model_name
 from analysis.report.crossover import crossovers
 from analysis.report.deployment import Tariff, deployment
 from analysis.report.diagnosis import caveats, explanations
@@ -20,9 +21,10 @@ from analysis.report.published import published_sentences
 from analysis.report.recommendation import dominated, recommendations
 from analysis.report.reply import ReplyLength, replies
 from analysis.report.reruns import rerun_sentences
-from analysis.report.sentences import names_by_text
+from analysis.report.sentences import counted, names_by_text
 from analysis.report.sources import sources
 from analysis.report.table import table
+from analysis.runs.quick import QUICK_NOTICE, is_quick
 from analysis.runs.saved import Run, measured_at, short_commit
 from analysis.runs.validity import judgements
 from analysis.uncertainty.chosen_floors import floors_of
@@ -102,7 +104,19 @@ class RunSummary:
     @property
     def title(self) -> str:
         """What heads everything about the run."""
-        return title(self.tasks)
+        return title(self.models)
+
+    @property
+    def models(self) -> list[str]:
+        """What the model of each task is called."""
+        named = zip(self.tasks.values(), self._firsts, strict=True)
+        return list(dict.fromkeys(model_name(words, first) for words, first in named))
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the run is of: model, device, date, software and command."""
+        shapes = dict.fromkeys(case.shape for case in self.frame["case"])
+        return about(self.models, self._firsts[0], self.environment, shapes)
 
     @property
     def stand_in(self) -> bool:
@@ -117,6 +131,16 @@ class RunSummary:
         return stand_in_notice(
             {words for path, words in parts.items() if any(lookup(one, path) is True for one in own)}
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """What must not be overlooked in the run: that it is a quick one, what is not real, what quality rests on."""
+        quick = is_quick(Run(Path(), tuple(self.benchmarks), dict(self.environment)))
+        return [
+            *([QUICK_NOTICE] if quick else []),
+            *([self.stand_in_notice] if self.stand_in else []),
+            *self.quality_notices,
+        ]
 
     @property
     def quality_notices(self) -> list[str]:
@@ -172,7 +196,7 @@ class RunSummary:
         if isinstance(gpu, Mapping):
             device = f"{gpu.get('name')}, driver {gpu.get('driver')}"
         else:
-            device = f"CPU, {environment.get('torch_threads')} threads"
+            device = f"CPU, {counted(environment.get('torch_threads'), 'thread')}"
         return [
             f"{device}; PyTorch {environment.get('torch')}, transformers {environment.get('transformers')}",
             *(line for first in self._firsts for line in sources(first)),

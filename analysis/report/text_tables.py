@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from analysis.report.fallbacks import fallbacks
+from analysis.report.marks import marks_of, marks_text
 from analysis.report.table import interval_ends
 from core.metrics import ENERGY_AT_REFERENCE, REPEAT_COLUMNS, SECOND_FIGURES, Catalogue, Column
 from core.safe_text import markdown, one_line
@@ -16,8 +15,14 @@ from core.safe_text import markdown, one_line
 #: Beyond this many times a figure, the end of its interval is a number that nobody can use: two visits that differ can
 #: put it at a million times.
 WIDEST = 10
+NOT_KNOWN = f"(not known to a factor of {WIDEST})"
 #: A figure and the ends of its 95% interval, which are the figure itself where it has none, as text.
 Format = Callable[[Column, Any, float, float], str]
+
+
+def abridged(cell: str) -> str:
+    """Return a cell of a table in fewer characters, where its interval is written in words."""
+    return cell.replace(NOT_KNOWN, f"± >{WIDEST}x")
 
 
 def number(value: Any, form: str) -> str:  # noqa: ANN401
@@ -49,7 +54,7 @@ def summary_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping[
 
     `dominated` maps a benchmark's name to that of one that beats it in everything.
     """
-    marks = marks_of(frame, dominated)
+    marks = map(marks_text, marks_of(frame, dominated))
     names = [name + (f" ({mark})" if mark else "") for name, mark in zip(frame["name"], marks, strict=True)]
     headed = [column for column in catalogue if column.heading and not is_left_out(frame, column)]
     figures = {str(column.heading): figure_texts(frame, column, catalogue, with_ends) for column in headed}
@@ -66,7 +71,7 @@ def terminal_table(frame: pd.DataFrame, catalogue: Catalogue, dominated: Mapping
     """Return the short table, for a terminal and a screen: the figures compared, and the marks in their own column."""
     headed = [column for column in catalogue if column.heading and column.in_terminal]
     figures = {str(column.heading): figure_texts(frame, column, catalogue, with_half_width) for column in headed}
-    marks = [mark or "-" for mark in marks_of(frame, dominated)]
+    marks = [marks_text(of_row) or "-" for of_row in marks_of(frame, dominated)]
     table: pd.DataFrame = pd.DataFrame({"benchmark": frame["name"].tolist(), **figures, "marks": marks})
     return table
 
@@ -107,7 +112,7 @@ def figure_texts(frame: pd.DataFrame, column: Column, catalogue: Catalogue, form
 def with_ends(column: Column, value: Any, low: float, high: float) -> str:  # noqa: ANN401
     """Return a figure, and its interval where it has one that is of any use."""
     if column.repeat in REPEAT_COLUMNS and high > WIDEST * value > 0:
-        return f"{formatted(value, column)} (not known to a factor of {WIDEST})"
+        return f"{formatted(value, column)} {NOT_KNOWN}"
     interval = f" ({formatted(low, column)} to {formatted(high, column)})" if high > low else ""
     return formatted(value, column) + interval
 
@@ -123,38 +128,3 @@ def with_half_width(column: Column, value: Any, low: float, high: float) -> str:
     is_share = column.is_number and column.form.endswith("%")
     text = f"{100 * half_width:.1f} points" if is_share else f"{half_width / value:.1%}"
     return f"{formatted(value, column)} ± {text}"
-
-
-def marks_of(frame: pd.DataFrame, dominated: Mapping[str, str]) -> list[str]:
-    """Return the marks of each row of a run's table."""
-    slower = {one.name: one.base for one in fallbacks(frame)}
-    rows = (row for _, row in frame.iterrows())
-    return [row_marks(row, dominated.get(row["name"]), slower.get(row["name"])) for row in rows]
-
-
-def row_marks(row: pd.Series[Any], dominated_by: str | None, slower_than: str | None = None) -> str:
-    """Return the marks of a row, separated by commas: what a reader has to know before its figures.
-
-    `dominated_by` and `slower_than` name other rows: one that beats it in everything, and its base.
-    """
-    marks = []
-    if row["stand_in"]:
-        marks.append("stand-in")
-    if row["native"] in (False, 0):
-        marks.append("emulated")
-    if row["validity"] in ("invalid", "unknown"):
-        marks.append(row["validity"])
-    if row["fallback_checked"] in (False, 0):
-        marks.append("fallback not checked")
-    if slower_than:
-        marks.append(f"far slower than {slower_than}")
-    if row["interval_assumed"] is True:
-        marks.append("interval assumed")
-    if row["rows_scored"] is not None and not pd.isna(row["rows_scored"]):
-        marks.append(f"quality of {row['rows_scored']} rows")
-    share = row.get("quantized_share")
-    if share is not None and not pd.isna(share) and share < 1:
-        marks.append(f"{math.floor(10_000 * share) / 100:.2f}% quantized")  # never 100%
-    if dominated_by:
-        marks.append(f"dominated by {dominated_by}")
-    return ", ".join(marks)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from analysis.report.marks import MEANINGS
 from analysis.report.notices import ENERGY_OF_STAND_INS
 from core.executions import Executions
 
 #: The entry behind which a run's executions stand.
 BEFORE_EXECUTIONS = "forward"
 WORDS = {
+    "quick": f"A session with --quick: {MEANINGS['quick']}.",
     "fp32, fp16, mixed and so on": "The precision: the number format that the model computes in. FP32 is what the "
     "others are compared with; mixed keeps the weights in FP32 and computes in 16 bits where it can.",
     "forward": "One pass of the model over a batch; its time is the latency.",

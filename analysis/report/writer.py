@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from analysis.report.csv_tables import csv_tables
 from analysis.report.summary import RunSummary
 from analysis.report.text_tables import interval_legend, markdown_table, summary_table
 from core.files import write
 from core.folders import replaced_files
-from core.safe_text import escape_formula, markdown, markdown_block
+from core.safe_text import markdown, markdown_block
 from core.tasks import TaskWords
 
 PAGE_NAME = "report.html"
 #: The file with the names of the others, by which the next run's take their place.
 MANIFEST = ".report_files.txt"
-
-
-def csv_name(words: TaskWords) -> str:
-    """Return the name of the table with every figure of a task."""
-    return f"{words.files}_quantization_benchmark_results.csv"
 
 
 def summary_name(words: TaskWords) -> str:
@@ -40,24 +36,19 @@ def write_report(folder: Path, run: RunSummary) -> list[Path]:
     from analysis.report.plots import write_plots
 
     start_s = time.perf_counter()
-    paths = []
-    every = {words.files: words for words in run.tasks.values()}
     with replaced_files(folder, MANIFEST) as unfinished:
-        for files, words in every.items():
-            names = [name for name, of_task in run.tasks.items() if of_task.files == files]
-            rows = run.frame[run.frame["task"].isin(names)].drop(columns=["case", *run.catalogue.empty_columns])
-            paths.append(write(unfinished / csv_name(words), rows.map(escape_formula).to_csv(index=False)))
-        paths.append(write(unfinished / summary_name(next(iter(every.values()))), summary(run)))
+        tables = csv_tables(run)
+        paths = [write(unfinished / name, content) for name, content in tables.items()]
+        paths.append(write(unfinished / summary_name(next(iter(run.tasks.values()))), summary(run)))
         plots = write_plots(unfinished, run)
-        paths.append(write(unfinished / PAGE_NAME, page(run, plots, time.perf_counter() - start_s)))
+        paths.append(write(unfinished / PAGE_NAME, page(run, plots, time.perf_counter() - start_s, tables)))
     return [folder / path.name for path in paths]
 
 
 def summary(run: RunSummary) -> str:
     """Return the Markdown summary: conditions, one table, notes on every figure that is missing."""
-    parts = [f"# {markdown(run.title[:1].upper() + run.title[1:])}"]
-    notices = [*([run.stand_in_notice] if run.stand_in else []), *run.quality_notices]
-    parts += [f"> **{markdown(notice)}**" for notice in notices]
+    parts = [f"# {markdown(run.title)}"]
+    parts += [f"> **{markdown(notice)}**" for notice in run.notices]
     parts.append(bullets(run.conditions))
     parts.append(markdown_table(summary_table(run.frame, run.catalogue, run.dominated)))
     legend = interval_legend(run.frame, run.catalogue)

@@ -32,14 +32,17 @@ class Storage:
         """Whether any file is there that may be a saved run."""
         return bool(matching("*", self.folder))
 
-    def runs(self, selectors: Sequence[str], besides: Sequence[Run] = ()) -> list[Run]:
+    def runs(
+        self, selectors: Sequence[str], besides: Sequence[Run] = (), require: Callable[[Run], None] = lambda run: None
+    ) -> list[Run]:
         """Return the runs that selectors choose, in the order in which they were measured, none of them `besides`.
 
-        Raises `InputError` where a selector matches nothing, what was named cannot be read, or nothing is left.
+        A run for which `require` raises `InputError` is like one that cannot be read. Raises `InputError` where a
+        selector matches nothing, what was named cannot be read, or nothing is left.
         """
         chosen, given = select(selectors, self.folder), {os.path.realpath(run.path) for run in besides}
         twice = [path for path in chosen if os.path.realpath(path) in given]
-        runs, refused = _read({path: is_named for path, is_named in chosen.items() if path not in twice})
+        runs, refused = _read({path: is_named for path, is_named in chosen.items() if path not in twice}, require)
         if not runs and not twice:
             raise nothing_left(refused)
         kept, copies = without_copies(sorted(runs, key=lambda run: run.dated.place), besides)
@@ -108,12 +111,16 @@ class Storage:
             self._warn(f"left out: {one}" if isinstance(one, InputError) else one)
 
 
-def _read(chosen: Mapping[Path, bool]) -> tuple[list[Run], list[InputError]]:
+def _read(
+    chosen: Mapping[Path, bool], require: Callable[[Run], None] = lambda run: None
+) -> tuple[list[Run], list[InputError]]:
     """Return the runs of files, and why others are none. Raises `InputError` where that is one that was named."""
     runs, refused = [], []
     for path, is_named in chosen.items():
         try:
-            runs.append(read(path))
+            run = read(path)
+            require(run)
+            runs.append(run)
         except InputError as error:
             if is_named:
                 raise

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analysis.comparison.comparability import CHOSEN, text_at
+from analysis.runs.quick import require_whole
 from analysis.runs.saved import Run, measured_at
 from analysis.uncertainty.conditions import Conditions, host_of
 from analysis.uncertainty.figures import FIGURES, Visits
@@ -185,7 +186,12 @@ def visits_by_figure(run: Run, slopes: Mapping[str, Slopes]) -> dict[str, Mappin
 
 
 def series_of(runs: Sequence[Run]) -> Series:
-    """Return the series of sessions of one host. Raises `InputError` where they are too few, or have no visits."""
+    """Return the series of sessions of one host.
+
+    Raises `InputError` where they are too few or have no visits, and where one is a quick session.
+    """
+    for run in runs:
+        require_whole(run)
     spreads, slopes = {}, slopes_of(runs)
     sessions = [visits_by_figure(run, slopes) for run in runs]
     cases = {case_of(item) for run in runs for item in run.benchmarks if is_own(item)}

@@ -59,6 +59,7 @@ class ProvenanceRecord(Record):
     sequence_length: int
     device: str = metric("", None, "where it ran", place=810)
     order_seed: int
+    quick: bool = metric("", None, "whether the session was a quick one (--quick)", place=835)
     provenance: Sources
     integrity: Mapping[str, Any]
     #: pytest-benchmark's compare sees no machine_info.
@@ -105,6 +106,7 @@ class Provenance(InVisit):
             sequence_length=named.sequence_length,
             device=str(case.settings.device),
             order_seed=case.settings.order_seed,
+            quick=case.settings.quick,
             provenance=sources,
             integrity={"checks": dataset.checks, "dataset_sha256": dataset.sha256},
             environment=essentials(case.settings.device),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -15,10 +16,12 @@ from analysis.comparison.changes import changes
 from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.runs.copies import without_copies
+from analysis.runs.quick import is_quick
 from analysis.runs.saved import Run, is_of_procedure_1, of_document
 from analysis.runs.selection import numbered, storage_folder
 from analysis.runs.storage import NoRunError, Storage
 from analysis.runs.time_order import as_number
+from benchmarks.plugins.lines import write_wrapped
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
 from core.case import is_own
@@ -93,21 +96,28 @@ class ComparisonPlugin:
         if self._outcome.failed:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    @pytest.hookimpl(wrapper=True)  # below the tables
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """Say which conditions differ, and which limits were exceeded."""
+        try:
+            yield
+        finally:
+            self._show(terminalreporter)
+
+    def _show(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._saved and self._session.extra_info:
             saved = [(str(run.path), item["extra_info"]) for run in self._saved for item in run.benchmarks]
             own = [(THIS_RUN, item["extra_info"]) for item in self._session.benchmarks]
             for line in differences([*own, *saved]):
-                terminalreporter.write_line(f"warning: {line}", yellow=True)
+                write_wrapped(terminalreporter, f"warning: {line}", yellow=True)
         for line in (*self._notes, *self._unreadable):
-            terminalreporter.write_line(f"warning: {line}", yellow=True)
+            write_wrapped(terminalreporter, f"warning: {line}", yellow=True)
         for line in self._outcome.undecided:
-            terminalreporter.write_line(f"undecided: {line}", yellow=True)
+            write_wrapped(terminalreporter, f"undecided: {line}", yellow=True)
         for line in self._outcome.failed:
-            terminalreporter.write_line(f"failed: {line}", red=True)
+            write_wrapped(terminalreporter, f"failed: {line}", red=True)
         if self._gates:
-            terminalreporter.write_line(self._outcome.closing_line)
+            write_wrapped(terminalreporter, self._outcome.closing_line)
 
 
 def choose_saved_run(option: argparse.Namespace) -> list[str]:
@@ -125,7 +135,9 @@ def choose_saved_run(option: argparse.Namespace) -> list[str]:
     folders = [folder for folder in (storage.folder, storage.folder / get_machine_id()) if any(folder.glob("*.json"))]
     if named is True and folders:
         with suppress(NoRunError):  # what pytest-benchmark chooses then is said not to be compared
-            option.benchmark_compare = str(storage.newest([str(folder) for folder in folders]).path.resolve())
+            names = [*map(str, folders)]
+            whole = storage.last(1, names, usable=lambda run: None if is_quick(run) else run)
+            option.benchmark_compare = str((whole or [storage.newest(names)])[0].path.resolve())
     elif isinstance(named, str) and (number := as_number(named)) is not None:
         for path in numbered(number, chain.from_iterable(folder.glob("*.json") for folder in folders)):
             option.benchmark_compare = str(path.resolve())

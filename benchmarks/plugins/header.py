@@ -10,6 +10,7 @@ from pytest_benchmark.timers import default_timer
 from pytest_benchmark.utils import NameWrapper
 
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
+from analysis.runs.quick import QUICK_NOTICE
 from benchmarks.machine.environment import NO_OPTIONS, compiler_options
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
@@ -89,6 +90,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
     except (IntegrityError, UnreadableError):
         return []  # an integrity test says it, where it belongs
+    if settings.quick:
+        lines.append(f"*** {QUICK_NOTICE}")
     if stand_ins:
         lines += [f"*** {stand_in_notice(set().union(*stand_ins.values()))}", *map(real_data_hint, stand_ins)]
     return lines

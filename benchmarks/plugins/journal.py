@@ -18,6 +18,7 @@ from pytest_benchmark.utils import safe_dumps
 from analysis.report.missing_cases import MISSING_KEY
 from analysis.runs.journal import JOURNAL_FOLDER, WITHDRAWN_KEY, append, begin, orphaned_journals, recovery_command
 from analysis.runs.selection import storage_folder
+from benchmarks.plugins.lines import write_wrapped
 from benchmarks.plugins.session import OWNERS, SESSION, makes_visits, name_of
 from benchmarks.plugins.termination import Terminated
 from core.errors import InputError
@@ -143,10 +144,17 @@ class JournalPlugin:
         if self._lock is not None:
             self._lock.close()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    @pytest.hookimpl(wrapper=True)  # below the tables
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """Say what happened to the journal, where that matters."""
+        try:
+            yield
+        finally:
+            self._show(terminalreporter)
+
+    def _show(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self._lines:
-            terminalreporter.write_line(line, yellow=True)
+            write_wrapped(terminalreporter, line, yellow=True)
 
 
 def as_it_stands(owner: BenchmarkFixture) -> Metadata:

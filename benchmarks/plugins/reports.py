@@ -7,15 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from analysis.report.csv_tables import csv_name
 from analysis.report.notices import real_data_hint
 from analysis.report.summary import RunSummary, missing_figures
-from analysis.report.text_tables import plain_table, terminal_table
-from analysis.report.writer import csv_name, write_report
+from analysis.report.terminal import table_lines
+from analysis.report.writer import write_report
+from benchmarks.plugins.lines import width_of, write_wrapped
 from benchmarks.plugins.session import SESSION, WITHOUT_FIRST_VISIT
 from benchmarks.session import Session
 from core.guards import sanitized
 from core.tasks import title
 from fixtures.tasks import TASKS
+
+#: Why pytest-benchmark's table, above, has another median and may have another winner.
+OTHER_MEDIAN = (
+    "median ms: mean of the visits' medians; pytest-benchmark's, above, is of all rounds together and follows the "
+    "visits that were fast."
+)
 
 
 class ReportPlugin:
@@ -58,33 +66,42 @@ class ReportPlugin:
             tables = f": the tables in {folder} are those of an earlier run" if earlier else ""
             self._lines.append(f"error: no benchmark was measured{tables}.{hint(session.missing)}")
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)  # behind pytest-benchmark's table, before what other plugins say
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """Show the short table, and once more whether it is real."""
-        if not self._session.extra_info and not self._lines:
-            return
-        terminalreporter.section(title(self._tasks))
+        try:
+            yield
+        finally:  # pytest-benchmark raises here where a limit on the times was exceeded
+            if self._session.extra_info or self._lines:
+                self._show(terminalreporter)
+
+    def _show(self, terminalreporter: pytest.TerminalReporter) -> None:
+        models = self._summary.models if self._summary is not None else [one.model for one in self._tasks.values()]
+        terminalreporter.section(title(models))
         if self._summary is not None:
             self._show_table(terminalreporter, self._summary)
         for line in self._lines:
-            terminalreporter.write_line(line, red=line.startswith("error"))
+            if line.startswith("error"):
+                write_wrapped(terminalreporter, line, red=True)
+            else:  # a path, to be selected in one piece
+                terminalreporter.write_line(line)
 
     def _show_table(self, terminalreporter: pytest.TerminalReporter, summary: RunSummary) -> None:
-        if summary.stand_in:
-            terminalreporter.write_line(f"*** {summary.stand_in_notice}", red=True, bold=True)
-            for task in summary.stand_in_tasks:
-                terminalreporter.write_line(real_data_hint(task))
-        for notice in summary.quality_notices:
-            terminalreporter.write_line(f"*** {notice}", red=True, bold=True)
-        for baseline in summary.baselines:
-            terminalreporter.write_line(f"baseline: {baseline}")
-        short = terminal_table(summary.frame, summary.catalogue, summary.dominated)
-        terminalreporter.write_line(plain_table(short))
+        for notice in summary.notices:
+            write_wrapped(terminalreporter, f"*** {notice}", red=True, bold=True)
+        for line in [*map(real_data_hint, summary.stand_in_tasks), *(f"baseline: {one}" for one in summary.baselines)]:
+            write_wrapped(terminalreporter, line)
+        config = terminalreporter.config
+        if config.pluginmanager.getplugin("pytest-benchmark").groups and not config.option.benchmark_quiet:
+            write_wrapped(terminalreporter, OTHER_MEDIAN)
+        for line in table_lines(summary.frame, summary.catalogue, summary.dominated, width_of(terminalreporter)):
+            terminalreporter.write_line(line)
         for sentence in [*summary.advice, *summary.published, *summary.gains_and_costs, *summary.crossovers]:
-            terminalreporter.write_line(sentence)
+            write_wrapped(terminalreporter, sentence)
         for warning in summary.warnings:
-            terminalreporter.write_line(f"warning: {warning}", yellow=True)
+            write_wrapped(terminalreporter, f"warning: {warning}", yellow=True)
         for sentence in missing_figures(summary.frame):
-            terminalreporter.write_line(sentence)
+            write_wrapped(terminalreporter, sentence)
 
 
 def hint(missing: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Generator
 import pytest
 
 from benchmarks.instruments.latency.rounds_file import FOLDER, write_rounds
+from benchmarks.plugins.lines import write_wrapped
 from benchmarks.plugins.options import saving_places
 from benchmarks.plugins.session import SESSION
 from benchmarks.session import Session
@@ -53,10 +54,17 @@ class SavingPlugin:
         except OSError as error:
             self._lines.append(f"error: {path} cannot be written ({error.strerror}); the single rounds were not saved.")
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    @pytest.hookimpl(wrapper=True)  # below the tables
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """Say what went wrong while the run was saved."""
+        try:
+            yield
+        finally:
+            self._show(terminalreporter)
+
+    def _show(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self._lines:
-            terminalreporter.write_line(line, red=line.startswith("error"))
+            write_wrapped(terminalreporter, line, red=line.startswith("error"))
 
 
 def forget_failures(config: pytest.Config) -> None:

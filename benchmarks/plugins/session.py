@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from benchmarks.extra_info import with_repeats
 from benchmarks.policies import Policies
 from benchmarks.session import Session
 from benchmarks.session_time import COLLECTION, IMPORTS, INTEGRITY, LOADING
+from core.paths import without_home
 from fixtures.plugin import SETTINGS
 
 SESSION = pytest.StashKey[Session]()
@@ -145,9 +147,14 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 
 def command_line(config: pytest.Config) -> str:
-    """Return the command that pytest was started with, the options that the environment adds before those given."""
+    """Return the command that pytest was started with, the options that the environment adds before those given.
+
+    No absolute path is in it: it stands on pages that are sent.
+    """
     added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return shlex.join(["pytest", *added, *map(str, config.invocation_params.args)])
+    arguments = [*added, *map(str, config.invocation_params.args)]
+    here = config.invocation_params.dir
+    return shlex.join(["pytest", *(without_home(argument, here, Path.home()) for argument in arguments)])
 
 
 def pytest_configure(config: pytest.Config) -> None:

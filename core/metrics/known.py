@@ -45,6 +45,7 @@ READ_BY_NAME: Mapping[str, bool] = {
     "timed_top1_strict_vs_fp32": True,
     "native": False,
     "stand_in": False,
+    "quick": False,
     "fallback_base": False,
     "fallback_checked": False,
     "longest_kernel": False,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 
-from analysis.report.text_tables import plain_table, terminal_table
+from analysis.report.terminal import plain_table
+from analysis.report.text_tables import terminal_table
 from reference import series
 from reference.figures.pages import Figures
 from reference.runs import command_seconds, complete, details, drift_check, phase_seconds, saved, sessions, values

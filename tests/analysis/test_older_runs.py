@@ -25,6 +25,7 @@ from core.metrics.known import PLACES
 from core.tasks import TASKS_KEY, tasks_of
 from reference.series import CLASSIFICATION, CPU_DEFAULT, GENERATION, H100_DEFAULT
 from tests.support.reference_runs import run_paths
+from tests.support.terminal_lines import whole_lines
 from tests.support.tiny import REPOSITORY
 
 #: They describe no task, and of no metric how its repeats differ.
@@ -157,7 +158,7 @@ def test_a_session_is_not_compared_with_a_run_of_procedure_1(run_suite, tmp_path
     of_procedure_1.rename(path)
     result = run_suite("--benchmark-compare", "--precisions=fp32")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["warning: the run of * is not compared: * was measured by procedure 1, *"])
+    whole_lines(result).fnmatch_lines(["warning: the run of * is not compared: * was measured by procedure 1, *"])
 
 
 def test_a_saved_run_that_cannot_be_printed_is_named_and_left_out_of_the_comparison(run_suite, tmp_path):
@@ -171,7 +172,7 @@ def test_a_saved_run_that_cannot_be_printed_is_named_and_left_out_of_the_compari
     path.write_text(json.dumps(document))
     result = run_suite("--benchmark-compare", "--precisions=fp32")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["warning: the run of * is not compared: * (nested in more than 32 levels); *"])
+    whole_lines(result).fnmatch_lines(["warning: the run of * is not compared: * (nested in more than 32 levels); *"])
 
 
 def test_a_session_compared_with_another_warns_of_the_conditions_that_differ(run_suite, tmp_path):
@@ -185,15 +186,17 @@ def test_a_session_compared_with_another_warns_of_the_conditions_that_differ(run
     path.write_text(json.dumps(document))
     result = run_suite("--benchmark-compare", "--metric-fail=perplexity:0.1%", "--precisions=fp32")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert result.stdout.str().count(" differs: ") == 3
-    result.stdout.fnmatch_lines_random(
+    assert whole_lines(result).str().count(" differs: ") == 3
+    whole_lines(result).fnmatch_lines_random(
         [
             "warning: the measuring procedure differs: 2 in this run; 3 in the run of *",
             "warning: the digest of the weights differs: *; ffffffffffff* in the run of *",
             "failed: fp32-eager-b1x16 perplexity: the runs were measured by different procedures; expected one. *",
         ]
     )
-    assert "the attention implementation differs: sdpa in this run; \ufffd[2J in the run of " in result.stdout.str()
+    assert (
+        "the attention implementation differs: sdpa in this run; \ufffd[2J in the run of " in whole_lines(result).str()
+    )
 
 
 @pytest.mark.parametrize("series", [H100_DEFAULT, CLASSIFICATION, GENERATION, CPU_DEFAULT])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from analysis.report.page import MOST_SHOWN, page
+from analysis.report.page import MOST_SHOWN, page, results_table, shape_of
 from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.plot import SECTIONS
 from analysis.report.summary import RunSummary
@@ -50,7 +50,7 @@ def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     tags = Tags(document).collected
     sources = [attributes[name] for _, attributes in tags for name in ("src", "href") if name in attributes]
     assert sources
-    assert all(str(source).startswith("data:") for source in sources)
+    assert all(str(source).startswith(("data:", "#")) for source in sources)
     assert sum(tag == "img" for tag, _ in tags) == len(
         [*plots_of(TASKS), *(plot for plot in PLOTS.values() if not plot.name.startswith("sweep"))]
     )
@@ -58,6 +58,92 @@ def test_the_page_holds_everything_and_loads_nothing(tmp_path):
     assert "default-src 'none'" in document
     for expected in ("fp16-eager", "energy of one sample, idle included", "CPU, 2 threads"):
         assert expected in document
+
+
+def test_the_top_says_what_was_measured_when_where_and_how():
+    run = whole_run()
+    model = {"model": "/home/jo/models/llama-1b", "stand_in": False}
+    run.benchmarks[0]["extra_info"]["provenance"] |= model
+    named = {
+        "command_line": "pytest benchmarks --model=/home/jo/models/llama-1b",
+        "measured_utc": "2026-11-24 05:12:09 UTC",
+        "torch_threads": 1,
+    }
+    run = RunSummary(run.benchmarks, run.environment | named, {})
+    document = page(run, {})
+    assert "<title>llama-1b precision benchmark</title>" in document
+    assert "<h1>llama-1b precision benchmark</h1>" in document
+    top = document[document.index("<h1>") : document.index("<nav")]
+    shown = re.findall(r"<dt>(.*?)</dt><dd>(?:<code>)?(.*?)(?:</code>)?</dd>", top)
+    assert dict(shown) == {
+        "Model": "llama-1b",
+        "Device": "CPU, 1 thread",
+        "Measured": "2026-11-24 05:12:09 UTC",
+        "Batches": "1 x 128 tokens",
+        "Software": "PyTorch 2, suite unknown",
+        "Command": "pytest benchmarks &#39;--model=…/llama-1b&#39;",
+    }
+    assert "/home/jo" not in document
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("openai-community/gpt2", "GPT-2"),
+        ("gpt2 with seeded weights", "GPT-2"),
+        ("smollm2", "smollm2"),
+        ("meta-llama/Llama-3.2-1B", "Llama-3.2-1B"),
+        ("C:\\models\\mine", "mine"),
+        ("", "GPT-2"),
+        (7, "GPT-2"),
+    ],
+)
+def test_a_page_is_called_after_the_model(named, shown):
+    item = benchmark("fp32", 1.0)
+    item["extra_info"]["provenance"]["model"] = named
+    assert RunSummary([item], described(), {}).title == f"{shown} precision benchmark"
+
+
+def test_every_link_leads_somewhere_and_the_table_can_be_saved(tmp_path):
+    written = write_report(tmp_path, whole_run())
+    tags = Tags(written[-1].read_text()).collected
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes for tag, attributes in tags if tag == "a"]
+    inner = [str(one["href"]).removeprefix("#") for one in links if str(one["href"]).startswith("#")]
+    assert set(inner) <= set(ids)
+    assert {"verdict", "results", "speed", "energy", "quality", "trade-offs", "details"} <= set(inner)
+    (saved,) = [one for one in links if "download" in one]
+    assert saved["download"] == written[0].name
+    assert base64.b64decode(str(saved["href"]).partition("base64,")[2]) == written[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("quality", "shown"),
+    [
+        (
+            {"verdict": "equal", "delta_perplexity_rel_ci95_low": -0.0002, "delta_perplexity_rel_ci95_high": 0.0004},
+            "equal; 0.03% perplexity would have shown",
+        ),
+        ({"verdict": "equal"}, "equal"),
+        ({"verdict": "equal", "delta_perplexity_rel_ci95_low": "x", "delta_perplexity_rel_ci95_high": 1.0}, "equal"),
+        (
+            {"verdict": "worse", "delta_perplexity_rel_ci95_low": 0.01, "delta_perplexity_rel_ci95_high": 0.02},
+            "worse",
+        ),
+    ],
+)
+def test_equal_says_which_difference_would_have_been_told(quality, shown):
+    item = benchmark("fp16", 1.0)
+    item["extra_info"]["quality"] |= {"delta_perplexity_rel": 0.0001, **quality}
+    table = results_table(RunSummary([benchmark("fp32", 2.0), item], described(), {}))
+    assert table["against FP32"].tolist() == ["-", shown]
+
+
+def test_a_picture_on_paper_is_as_high_as_its_shape_says():
+    svg = b'<svg xmlns:xlink="x" width="518.4pt" height="360pt" viewBox="0 0 518.4 360">'
+    assert shape_of(svg, hidden_in=1.4) == f"{518.4 / (360 - 72 * 1.4):.3f}"
+    assert shape_of(b"<svg/>", hidden_in=1.4) == "1"
 
 
 def test_names_in_a_run_cannot_become_tags():
@@ -103,7 +189,16 @@ def test_it_is_laid_out_from_the_verdict_to_the_details(tmp_path):
     provenance = benchmark("fp32", 1.0)["extra_info"]["provenance"] | {"stand_in": True}
     run = whole_run(provenance=provenance)
     document = page(run, write_plots(tmp_path, run))
-    landmarks = ("<h1>", run.conditions[0], 'class="mark"', 'class="verdict"', run.advice[0], "<table", "<figure")
+    landmarks = (
+        "<h1>",
+        run.about["Device"],
+        'class="mark"',
+        "<nav",
+        'class="verdict"',
+        run.advice[0],
+        "<table",
+        "<figure",
+    )
     places = [document.index(landmark) for landmark in (*landmarks, "<details")]
     assert places == sorted(places)
     titles = re.findall(r'<img alt="(.*?)"', document)
@@ -122,7 +217,7 @@ def test_it_is_laid_out_from_the_verdict_to_the_details(tmp_path):
 
 
 def test_a_run_with_nothing_to_choose_between_says_so_where_the_verdict_is():
-    verdict = re.compile(r'class="verdict">.*?This run recommends nothing', re.DOTALL)
+    verdict = re.compile(r'class="verdict" .*?This run recommends nothing', re.DOTALL)
     assert verdict.search(page(RunSummary([benchmark("fp32", 5.0)], described(), {}), {}))
     assert not verdict.search(page(whole_run(), {}))
 
@@ -210,6 +305,27 @@ def test_in_a_browser_it_sorts_and_says_nothing_on_the_console(browser, tmp_path
     assert browser.get_log("browser") == []
 
 
+def test_in_a_browser_the_table_is_filtered(browser, tmp_path):
+    opened(browser, tmp_path)
+    rows = browser.find_elements("css selector", "#cases tbody tr")
+    names = [row.find_element("tag name", "td").text for row in rows]
+    box = browser.find_element("id", "filter")
+    for text, shown in {"FP16 ea": ["fp16-eager"], "": names, "nothing": []}.items():
+        box.clear()
+        box.send_keys(text or " ")
+        assert [name for name, row in zip(names, rows, strict=True) if row.is_displayed()] == shown
+    assert browser.get_log("browser") == []
+
+
+def test_in_a_browser_two_pictures_fit_a_page_of_paper(browser, tmp_path):
+    opened(browser, tmp_path)
+    emulated(browser, "light", "print")
+    page_px = (279 - 24) / 25.4 * 96  # of US Letter, which is lower than A4, within its margins
+    heights = [figure.size["height"] for figure in browser.find_elements("css selector", "body > figure")]
+    assert len(heights) > 3
+    assert max(heights) < page_px / 2
+
+
 def test_in_a_browser_a_click_unfolds(browser, tmp_path):
     opened(browser, tmp_path)
     for part in browser.find_elements("tag name", "details"):
@@ -228,9 +344,13 @@ def test_in_a_browser_it_fits_a_phone_with_everything_unfolded(browser, tmp_path
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
     tables = browser.find_elements("css selector", ".scroll")
     assert any(browser.execute_script("return arguments[0].scrollWidth", table) > 375 for table in tables)
-    # The small print of a picture can be read, and what it repeats of the page's conditions is cut off.
-    image = browser.find_element("tag name", "img")
+    # A picture is whole, until it is selected: then its small print can be read.
+    images = browser.find_elements("tag name", "img")
+    assert all(0 < image.size["width"] <= 375 for image in images)
+    image = images[0]
+    image.click()
     assert image.size["width"] >= 600
+    # What it repeats of the page's conditions is cut off.
     assert image.size["height"] > image.find_element("xpath", "..").size["height"] + 20
     sizes = "return [...document.body.querySelectorAll('*')].map(one => parseFloat(getComputedStyle(one).fontSize))"
     assert min(browser.execute_script(sizes)) >= 14
@@ -261,6 +381,13 @@ def test_in_a_browser_text_has_contrast_and_paper_is_white(browser, tmp_path, sc
     emulated(browser, scheme, "print")
     assert browser.execute_script(background) == "rgb(255, 255, 255)"
     assert browser.execute_script("return getComputedStyle(document.querySelector('img')).filter") == "none"
+    emulated(browser, scheme)  # a precision has one colour, in the dark too
+    assert browser.execute_script("return getComputedStyle(document.querySelector('img')).filter") == "none"
+    assert (
+        browser.execute_script("return getComputedStyle(document.querySelector('.picture')).backgroundColor")
+        == "rgb(255, 255, 255)"
+    )
+    emulated(browser, scheme, "print")
     arrow = "return getComputedStyle(document.querySelector('th button'), '::after').content"
     assert browser.execute_script(arrow) == "none"
 
@@ -280,6 +407,6 @@ def test_in_a_browser_all_is_unfolded_on_paper_and_folded_again_afterwards(brows
 
 def test_in_a_browser_a_hostile_run_runs_nothing(browser, tmp_path):
     browser.get(write_report(tmp_path, hostile_run())[-1].as_uri())
-    assert browser.title == "GPT-2 precision benchmark"
+    assert browser.title.endswith(" precision benchmark")  # it is of the model, whose name is text
     assert re.search("<script>document.title", browser.find_element("tag name", "body").text)
     assert browser.get_log("browser") == []

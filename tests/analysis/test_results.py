@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from analysis.report.marks import marks_text, row_marks
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import row_marks, summary_table, terminal_table, with_half_width
+from analysis.report.text_tables import summary_table, terminal_table, with_half_width
 from analysis.report.writer import summary
 from tests.support.described import CATALOGUE, described, table
 from tests.support.saved_runs import benchmark, in_visits, measured, with_floor
@@ -96,7 +97,7 @@ def test_quality_of_fewer_rows_than_there_are_is_marked_in_every_table(scored, h
     made["extra_info"]["quality"]["samples"] = scored
     made["extra_info"]["provenance"]["num_samples"] = held
     frame = table([made], with_floor(0.01, "graph"))
-    assert row_marks(frame.iloc[0], None) == mark
+    assert marks_text(row_marks(frame.iloc[0], None)) == mark
     for shown in (summary_table(frame, CATALOGUE, {}), terminal_table(frame, CATALOGUE, {})):
         assert (mark in shown.to_string()) is True
 

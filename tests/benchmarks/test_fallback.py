@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from analysis.report.marks import marks_of, marks_text
 from analysis.report.summary import RunSummary
-from analysis.report.text_tables import marks_of
 from benchmarks.instruments import fallback
 from benchmarks.instruments.base import AfterLastVisit
 from benchmarks.instruments.fallback import Fallback
@@ -149,7 +149,7 @@ def run_of(own_ms: float, base_ms: float, record: dict) -> RunSummary:
 def test_the_table_and_the_notes_say_it_where_a_repeat_would_find_it_too(monkeypatch):
     record = found(monkeypatch, of("int8_weights", [4.2, 4.21, 4.19]), of("fp16", [0.033, 0.0331, 0.0329]))
     run = run_of(4.2, 0.033, record)
-    marks = marks_of(run.frame, {})
+    marks = list(map(marks_text, marks_of(run.frame, {})))
     assert "far slower than fp16-eager" in marks[0]
     assert "far slower" not in marks[1]
     assert "fallback not checked" in marks[2]
@@ -164,5 +164,5 @@ def test_what_visits_tell_and_a_repeat_may_not_find_is_no_mark(monkeypatch):
     record = found(monkeypatch, of("int8_weights", [2.0, 2.0, 2.0]), of("fp16", [1.0, 1.0, 1.0]))
     assert record["longest_kernel"] is not None
     run = run_of(2.0, 1.0, record)  # ± 40% is assumed of each
-    assert not [mark for mark in marks_of(run.frame, {}) if "far slower" in mark]
+    assert not [mark for marks in marks_of(run.frame, {}) for mark in marks if mark.kind == "far slower"]
     assert not [one for one in run.notes if "times as long" in one]

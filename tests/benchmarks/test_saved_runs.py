@@ -15,6 +15,7 @@ from analysis.runs.storage import Storage
 from analysis.runs.time_order import FORM, moment_of
 from benchmarks.machine.environment import session_start_utc
 from tests.support.saved_runs import in_visits, measured, save
+from tests.support.terminal_lines import whole_lines
 
 NOW, MINUTE = datetime.now(timezone.utc), timedelta(minutes=1)
 STATS = dict.fromkeys(("min", "max", "mean", "median", "stddev", "iqr", "ops", "q1", "q3", "total"), 1.0)
@@ -48,7 +49,7 @@ def test_a_session_is_compared_with_the_run_that_began_last(run_suite, folder):
     result = run_suite("--benchmark-compare", "--collect-only")
     assert result.ret == 0
     assert compared(result) == ["10000_run.json"]
-    result.stdout.fnmatch_lines_random(
+    whole_lines(result).fnmatch_lines_random(
         [
             "warning: in * numbers and times disagree: 9999_run.json (*) was measured before 0002_run.json (*",
             "warning: 1 file(s) do not say when they were measured *10001_run.json.",
@@ -62,7 +63,7 @@ def test_a_session_is_not_compared_with_a_run_dated_ahead_of_the_clock(run_suite
     saved(folder, 2, 2.0, timedelta(days=30))
     result = run_suite("--benchmark-compare", "--collect-only")
     assert compared(result) == ["0001_run.json"]
-    result.stdout.fnmatch_lines(["warning: *0002_run.json (*): dated more than a day ahead of this clock (*"])
+    whole_lines(result).fnmatch_lines(["warning: *0002_run.json (*): dated more than a day ahead of this clock (*"])
     path.unlink()
     result = run_suite("--benchmark-compare")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -90,7 +91,9 @@ def test_copies_of_a_run_count_once_in_a_session_that_is_compared_with_all(run_s
     result = run_suite("--benchmark-compare=*", "--collect-only")
     assert len(compared(result)) == 3
     said = [
-        line for line in result.stdout.str().splitlines() if " are one run: every visit has the same values" in line
+        line
+        for line in whole_lines(result).str().splitlines()
+        if " are one run: every visit has the same values" in line
     ]
     assert len(said) == 1
 

@@ -25,6 +25,7 @@ from benchmarks.time_left import REPORT_S
 from data_prep.layout import write_dataset
 from tests.support.described import described
 from tests.support.saved_runs import benchmark, in_visits, with_floor
+from tests.support.terminal_lines import whole_lines
 from tests.support.tiny import ORIGINAL_METADATA, REPOSITORY, tiny_tensors
 
 SUMMARY = "gpt2_benchmark_summary.md"
@@ -224,7 +225,9 @@ def test_a_session_that_hangs_while_it_saves_keeps_no_other_from_saving(run_suit
         result = run_suite("--precisions=fp32", "--benchmark-autosave")
     assert result.ret == 0
     assert [item["param"] for item in saved_run()["benchmarks"]] == ["fp32-eager-b1x16"]
-    result.stdout.fnmatch_lines(["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."])
+    whole_lines(result).fnmatch_lines(
+        ["warning: * cannot be locked (Timeout); a run saved there * may overwrite this one."]
+    )
 
 
 def test_a_package_that_is_not_installed_is_one_sentence():
@@ -245,7 +248,7 @@ def test_tables_of_an_earlier_run_are_called_that(run_suite, tiny_dataset):
     assert run_suite("--precisions=fp32").ret == 0
     assert "earlier run" not in run_suite("--collect-only").stdout.str()
     (tiny_dataset / "labels.pt").unlink()
-    run_suite("--precisions=fp32").stdout.fnmatch_lines(
+    whole_lines(run_suite("--precisions=fp32")).fnmatch_lines(
         ["error: no benchmark was measured: the tables in * earlier run."]
     )
 
@@ -259,7 +262,9 @@ def test_tables_that_cannot_be_written_at_the_end_fail_the_session_and_the_run_i
     monkeypatch.setattr(reports, "write_report", full)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["error: * cannot be written (No space left on device); the tables were not saved."])
+    whole_lines(result).fnmatch_lines(
+        ["error: * cannot be written (No space left on device); the tables were not saved."]
+    )
     assert len(saved_run()["benchmarks"]) == 1
 
 
@@ -306,7 +311,9 @@ def test_a_run_that_cannot_be_saved_fails_in_one_sentence_and_its_tables_are_the
     monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["error: run.json cannot be written (No space left on device); the run was not saved."])
+    whole_lines(result).fnmatch_lines(
+        ["error: run.json cannot be written (No space left on device); the run was not saved."]
+    )
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert (tmp_path / "results" / SUMMARY).exists()
 
@@ -332,7 +339,7 @@ def test_a_run_is_compared_without_a_warning_under_the_same_conditions_alone(run
     other = run_suite(
         "--benchmark-save=other", "--benchmark-compare", "--precisions=fp32", f"--dataset-dir={generated}"
     )
-    other.stdout.fnmatch_lines_random(
+    whole_lines(other).fnmatch_lines_random(
         ["warning: STAND-IN against real: this run ran on generated*", "warning: the text differs: *"]
     )
     assert "PyTorch differs" not in other.stdout.str()

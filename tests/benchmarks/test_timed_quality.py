@@ -38,7 +38,7 @@ def measured(scored, timed, batch_size: int = 1, execution: str = "eager"):
     data = ShapedDataset.of(*tensors.values(), batch_size, 16, CPU)
     case = Case("fp16", execution, batch_size=batch_size, sequence_length=16)
     loop = ForwardLoop(EXECUTIONS["eager"].prepare(timed, data.examples), data.batches, CPU)
-    settings = SimpleNamespace(device=CPU)
+    settings = SimpleNamespace(device=CPU, quick=False)
     made = SimpleNamespace(
         execution=EXECUTIONS[execution],
         settings=settings,

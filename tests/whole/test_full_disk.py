@@ -24,6 +24,7 @@ from fixtures import CACHE_VARIABLE
 from tests.support.checkout import copy_code
 from tests.support.journals import GONE, line
 from tests.support.saved_runs import benchmark
+from tests.support.terminal_lines import whole_lines
 from tests.support.tiny import ORIGINAL_METADATA, tiny_tensors
 
 
@@ -117,7 +118,7 @@ def failed(run_suite, *options: str):
     result = run_suite("--benchmark-autosave", "--precisions=fp32", *options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "Traceback" not in result.stdout.str()
-    return result.stdout
+    return whole_lines(result)
 
 
 def test_a_run_whose_results_do_not_fit_is_saved_elsewhere(run_suite, small_disk, fill, saved_run):

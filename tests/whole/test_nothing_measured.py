@@ -14,6 +14,7 @@ from analysis.runs.journal import read
 from benchmarks import session
 from fixtures.precisions import PrecisionError
 from fixtures.precisions.precision import Precision
+from tests.support.terminal_lines import whole_lines
 
 SUMMARY = "gpt2_benchmark_summary.md"
 
@@ -38,7 +39,7 @@ def visits_fail(monkeypatch) -> Callable[..., None]:
 def test_visits_without_their_first_measure_nothing_and_the_session_fails(run_suite, selected):
     result = run_suite("--precisions=fp32", "-k", selected)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(
+    whole_lines(result).fnmatch_lines(
         [
             "error: no benchmark was measured. Of fp32-eager-b1x16 the first visit was not selected, which the others "
             "are added to; select whole cases, such as with -k fp32-eager-b1x16, and leave --lf out."
@@ -54,7 +55,9 @@ def test_a_visit_that_failed_is_not_measured_alone_by_a_session_of_the_last_fail
     result = run_suite(*options, "--lf")
     result.assert_outcomes(skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["error: no benchmark was measured*. Of fp32-eager-b1x16 the first visit was not *"])
+    whole_lines(result).fnmatch_lines(
+        ["error: no benchmark was measured*. Of fp32-eager-b1x16 the first visit was not *"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_tables_have_the_promised_columns(whole_run):
     assert [row["name"] for row in rows] == ["fp32-eager-b1x16", "fp16-eager-b1x16", "mixed-eager-b1x16"]
     assert [float(row["size_reduction_vs_fp32"]) for row in rows] == [0, 0.5, 0]
     assert {row["energy_per_sample_mj"] for row in rows} == {""}
-    assert (whole_run.results / "gpt2_benchmark_summary.md").read_text().startswith("# GPT-2 precision benchmark")
+    assert (whole_run.results / "gpt2_benchmark_summary.md").read_text().startswith("# tiny-gpt2 precision benchmark")
 
 
 def test_a_precision_the_hardware_lacks_is_skipped_with_the_reason(run_suite, saved_run, tmp_path, monkeypatch):
@@ -310,3 +310,26 @@ def test_collecting_alone_prepares_and_loads_nothing(run_suite, monkeypatch):
     assert result.ret == 0
     assert "no benchmark was measured" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*test_forward?fp32-eager-b1x16?"])
+
+
+def test_the_suites_table_comes_last_and_says_why_its_medians_differ(run_suite):
+    result = run_suite("--precisions=fp32")
+    lines = result.outlines
+    (theirs,) = [number for number, line in enumerate(lines) if line.startswith("Name (time in ")]
+    (ours,) = [number for number, line in enumerate(lines) if line.startswith("benchmark  ")]
+    assert theirs < ours
+    assert [line for line in lines[theirs:ours] if line.startswith("median ms: mean of the visits' medians; pytest-")]
+    assert not [line for line in lines[ours:] if len(line) > 100 and line.startswith(("fp", "warn", "no "))]
+    quiet = run_suite("--precisions=fp32", "--benchmark-quiet").outlines
+    assert not [line for line in quiet if line.startswith(("Name (time in ", "median ms: "))]
+
+
+def test_a_limit_on_the_times_that_is_exceeded_hides_no_table(run_suite, tmp_path):
+    run_suite("--precisions=fp32", "--benchmark-autosave")
+    (path,) = (tmp_path / "saved").rglob("*.json")
+    saved = json.loads(path.read_text())
+    saved["benchmarks"][0]["stats"]["min"] /= 1e6
+    path.write_text(json.dumps(saved))
+    result = run_suite("--precisions=fp32", "--benchmark-compare", "--benchmark-compare-fail=min:1%")
+    assert result.ret
+    assert [line for line in result.outlines if line.startswith("fp32-eager-b1x16 ")]

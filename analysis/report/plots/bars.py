@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.report.labels import axis_label, label
+from analysis.report.plots.looks import look_of
 from analysis.report.plots.plot import ENERGY, REPEAT_WHISKER, SIZE, SPEED, Plot
 from analysis.report.plots.style import (
-    COLOURS,
-    HATCHES,
     LEGEND_LINE_IN,
     add_axes,
     add_legend,
@@ -18,10 +18,10 @@ from analysis.report.plots.style import (
     literal,
     new_figure,
     numbered,
-    pick,
 )
 from analysis.report.summary import RunSummary
 from analysis.report.table import interval_ends
+from analysis.report.text_tables import WIDEST
 from core.metrics import REPEAT_COLUMNS
 
 if TYPE_CHECKING:
@@ -63,27 +63,29 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
     width = FILLED / len(precisions)
     longest = max(len(form.format(value)) for value in values.dropna())
     is_crowded = len(settings) * len(precisions) * longest > MOST_LEVEL_CHARACTERS
-    top = max(float(highs.max()), 0.0)
+    top = max(min(float(highs.max()), WIDEST * float(values.max())), 0.0)  # what is not known leaves bars to be seen
     for (_, row), value, low, high in zip(frame.iterrows(), values, lows, highs, strict=True):
-        number = precisions[row["precision"]]
+        number, look = precisions[row["precision"]], look_of(row["precision"])
         x = settings[row["setting"]] + (number - (len(precisions) - 1) / 2) * width
         if pd.isna(value):
             axes.text(x, 0.02 * top, "no figure", rotation=90, ha="center", va="bottom", size=8, color="#666")
             continue
-        axes.bar(x, value, 0.92 * width, color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
+        axes.bar(x, value, 0.92 * width, color=look.colour, hatch=look.hatch, edgecolor="white")
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
         label, rotation = form.format(value) + row_signs(row), 90 if is_crowded else 0
-        above = max(high, 0.0) + 0.02 * top  # a figure below 0, which only a damaged run has, is named on the axis
+        above = (
+            min(max(high, 0.0), top) + 0.02 * top
+        )  # a figure below 0, which only a damaged run has, is named on the axis
         axes.text(x, above, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
     handles = [
-        axes.bar(0, 0, label=literal(name), color=pick(COLOURS, number), hatch=pick(HATCHES, number), edgecolor="white")
-        for name, number in precisions.items()
+        axes.bar(0, 0, label=literal(name), color=look.colour, hatch=look.hatch, edgecolor="white")
+        for name, look in ((name, look_of(name)) for name in precisions)
     ]
     axes.set_xticks(list(settings.values()), group_labels(frame))
     axes.set_xlim(-0.5, len(settings) - 0.5)
     axes.set_ylim(0, (1.3 if is_crowded else 1.14) * top if top > 0 else 1)
-    axes.set_ylabel(metric.unit, size=8)
+    axes.set_ylabel(axis_label(metric), size=8)
     add_legend(figure, handles)
     return figure
 
@@ -106,7 +108,7 @@ def metric_caption(run: RunSummary, column: str) -> str:
     metric = run.catalogue[column]
     assumed = " (assumed)" if metric.repeat in REPEAT_COLUMNS and run.frame["interval_assumed"].eq(True).any() else ""
     whiskers = f"; whiskers: 95% interval of {metric.interval_of}{assumed}" if (high > low).any() else ""
-    return f"{column}: {metric.description}{whiskers}"
+    return f"{label(metric)}: {metric.description}{whiskers}"
 
 
 def row_signs(row: pd.Series[Any]) -> str:

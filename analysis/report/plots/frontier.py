@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.divergence import divergence_column
+from analysis.report.labels import axis_label
 from analysis.report.plots.bars import metric_caption, missing_values, row_signs, sign_legend
+from analysis.report.plots.looks import look_of
 from analysis.report.plots.plot import BEST_CORNER, TRADE_OFFS, Plot
 from analysis.report.plots.style import (
-    COLOURS,
     LEGEND_LINE_IN,
     MARKERS,
     add_legend,
@@ -66,7 +67,7 @@ def frontier(run: RunSummary, title: str, x: str, y: str) -> Figure | None:
     for column in (x, y):
         notes += missing_values(run, column)
     rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
-    handles = legend_handles(run)
+    handles = legend_handles(run, has_line=len(best) > len(panels))
     head_in = LEGEND_LINE_IN * legend_lines(len(handles))
     figure, foot = new_figure(run, title, 1.0 + head_in + rows * HEIGHT_IN, notes)
     height_in = figure.get_figheight()
@@ -90,16 +91,15 @@ def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, x: str, y: str) 
 
     Of many benchmarks those on the line are named, and the rest can be told by colour and marker.
     """
-    colours, markers = numbered(run.frame["precision"]), numbered(run.frame["execution"])
+    markers = numbered(run.frame["execution"])
     best = undominated(rows, x, y)
     axes.plot(best[x], best[y], drawstyle="steps-post", color="#666", linewidth=1, zorder=1)
     for index, row in rows.iterrows():
-        colour, marker = pick(COLOURS, colours[row["precision"]]), pick(MARKERS, markers[row["execution"]])
+        colour, marker = look_of(row["precision"]).colour, pick(MARKERS, markers[row["execution"]])
         add_point(axes, run, rows.loc[[index]], x, y, colour, marker)
     axes.margins(0.12, 0.15)
     for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
-        metric = run.catalogue[column]
-        axis.set_label_text(f"{metric.column}{f' [{metric.unit}]' if metric.unit else ''}", fontsize=8)
+        axis.set_label_text(axis_label(run.catalogue[column]), fontsize=8)
     scale(axes, rows, x, y)
     add_names(axes, rows, rows if len(run.frame) <= MOST_NAMED else best, x, y)
 
@@ -160,8 +160,11 @@ def add_name(axes: Axes, row: pd.Series[Any], x: str, y: str, offset: tuple[floa
     )
 
 
-def legend_handles(run: RunSummary) -> list[Any]:
-    """Return what says what markers, colours and the line are; colours only where not every point has its name."""
+def legend_handles(run: RunSummary, *, has_line: bool) -> list[Any]:
+    """Return what says what markers, colours and the line are; colours only where not every point has its name.
+
+    A frontier of one point is no line.
+    """
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"markeredgecolor": "black", "linestyle": ""}
@@ -169,11 +172,12 @@ def legend_handles(run: RunSummary) -> list[Any]:
         Line2D([], [], color="white", marker=pick(MARKERS, number), label=literal(execution), **look)
         for execution, number in numbered(run.frame["execution"]).items()
     ]
-    handles.append(Line2D([], [], color="#666", linewidth=1, label="frontier"))
+    if has_line:
+        handles.append(Line2D([], [], color="#666", linewidth=1, label="frontier"))
     if len(run.frame) > MOST_NAMED:
         handles += [
-            Line2D([], [], color=pick(COLOURS, number), marker="o", label=literal(precision), **look)
-            for precision, number in numbered(run.frame["precision"]).items()
+            Line2D([], [], color=look_of(precision).colour, marker="o", label=literal(precision), **look)
+            for precision in dict.fromkeys(run.frame["precision"])
         ]
     return handles
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.report.labels import axis_label
 from analysis.report.notices import stand_in_notice
 from analysis.report.plots.style import (
     COLOURS,
@@ -98,7 +99,7 @@ def style_panel(axes: Axes, column: Column) -> None:
     from matplotlib.ticker import MaxNLocator
 
     tidy(axes)
-    axes.set_title(f"{column.column}{f' [{column.unit}]' if column.unit else ''}", size=8, loc="left")
+    axes.set_title(axis_label(column), size=8, loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(labelsize=7)

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.report.labels import axis_label
 from analysis.report.plots.bars import metric_caption, missing_values, sign_legend
+from analysis.report.plots.looks import look_of
 from analysis.report.plots.plot import ENERGY, REPEAT_WHISKERS, SPEED, Plot
 from analysis.report.plots.style import (
-    COLOURS,
     LEGEND_LINE_IN,
-    MARKERS,
     add_legend,
     legend_lines,
     literal,
     new_figure,
-    numbered,
-    pick,
     tidy,
 )
 from analysis.report.summary import RunSummary
@@ -45,8 +43,7 @@ def lines(run: RunSummary, title: str, column: str) -> Figure | None:
     fixed = ["task", "workload", "execution", *(name for name in SWEPT if name != axis)]
     panels = [rows for _, rows in frame.groupby(fixed, sort=False)]
     notes = [metric_caption(run, column), *sign_legend(run.frame), *missing_values(run, column)]
-    precisions = numbered(frame["precision"])
-    handles = [handle(name, number) for name, number in precisions.items()]
+    handles = [handle(name) for name in dict.fromkeys(frame["precision"])]
     head_in = LEGEND_LINE_IN * legend_lines(len(handles))
     rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
     figure, foot = new_figure(run, title, 1.0 + head_in + rows * HEIGHT_IN, notes)
@@ -64,15 +61,13 @@ def lines(run: RunSummary, title: str, column: str) -> Figure | None:
     for number, of_panel in enumerate(panels):
         axes = figure.add_subplot(grid[number // columns, number % columns])
         tidy(axes)
-        draw_panel(axes, run, of_panel, axis, column, precisions)
+        draw_panel(axes, run, of_panel, axis, column)
         axes.set_title(panel_title(frame, of_panel.iloc[0], fixed), size=8, loc="left")
     add_legend(figure, handles)
     return figure
 
 
-def draw_panel(
-    axes: Axes, run: RunSummary, rows: pd.DataFrame, axis: str, column: str, precisions: dict[str, int]
-) -> None:
+def draw_panel(axes: Axes, run: RunSummary, rows: pd.DataFrame, axis: str, column: str) -> None:
     """Draw a line for each precision, with its intervals; both axes are logarithmic where the figures span much."""
     from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
@@ -81,9 +76,9 @@ def draw_panel(
         in_order = of_precision.sort_values(axis)
         values = in_order[column]
         errors = [values - lows[in_order.index], highs[in_order.index] - values]
-        number = precisions[str(name)]
-        look: dict[str, Any] = {"color": pick(COLOURS, number), "marker": pick(MARKERS, number)}
-        axes.errorbar(in_order[axis], values, errors, capsize=2, linewidth=1.2, markersize=4, **look)
+        look = look_of(str(name))
+        line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linewidth": 1.2, "markersize": 4}
+        axes.errorbar(in_order[axis], values, errors, capsize=2, **line)
     axes.set_xscale("log", base=2)
     ticks = sorted(rows[axis].unique())
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -96,14 +91,15 @@ def draw_panel(
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel(SWEPT[axis], size=8)
-    axes.set_ylabel(run.catalogue[column].unit, size=8)
+    axes.set_ylabel(axis_label(run.catalogue[column]), size=8)
 
 
-def handle(name: str, number: int) -> Any:  # noqa: ANN401
+def handle(name: str) -> Any:  # noqa: ANN401
     """Return what the legend shows of a precision."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=literal(name), color=pick(COLOURS, number), marker=pick(MARKERS, number), markersize=4)
+    look = look_of(name)
+    return Line2D([], [], label=literal(name), color=look.colour, marker=look.marker, markersize=4)
 
 
 def panel_title(frame: pd.DataFrame, row: pd.Series[Any], fixed: list[str]) -> str:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.report.divergence import SCORED, WHAT_OF, divergence_column
 from analysis.report.plots.bars import row_signs, sign_legend
+from analysis.report.plots.looks import Look, look_of
 from analysis.report.plots.plot import OVERVIEW, Plot
-from analysis.report.plots.style import COLOURS, HATCHES, literal, new_figure, pick, tidy
+from analysis.report.plots.style import literal, new_figure, tidy
 from analysis.report.recommendation import comparable_rows
 from analysis.report.summary import RunSummary
 from analysis.report.table import interval_ends
@@ -52,7 +53,7 @@ class Panel(NamedTuple):
             if pd.isna(value):
                 write_beside(axes, left, place, self.words_for_none(rows.iloc[place]))
                 continue
-            self.draw_mark(axes, place, value, left)
+            self.draw_mark(axes, place, value, left, look_of(rows["precision"].iloc[place]))
             if high > low:
                 draw_whisker(axes, place, (value, low, high), left)
             write_beside(axes, max(value, high, left), place, number(value, self.form) + row_signs(rows.iloc[place]))
@@ -66,13 +67,12 @@ class Panel(NamedTuple):
         """Return what stands in the place of a missing figure."""
         return "" if self.is_self_reference and row["precision"] == BASELINE else "no figure"
 
-    def draw_mark(self, axes: Axes, place: int, value: float, left: float) -> None:
+    def draw_mark(self, axes: Axes, place: int, value: float, left: float, look: Look) -> None:
         """Draw a bar from 0, or a point, on a logarithmic axis at its left end where there is no place for it."""
-        colour = pick(COLOURS, place)
         if self.is_log:
-            axes.plot(max(value, left), place, "o", color=colour, clip_on=False)
+            axes.plot(max(value, left), place, "o", color=look.colour, clip_on=False)
         else:
-            axes.barh(place, value, 0.7, color=colour, hatch=pick(HATCHES, place), edgecolor="white")
+            axes.barh(place, value, 0.7, color=look.colour, hatch=look.hatch, edgecolor="white")
 
 
 REPEAT, THIS_TEXT = "of a repeat of this session", "of the figure on text like this"

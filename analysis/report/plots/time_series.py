@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analysis.report.plots.looks import look_of
 from analysis.report.plots.plot import COURSES, Plot
-from analysis.report.plots.style import COLOURS, literal, new_figure, numbered, pick, tidy
+from analysis.report.plots.style import literal, new_figure, tidy
 from analysis.report.summary import RunSummary
 from core.case import case_of
 from core.guards import finite_number
@@ -81,11 +82,10 @@ def panels(
         hspace=0.75,
         wspace=0.3,
     )
-    precisions = numbered(run.frame["precision"])
     for number, (case, (x, y)) in enumerate(drawn):
         axes = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
         tidy(axes)
-        axes.plot(x, y, color=pick(COLOURS, precisions[case.precision]), linewidth=1, marker=marker, ms=3)
+        axes.plot(x, y, color=look_of(case.precision).colour, linewidth=1, marker=marker, ms=3)
         axes.set_ylim((0, 1.15 * max(1, *y)) if from_zero else axis_limits(y))
         axes.set_title(literal(f"{case.id} [{y_label}]"), size=8, loc="left")
         axes.set_xlabel(x_label, size=7, labelpad=1)

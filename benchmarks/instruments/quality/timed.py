@@ -19,6 +19,8 @@ from fixtures.workloads import FORWARD
 
 #: Rows that go through the timed execution, by type of device: on a CPU each takes a tenth of a second or more.
 ROWS = {"cuda": 128, "cpu": 16}
+#: The same in a quick session.
+QUICK_ROWS = 2
 #: A divergence of this many nats has no consequence.
 TOLERATED_NATS = 1e-6
 #: The timed and the scored forward may differ by as much as the precision itself makes a difference, times this.
@@ -50,7 +52,8 @@ def timed_answers(
     if reason is not None:
         return without_answers(reason)
     device, batch_size = case.settings.device, case.case.batch_size
-    batches = case.data.batches[: max(1, ROWS[device.type] // batch_size)]
+    rows_timed = QUICK_ROWS if case.settings.quick else ROWS[device.type]
+    batches = case.data.batches[: max(1, rows_timed // batch_size)]
     compared = models()
     from_timed, from_fp32, scored_from_fp32 = Predictions(device), Predictions(device), Predictions(device)
     differences, samples = [torch.zeros(0, device=device)], [torch.zeros(0, dtype=torch.int64)]
