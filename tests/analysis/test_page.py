@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from analysis.report.page import MOST_SHOWN, page, results_table, shape_of
+from analysis.report.page import MOST_SHOWN, page, shape_of
+from analysis.report.page_tables import results_table
 from analysis.report.plots import PLOTS, plots_of, write_plots
 from analysis.report.plots.plot import SECTIONS
 from analysis.report.summary import RunSummary
