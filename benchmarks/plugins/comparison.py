@@ -17,7 +17,7 @@ from analysis.comparison.comparability import differences
 from analysis.comparison.gates import Gate, Outcome, judge, parse_gate
 from analysis.runs.copies import without_copies
 from analysis.runs.quick import is_quick
-from analysis.runs.saved import Run, is_of_procedure_1, of_document
+from analysis.runs.saved import Run, from_pytest_benchmark, is_of_procedure_1, of_document
 from analysis.runs.selection import numbered, storage_folder
 from analysis.runs.storage import NoRunError, Storage
 from analysis.runs.time_order import as_number
@@ -55,7 +55,8 @@ class ComparisonPlugin:
         name = f"the run of {one_line(str(compared_benchmark.get('datetime')))}"
         listed = compared_benchmark["benchmarks"]
         try:
-            run = of_document(Path(name), compared_benchmark)
+            shown = from_pytest_benchmark(listed)
+            run = of_document(Path(name), {**compared_benchmark, "benchmarks": shown})
         except InputError as error:
             self._unreadable.append(f"{name} is not compared: {error}")
             self._are_of_others &= not any(is_own(item) or is_of_procedure_1(item) for item in listed)
