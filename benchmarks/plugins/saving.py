@@ -54,7 +54,7 @@ class SavingPlugin:
         except OSError as error:
             self._lines.append(f"error: {path} cannot be written ({error.strerror}); the single rounds were not saved.")
 
-    @pytest.hookimpl(wrapper=True)  # below the tables
+    @pytest.hookimpl(wrapper=True, trylast=True)  # below the tables, before what became of the journal
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """Say what went wrong while the run was saved."""
         try:

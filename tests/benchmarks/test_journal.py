@@ -22,6 +22,7 @@ from benchmarks.plugins import reports
 from core.errors import InputError
 from fixtures.executions import CaptureError
 from tests.support.journals import GONE, line
+from tests.support.terminal_lines import whole_lines
 from tests.support.tiny import REPOSITORY
 
 #: What Python says of `[1]["benchmarks"]`.
@@ -294,7 +295,7 @@ def test_a_run_that_could_not_be_saved_leaves_one_and_says_so(run_suite, monkeyp
 
     monkeypatch.setattr("pytest_benchmark.storage.file.FileStorage.save", full)
     result = run_suite("--benchmark-autosave", "--precisions=fp32")
-    result.stdout.fnmatch_lines(
+    whole_lines(result).fnmatch_lines(
         ["What was measured is kept in *; `python -m analysis recover --results-dir * --storage *` makes a *."]
     )
     (path,) = (tmp_path / "results" / "journal").iterdir()

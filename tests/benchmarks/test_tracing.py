@@ -21,6 +21,7 @@ from core.errors import InputError
 from fixtures.dataset.batches import FULL
 from fixtures.executions import Forward
 from tests.support.saved_runs import extra_info
+from tests.support.terminal_lines import whole_lines
 from tests.support.timed_cases import batches
 
 CPU = torch.device("cpu")
@@ -192,5 +193,5 @@ def test_a_session_under_pytorchs_profiler_is_invalid_and_says_so(run_suite, sav
 
     result = run_suite("--benchmark-autosave", "--precisions=fp32", plugins=[Profiles()])
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["warning: fp32-eager-b1x16: *rounds were timed under PyTorch's profiler, *"])
+    whole_lines(result).fnmatch_lines(["warning: fp32-eager-b1x16: *rounds were timed under PyTorch's profiler, *"])
     assert extra_info(saved_run(), "fp32-eager-b1x16")["validity"]["status"] == "invalid"

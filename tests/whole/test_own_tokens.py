@@ -24,6 +24,7 @@ from fixtures.dataset.location import dataset_folder
 from fixtures.dataset.model_tokens import tokens_of_model
 from fixtures.models.checkpoint import find_checkpoint
 from tests.support.made_tokenizers import FAMILIES, GPT_LIKE, LINES, WORD_PIECE, byte_level, word_piece
+from tests.support.terminal_lines import whole_lines
 
 BRIEF = ("--precisions=fp32", "--visits=1", "--rounds=1", "--warmup-rounds=0", "--quality-samples=all")
 
@@ -216,7 +217,7 @@ def test_quality_in_another_tokenizers_tokens_is_meaningless_said_once_with_the_
     replace(FAMILIES["llama"], more_rows=50_257).save(tmp_path / "llama")
     result = run_suite(*BRIEF, f"--dataset-dir={tiny_dataset}", f"--model={tmp_path / 'llama'}")
     assert result.ret == 0
-    (said,) = [line for line in result.stdout.lines if "uality is meaningless" in line]
+    (said,) = [line for line in whole_lines(result).lines if "uality is meaningless" in line]
     assert said.startswith(
         "*** Quality is meaningless: the text is in the tokens of gpt2, and the model's tokenizer is"
     )
@@ -260,7 +261,7 @@ def test_of_a_model_without_a_tokenizer_every_output_says_what_its_tokens_are_kn
     quality = saved_run()["benchmarks"][0]["extra_info"]["quality"]
     assert quality["meaningful"] is said.startswith("Quality rests on an assumption")
     assert quality["meaningful_reason"] in said
-    assert result.stdout.lines.count(f"*** {said}") == 1
+    assert whole_lines(result).lines.count(f"*** {said}") == 1
     for output in ("gpt2_benchmark_summary.md", "report.html"):
         assert html.unescape((tmp_path / "results" / output).read_text()).count(said) == 1
 

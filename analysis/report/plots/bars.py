@@ -74,9 +74,8 @@ def bars(run: RunSummary, title: str, column: str, form: str) -> Figure | None:
         if high > low:
             axes.errorbar(x, value, [[value - low], [high - value]], fmt="none", ecolor="black", capsize=3, linewidth=1)
         label, rotation = form.format(value) + row_signs(row), 90 if is_crowded else 0
-        above = (
-            min(max(high, 0.0), top) + 0.02 * top
-        )  # a figure below 0, which only a damaged run has, is named on the axis
+        # A figure below 0, which only a damaged run has, is named on the axis.
+        above = min(max(high, 0.0), top) + 0.02 * top
         axes.text(x, above, label, rotation=rotation, ha="center", va="bottom", size=7 if is_crowded else 8)
     handles = [
         axes.bar(0, 0, label=literal(name), color=look.colour, hatch=look.hatch, edgecolor="white")
