@@ -143,7 +143,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rounds",
         type=options.whole_number(1),
         metavar="N",
-        help="timed rounds of a case, at least, all visits together (default: 100, with --quick 8)",
+        help="timed rounds of a case, at least, all visits together (default: 100, with --quick 6)",
     )
     add(
         "--warmup-rounds",

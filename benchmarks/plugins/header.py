@@ -10,8 +10,10 @@ from pytest_benchmark.timers import default_timer
 from pytest_benchmark.utils import NameWrapper
 
 from analysis.report.notices import GENERATED_TEXT, SEEDED_WEIGHTS, real_data_hint, stand_in_notice
+from analysis.report.terminal import wrapped
 from analysis.runs.quick import QUICK_NOTICE
 from benchmarks.machine.environment import NO_OPTIONS, compiler_options
+from benchmarks.plugins.lines import width_of
 from benchmarks.plugins.session import SESSION
 from core.errors import InputError
 from core.folders import is_folder
@@ -90,11 +92,11 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
     except (IntegrityError, UnreadableError):
         return []  # an integrity test says it, where it belongs
-    if settings.quick:
-        lines.append(f"*** {QUICK_NOTICE}")
+    notices = [f"*** {QUICK_NOTICE}"] if settings.quick else []
     if stand_ins:
-        lines += [f"*** {stand_in_notice(set().union(*stand_ins.values()))}", *map(real_data_hint, stand_ins)]
-    return lines
+        notices += [f"*** {stand_in_notice(set().union(*stand_ins.values()))}", *map(real_data_hint, stand_ins)]
+    width = width_of(config.pluginmanager.getplugin("terminalreporter"))
+    return [*lines, *(part for notice in notices for part in wrapped(notice, width))]
 
 
 def sources(settings: Settings, task: Task, *, with_model: bool) -> tuple[list[str], set[str]]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.runs.journal import append, begin, orphaned_journals, read, recover, recover_all
+from analysis.runs.journal import append, begin, kept_path, orphaned_journals, read, recover, recover_all
 from benchmarks.instruments import numerics
 from benchmarks.plugins import reports
 from core.errors import InputError
@@ -102,16 +102,24 @@ def test_blank_lines_are_no_documents(journal):
     assert len(read(journal)) == 2
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        '{"benchmarks": [{"fullname": ["a"]}]}',
-        '{"benchmarks": [{"fullname": "a", "x": ' + "[" * 40 + "]" * 40 + "}]}",
-    ],
+DAMAGED_LINES = (
+    '{"benchmarks": [{"fullname": ["a"]}]}',
+    '{"benchmarks": [{"fullname": "a", "x": ' + "[" * 40 + "]" * 40 + "}]}",
 )
-def test_a_line_of_another_shape_is_one_sentence_and_the_journal_stays(journal, tmp_path, damage):
+
+
+@pytest.mark.parametrize("damage", DAMAGED_LINES)
+def test_a_line_of_another_shape_is_left_out_and_the_journal_kept(journal, tmp_path, damage):
+    before = len({item["fullname"] for document in read(journal) for item in document["benchmarks"]})
     append(journal, damage)
-    with pytest.raises(InputError, match="is not a journal: line 3"):
+    assert recover(journal, tmp_path / "saved")[1] == before
+    assert (journal.exists(), kept_path(journal).exists()) == (False, True)
+
+
+@pytest.mark.parametrize("damage", DAMAGED_LINES)
+def test_a_journal_of_such_lines_alone_is_none_and_stays(journal, tmp_path, damage):
+    journal.write_text(damage + "\n")
+    with pytest.raises(InputError, match="is not a journal: line 1"):
         recover(journal, tmp_path / "saved")
     assert journal.exists()
 
@@ -207,7 +215,7 @@ def test_a_session_without_locks_says_so_and_keeps_its_journal_all_the_same(run_
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # the journal stays
     result = run_suite("--precisions=fp32")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["warning: *.jsonl cannot be locked (No locks available): *named alone."])
+    whole_lines(result).fnmatch_lines(["warning: *.jsonl cannot be locked (No locks available): *named alone."])
     (path,) = (tmp_path / "results" / "journal").glob("*.jsonl")
     assert len(read(path)) == 3
 
@@ -252,14 +260,14 @@ def test_sigterm_leaves_the_journal_of_a_session_that_was_not_to_be_saved(run_su
     result = run_suite("--precisions=fp32", plugins=[EndsAt("v2")], no_reraise_ctrlc=True)
     assert result.ret == 143
     (path,) = (tmp_path / "results" / "journal").iterdir()
-    assert len([text for text in result.outlines if f"What was measured is kept in {path}; " in text]) == 2
+    assert len([text for text in whole_lines(result).lines if f"What was measured is kept in {path}; " in text]) == 2
     assert recover(path, tmp_path / "saved")[1] == 1
 
 
 def test_sigterm_before_the_first_visit_says_that_nothing_was_measured(run_suite, tmp_path):
     result = run_suite("--precisions=fp32", plugins=[EndsAt("test_forward")], no_reraise_ctrlc=True)
     assert result.ret == 143
-    result.stdout.fnmatch_lines(["SIGTERM ends the session. Nothing had been measured."])
+    whole_lines(result).fnmatch_lines(["SIGTERM ends the session. Nothing had been measured."])
     assert not list((tmp_path / "results" / "journal").iterdir())
 
 

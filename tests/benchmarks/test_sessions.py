@@ -277,7 +277,9 @@ def test_ctrl_c_while_pictures_are_drawn_is_one_sentence_and_the_run_is_saved(
     monkeypatch.setattr("analysis.report.plots.rendered", interrupted)
     result = run_suite("--benchmark-autosave", "--precisions=fp32", pictures=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["error: interrupted while tables and pictures were written: none of * are of this *"])
+    whole_lines(result).fnmatch_lines(
+        ["error: interrupted while tables and pictures were written: none of * are of this *"]
+    )
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert len(saved_run()["benchmarks"]) == 1
     assert not [path for path in (tmp_path / "results").iterdir() if path.is_file()]
