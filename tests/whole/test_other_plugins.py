@@ -68,14 +68,6 @@ def test_a_plugin_that_replaces_pytest_benchmark_is_refused_before_anything_is_c
     assert "collected" not in result.stdout.str()
 
 
-def test_a_histogram_without_what_draws_it_is_refused_before_anything_is_measured(run_suite, monkeypatch, tmp_path):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None if name == "pygal" else object())
-    result = run_suite("--benchmark-histogram")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --benchmark-histogram draws with pygal, which is not installed; install it *"])
-    assert not list(tmp_path.rglob("*.csv"))
-
-
 def test_another_timer_is_answered_and_not_recorded(run_suite, saved_run):
     result = run_suite("--precisions=fp32", "--benchmark-autosave", "--benchmark-timer=time.process_time")
     assert result.ret == 0

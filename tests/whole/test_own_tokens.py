@@ -18,6 +18,7 @@ import transformers
 from transformers import PreTrainedTokenizerFast
 
 from core.errors import InputError
+from core.safe_text import markdown_block
 from data_prep import python_topics
 from data_prep.datasets.spec import Text
 from fixtures.dataset.location import dataset_folder
@@ -193,7 +194,7 @@ def test_what_a_reader_must_know_of_the_tokens_is_said(run_suite, published_text
         "without <eos> (id 1), which its tokenizer puts around every text",
     ):
         result.stdout.fnmatch_lines([f"note: {said}"])
-        assert f"- {said}" in summary
+        assert f"- {markdown_block(said)}" in summary
     assert "in the tokens of chat" in summary
 
 
