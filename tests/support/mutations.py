@@ -46,15 +46,19 @@ def changed(document: Any, changes: list[list[Any]]) -> Any:
     for path, value in changes:
         holder = new
         for key in path[:-1]:
-            known = isinstance(holder, dict) and key in holder
-            known |= isinstance(holder, list) and isinstance(key, int) and key < len(holder)
+            known = is_place(holder, key) and (isinstance(holder, list) or key in holder)
             holder = holder[key] if known else None
-        if isinstance(holder, dict) or (isinstance(holder, list) and path[-1] < len(holder)):
+        if is_place(holder, path[-1]):
             if value is DELETED or value == DELETED:
                 holder.pop(path[-1], None) if isinstance(holder, dict) else holder.pop(path[-1])
             else:
                 holder[path[-1]] = copy.deepcopy(value)
     return new
+
+
+def is_place(holder: Any, key: Any) -> bool:
+    """Whether a value can be set there: an earlier change may have made a list of an object."""
+    return isinstance(holder, dict) or (isinstance(holder, list) and isinstance(key, int) and key < len(holder))
 
 
 def at(document: Any, path: tuple[Any, ...]) -> Any:
