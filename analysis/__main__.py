@@ -21,8 +21,9 @@ from analysis.report.missing_cases import missing_cases
 from analysis.report.reply import ReplyLength
 from analysis.report.summary import RunSummary
 from analysis.report.writer import write_report
-from analysis.runs.journal import RESULTS, recover_all
+from analysis.runs.journal import RESULTS
 from analysis.runs.quick import require_whole
+from analysis.runs.recovery import recover_all
 from analysis.runs.selection import STORAGE, storage_folder
 from analysis.runs.storage import Storage
 from core.errors import InputError

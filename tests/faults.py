@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.runs.journal import orphaned_journals, recover
+from analysis.runs.journal import orphaned_journals
+from analysis.runs.recovery import recover
 from analysis.runs.saved import Run, load
 from core.case import case_of
 from core.errors import InputError

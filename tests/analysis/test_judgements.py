@@ -318,7 +318,7 @@ def test_a_recovered_run_says_the_same_as_the_saved_one(run_suite, tmp_path, mon
 
     monkeypatch.setattr(JournalPlugin, "pytest_sessionfinish", pytest.hookimpl(wrapper=True)(kept))
     assert run_suite("--benchmark-autosave", "--precisions=fp32,fp16").ret == 0
-    from analysis.runs.journal import recover
+    from analysis.runs.recovery import recover
 
     (journal,) = (tmp_path / "results" / "journal").iterdir()
     path, count = recover(journal, tmp_path / "recovered")

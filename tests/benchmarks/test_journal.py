@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.runs.journal import append, begin, kept_path, orphaned_journals, read, recover, recover_all
+from analysis.runs.journal import append, begin, orphaned_journals, read
+from analysis.runs.recovery import kept_path, recover, recover_all
 from benchmarks.instruments import numerics
 from benchmarks.plugins import reports
 from core.errors import InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.utils import get_machine_id
 
-from analysis.runs.journal import recover
+from analysis.runs.recovery import recover
 from analysis.runs.saved import load, measured_at
 from analysis.runs.storage import Storage
 from analysis.runs.time_order import FORM, moment_of
