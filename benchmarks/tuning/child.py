@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from benchmarks.steady_state import at_least
 from core.case import Case
 from core.errors import first_line
 from fixtures.dataset.batches import Batch
+from fixtures.device.memory import is_out_of_memory
 from fixtures.executions import EXECUTIONS, CaptureError, logits_distance, reference
 from fixtures.executions.candidates import DEFAULT, Candidate, Option, inductor_options, plain_options
 from fixtures.executions.compilation import CompilationError
@@ -71,6 +73,7 @@ class Failed:
 
     name: str
     reason: str
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Tuner:
             try:
                 loop, compiled = self._compile(candidate)
             except (RuntimeError, CompilationError, CaptureError) as error:
-                self._connection.send(Failed(candidate.name, first_line(error)))
+                self._connection.send(Failed(candidate.name, first_line(error), is_out_of_memory(error)))
                 continue
             if candidate.name == DEFAULT.name:
                 self._tolerance = max(self._tolerance, compiled.difference_from_eager)
@@ -164,8 +167,8 @@ class Tuner:
         for batch in self._batches:
             alone = ForwardLoop(loop.forward, [batch], self._request.device)
             alone.run_rounds(at_least(policy.block_s / 4, 1))
-            durations_s = sorted(alone.run_rounds(at_least(policy.block_s, policy.fewest_rounds)).durations_s)
-            medians.append(1000 * durations_s[len(durations_s) // 2])
+            rounds = alone.run_rounds(at_least(policy.block_s, policy.fewest_rounds))
+            medians.append(1000 * statistics.median(rounds.durations_s))
         return sum(share * median for share, median in zip(self._request.shares, medians, strict=True))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.tuning.tried import Tried
 from core.errors import InputError
 from core.files import write
-from fixtures.executions.candidates import Option
+from fixtures import CACHE_VARIABLE
+from fixtures.executions.candidates import DEFAULT, Option
 
 #: Within the folder of what is compiled.
 FOLDER = "tuned"
@@ -33,6 +34,12 @@ class Kept:
             "options": dict(self.options),
             "tried": [asdict(one) for one in self.tried],
         }
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether another session would find the same: where memory ran out, or the defaults failed, it need not."""
+        failed_defaults = any(one.name == DEFAULT.name and not one.times_ms for one in self.tried)
+        return not failed_defaults and not any(one.out_of_memory for one in self.tried)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Kept:
@@ -60,6 +67,12 @@ def read_kept(path: Path) -> Kept | None:
 
 
 def keep(path: Path, facts: Mapping[str, Any], kept: Kept) -> None:
-    """Write a file. Raises `OSError` where it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, json.dumps({"of": facts, **kept.as_json()}, indent=1, default=str))
+    """Write a file. Raises `InputError` where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, json.dumps({"of": facts, **kept.as_json()}, indent=1, default=str))
+    except OSError as error:
+        raise InputError(
+            f"What was tried of compiler options cannot be kept in {path.parent} ({error.strerror}); set "
+            f"{CACHE_VARIABLE} to a folder that can be written, or leave tuned out of --executions."
+        ) from error

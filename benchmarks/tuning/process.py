@@ -16,6 +16,8 @@ from benchmarks.tuning.tried import Tried
 from fixtures import CACHE_VARIABLE
 from fixtures.executions.candidates import DEFAULT, Candidate, Option
 
+#: A process that has said all is given so long to end.
+ENDING_S = 30.0
 #: How variables begin that set options of Inductor.
 VARIABLES = "TORCHINDUCTOR_"
 
@@ -43,7 +45,7 @@ class Outcome:
         if isinstance(message, Compiled):
             after = replace(before, compilation_s=message.seconds, difference_from_eager=message.difference_from_eager)
         elif isinstance(message, Failed):
-            after = replace(before, reason=message.reason)
+            after = replace(before, reason=message.reason, out_of_memory=message.out_of_memory)
         else:
             after = replace(before, times_ms=(*before.times_ms, message.time_ms))
         self.tried[message.name] = after
@@ -104,6 +106,7 @@ def listened(connection: Connection, process: SpawnProcess, patience_s: float) -
             process.join()
             return outcome, f"its process ended with {ending(process.exitcode)}"
         if message is None:
+            process.join(ENDING_S)  # what it has compiled may still be on its way to the disk
             return outcome, None
         outcome.note(message)
 

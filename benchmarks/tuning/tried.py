@@ -20,6 +20,8 @@ class Tried:
     #: Distance of its logits from eager ones, relative to their norm.
     difference_from_eager: float | None = None
     reason: str | None = None
+    #: Whether memory ran out: another session may have more.
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)

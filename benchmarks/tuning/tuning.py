@@ -53,10 +53,9 @@ class Tuning:
 def tuning_of(
     subject: Subject, tried_by: tuple[Candidate, ...], policy: TuningPolicy, announce: Callable[[str], None]
 ) -> Tuning:
-    """Return the options that a case is compiled with, which are kept on disk once they were tried.
+    """Return the options that a case is compiled with, kept on disk once all candidates have been timed.
 
-    `announce` gets what is about to take minutes. Raises `InputError` where what was kept cannot be read, and `OSError`
-    where it cannot be written.
+    `announce` gets what is about to take minutes. Raises `InputError` where what is kept cannot be read or written.
     """
     candidates = (DEFAULT, *tried_by)
     facts = facts_of(subject, candidates)
@@ -68,7 +67,8 @@ def tuning_of(
         outcome = try_candidates(request_of(subject, candidates, policy))
         now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         kept = Kept(now, outcome.options, tuple(outcome.tried.values()))
-        keep(path, facts, kept)
+        if kept.is_lasting:
+            keep(path, facts, kept)
     name = fastest(kept.tried, policy.smallest_gain)
     chosen = next(one for one in candidates if one.name == name)
     options = {**back_to(kept.options, OF_PROCESS), **chosen.options}

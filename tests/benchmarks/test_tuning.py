@@ -130,7 +130,7 @@ def heard(*messages: object, ends: bool = True, exit_code: int | None = 0) -> tu
         theirs.send(message)
     if ends:
         theirs.close()
-    return listened(ours, SimpleNamespace(join=lambda: None, exitcode=exit_code), patience_s=0.05)
+    return listened(ours, SimpleNamespace(join=lambda timeout=None: None, exitcode=exit_code), patience_s=0.05)
 
 
 def test_what_a_process_says_is_taken_in():
@@ -202,6 +202,26 @@ def test_what_was_tried_is_read_again_under_the_same_facts_alone(tmp_path):
     assert found is not None
     assert (found.measured_utc, found.options, list(found.tried)) == (kept.measured_utc, kept.options, list(kept.tried))
     assert read_kept(path_of(tmp_path, {**facts, "torch": "2.13"})) is None
+
+
+@pytest.mark.parametrize(
+    ("default", "other", "is_lasting"),
+    [
+        (Tried("default", (1.0, 1.0)), Tried("pdl", (1.0, 1.0)), True),
+        (Tried("default", (1.0, 1.0)), Tried("pdl", reason="it hung: nothing came of it for 1200 s"), True),
+        (Tried("default", (1.0, 1.0)), Tried("pdl", reason="CUDA out of memory", out_of_memory=True), False),
+        (Tried("default", reason="its process ended with signal SIGKILL"), Tried("pdl", reason="not tried"), False),
+    ],
+)
+def test_what_another_session_need_not_find_is_not_kept(default, other, is_lasting):
+    assert Kept("2026-01-01 00:00 UTC", {}, (default, other)).is_lasting is is_lasting
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "tuned").write_text("a file where the folder would be")
+    kept = Kept("2026-01-01 00:00 UTC", {}, (Tried("default", (1.0, 2.0)),))
+    with pytest.raises(InputError, match=r"cannot be kept in .*tuned \(.*set TORCHINDUCTOR_CACHE_DIR to a folder"):
+        keep(path_of(tmp_path, {}), {}, kept)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"tried": [1], "measured_utc": "", "options": {}}'])
